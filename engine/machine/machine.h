@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A virtual machine: the public interface of the engine. machine_new()
+ * assembles a PC from a MachineConfig; the rest drives it and asks about it.
+ *
+ * Threads: every function may be called from any thread but the machine's own
+ * (its I/O thread and vCPU threads), unless it says otherwise. Notifications arrive on the
+ * I/O thread without the machine lock; a receiver passes them on to its own thread.
+ */
+#pragma once
+
+#include "engine/devices/display/display.h"
+#include "engine/devices/input/input.h"
+#include "network/netport.h"
+#include "storage/disk/disk.h"
+
+#include <glib.h>
+
+typedef struct Machine Machine;
+
+enum { MACHINE_MAX_NICS = 8, MACHINE_MAX_SERIALS = 2, MACHINE_MAX_FLOPPIES = 2, MACHINE_MAX_IDE = 4 };
+
+typedef enum
+{
+  MACHINE_ACCEL_AUTO,   /* the fastest that works here */
+  MACHINE_ACCEL_INTERP
+} MachineAccel;
+
+typedef enum
+{
+  MACHINE_SLOT_EMPTY,   /* no drive */
+  MACHINE_SLOT_DISK,
+  MACHINE_SLOT_CDROM    /* @disk may be NULL: an empty drive */
+} MachineSlotKind;
+
+typedef struct
+{
+  MachineSlotKind kind;
+  Disk *disk;           /* a reference is taken */
+} MachineIdeSlot;
+
+typedef struct
+{
+  const char *model;    /* "e1000"; NULL: no adapter in this slot */
+  uint8_t mac[6];
+  NetPort *port;        /* ownership passes to the machine; its context must be the config's @context */
+} MachineNic;
+
+/* Where a serial port's bytes go. @write takes what the guest sends (on a vCPU thread, machine lock held: must not block);
+ * bytes for the guest are given with machine_serial_input(). */
+typedef struct
+{
+  void (*write) (void *opaque, const uint8_t *data, size_t length);
+  void *opaque;
+} MachineSerial;
+
+typedef enum { MACHINE_BOOT_NONE, MACHINE_BOOT_FLOPPY, MACHINE_BOOT_DISK, MACHINE_BOOT_CDROM, MACHINE_BOOT_NETWORK } MachineBoot;
+
+/* All strings are copied by machine_new(). Zero-initialised means: a PC with the defaults noted. */
+typedef struct
+{
+  const char *name;            /* shown in errors */
+  GMainContext *context;       /* what the I/O thread will run (for NetPorts made beforehand); NULL: a new one */
+  const char *uuid;            /* SMBIOS; NULL: all zero */
+  uint64_t memory;             /* bytes; multiple of 1 MiB (4 KiB pages at least), at least 1 MiB */
+  unsigned cpus;               /* 1 … ; 0 counts as 1 */
+  MachineAccel accel;
+  const char *cpu_model;       /* NULL: the accelerator's default */
+  const char *bios;            /* path; NULL: SeaBIOS found at configure time */
+  const char *vga_bios;        /* path; NULL: the distribution's */
+  MachineBoot boot[4];         /* first NONE ends it; all NONE: disk, CD, floppy, network */
+  gboolean boot_menu;          /* offer the firmware's boot menu */
+  gboolean rtc_local_time;     /* else UTC */
+
+  MachineIdeSlot ide[MACHINE_MAX_IDE]; /* primary master, primary slave, secondary master, secondary slave */
+  gboolean floppy_present[MACHINE_MAX_FLOPPIES];
+  Disk *floppy[MACHINE_MAX_FLOPPIES];  /* NULL in a present drive: empty */
+  MachineNic nics[MACHINE_MAX_NICS];
+  const MachineSerial *serial[MACHINE_MAX_SERIALS]; /* NULL: the port is there, unconnected; copied */
+
+  const char *kernel;          /* direct boot: bzImage or multiboot 1; NULL: firmware boots */
+  const char *initrd;
+  const char *append;
+  const MachineSerial *debugcon; /* port 0x402, and 0x80 as `post XX` lines; copied */
+  gboolean debug_exit;         /* exit port 0xf4 */
+} MachineConfig;
+
+typedef enum
+{
+  MACHINE_STATE_OFF,           /* assembled, or powered off; cannot be started again: make a new one */
+  MACHINE_STATE_RUNNING,
+  MACHINE_STATE_PAUSED
+} MachineState;
+
+typedef enum
+{
+  MACHINE_OFF_NOT,             /* not off */
+  MACHINE_OFF_GUEST,           /* the guest powered off (ACPI S5) */
+  MACHINE_OFF_HOST,            /* machine_power_off() */
+  MACHINE_OFF_DEBUG_EXIT,      /* through the debug exit port */
+  MACHINE_OFF_ERROR            /* see machine_message() */
+} MachineOffReason;
+
+typedef struct
+{
+  /* The state, the off reason or the message changed. */
+  void (*changed) (void *opaque, Machine *machine);
+  /* The guest asked for this CD or floppy to be ejected (slot as in machine_insert()); the drive is already empty. */
+  void (*ejected) (void *opaque, Machine *machine, const char *slot);
+} MachineListener;
+
+/* Powered off, nothing runs. The error names what is missing, damaged or impossible. @config is not kept. */
+Machine *machine_new (const MachineConfig *config, GError **error);
+/* Powers off if need be, waits for the threads, flushes disks. */
+void machine_free (Machine *machine);
+void machine_add_listener (Machine *machine, const MachineListener *listener, void *opaque);
+void machine_remove_listener (Machine *machine, void *opaque);
+
+gboolean machine_start (Machine *machine, GError **error);
+void machine_pause (Machine *machine);
+/* Also retries disk requests that stopped the machine (full disk, I/O error). */
+void machine_resume (Machine *machine);
+void machine_reset (Machine *machine);
+/* Presses the ACPI power button. */
+void machine_power_button (Machine *machine);
+void machine_power_off (Machine *machine);
+
+MachineState machine_state (Machine *machine);
+MachineOffReason machine_off_reason (Machine *machine);
+int machine_debug_exit_status (Machine *machine); /* (value << 1) | 1 */
+/* Why the machine stopped by itself, one sentence, or NULL. Caller frees. */
+char *machine_message (Machine *machine);
+
+Display *machine_display (Machine *machine);
+Input *machine_input (Machine *machine);
+/* Bytes for the guest's receiver; takes what fits (a bounded queue) and returns how many. */
+size_t machine_serial_input (Machine *machine, unsigned port, const uint8_t *data, size_t length);
+
+/* @slot: "ide0" … "ide3" (a CD drive) or "floppy0", "floppy1". @disk NULL ejects (even when locked, if @force). */
+gboolean machine_insert (Machine *machine, const char *slot, Disk *disk, gboolean force, GError **error);
+
+/* Live figures. */
+typedef struct
+{
+  const char *accel;           /* "interp" */
+  char accel_reason[160];      /* why this one */
+  int64_t guest_time;          /* ns the virtual clock has run */
+  uint64_t instructions;       /* all vCPUs, approximate */
+  uint64_t blocks;             /* decoded or translated blocks */
+  uint64_t exits_pio, exits_mmio, exits_halt, interrupts;
+  uint64_t disk_reads, disk_writes, disk_read_bytes, disk_write_bytes;
+  uint64_t cd_reads, floppy_reads;
+  uint64_t net_rx_frames, net_tx_frames, net_rx_bytes, net_tx_bytes;
+} MachineInfo;
+void machine_info (Machine *machine, MachineInfo *info);
+/* The adapter's port in this slot, or NULL; for forwards and the cable. */
+NetPort *machine_net_port (Machine *machine, unsigned nic);
+/* The I/O thread's context, for back ends that need to live there (NAT). Valid while the machine is. */
+GMainContext *machine_context (Machine *machine);
+/* Processor registers of every vCPU as text, for logs and bug reports. Caller frees. */
+char *machine_dump_registers (Machine *machine);
