@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Guests that live on the firmware: GRUB's rescue disks, memtest86+ and iPXE."""
+import contextlib
+import http.server
+import threading
+
+from guest import Failure, guest_file, machine, tap
+
+
+def grub_cd():
+    with machine('--memory', '64M', '--disk', '64M', '--iso', guest_file('grub-rescue-cdrom.iso')) as guest:
+        guest.wait_screen(r'grub> *$', 120)
+        guest.type('ls\n')
+        screen = guest.wait_screen(r'grub> ls\n(.*\n)*.*\(hd0', 60)
+        if '(cd' not in screen and '(hd31' not in screen:
+            raise Failure(f'GRUB does not list its CD:\n{screen}')
+
+
+def grub_floppy():
+    with machine('--memory', '64M', '--disk', 'none', '--floppy', guest_file('grub-rescue-floppy.img')) as guest:
+        guest.wait_screen(r'grub> *$', 180)
+        guest.type('ls\n')
+        guest.wait_screen(r'\(fd0\)', 60)
+
+
+def memtest(iso, bits):
+    with machine('--memory', '64M', '--disk', 'none', '--nic', 'none', '--iso', guest_file(iso)) as guest:
+        screen = guest.wait_screen(r'Memory *: *6[0-4](\.\d+)? ?MB?|Memory *: *6[0-4]', 180)
+        if 'Memtest86+' not in screen:
+            raise Failure(f'this is not memtest86+:\n{screen}')
+        # Test #4 begins when #0 to #3 are complete.
+        guest.wait_screen(r'Test *#? *4|#4 ', 900, fails=r'Errors: *[1-9]|FAIL')
+
+
+@contextlib.contextmanager
+def web_server(files):
+    """Serves a dictionary of paths on the loopback; yields the port and the list of paths asked for."""
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            body = files.get(self.path)
+            self.send_response(200 if body is not None else 404)
+            self.send_header('Content-Length', str(len(body or b'')))
+            self.end_headers()
+            self.wfile.write(body or b'')
+
+        def log_message(self, *words):
+            pass
+
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_port, asked
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def ipxe():
+    script = b'#!ipxe\necho fetched-by-http ${net0/ip}\nshell\n'
+    with web_server({'/hello.ipxe': script}) as (port, asked):
+        with machine('--memory', '64M', '--disk', 'none', '--nic', 'nat:host-access', '--nic-model', 'e1000',
+                     '--iso', guest_file('ipxe.iso')) as guest:
+            guest.wait_screen(r'Ctrl-B', 180)
+            guest.key('ctrl-b')
+            guest.wait_screen(r'iPXE> *$', 60)
+            guest.type('dhcp\n')
+            guest.wait_screen(r'ok\n(.*\n)*iPXE> *$', 120)
+            guest.type(f'chain http://10.0.2.2:{port}/hello.ipxe\n')
+            guest.wait_screen(r'fetched-by-http 10\.0\.2\.15', 120)
+            if asked != ['/hello.ipxe']:
+                raise Failure(f'the server was asked for {asked}')
+
+
+if __name__ == '__main__':
+    tap.run([
+        ('grub-cd', grub_cd),
+        ('grub-floppy', grub_floppy),
+        ('memtest86+-x64', lambda: memtest('memtest86+x64.iso', 64)),
+        ('memtest86+-ia32', lambda: memtest('memtest86+ia32.iso', 32)),
+        ('ipxe-dhcp-http', ipxe),
+    ])

@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Debian's kernels with a busybox shell: booted directly and from GRUB through SeaBIOS, on serial and on screen."""
+import pathlib
+import subprocess
+import tempfile
+
+from guest import Failure, guest_file, machine, run, tap
+
+CONSOLE = 'console=tty0 console=ttyS0'
+BOOT = 600 # seconds; an upper bound, not a measure
+
+
+def direct(guest, architecture):
+    with run('--memory', '256M', '--kernel', guest_file(f'{guest}/vmlinuz'), '--initrd', guest_file(f'{guest}/initrd'),
+             '--append', CONSOLE, timeout=BOOT * 2) as linux:
+        release = linux.expect(r'guest-ready (\S+) (\S+)\n', BOOT)
+        if release[2] != architecture:
+            raise Failure(f'uname -m says {release[2]}')
+        linux.expect('serial-shell-ready', 60)
+        linux.send('echo answer-$((6 * 7))\n')
+        linux.expect('answer-42', 60)
+        linux.send('poweroff -f\n')
+        status = linux.wait(60)
+        if status != 0:
+            raise Failure(f'the machine ended with status {status}')
+
+
+def from_grub(entry, architecture):
+    with machine('--memory', '256M', '--disk', 'none', '--iso', guest_file('grub-linux.iso'),
+                 start=('--serial', '/dev/null')) as guest:
+        guest.wait_screen(r'GNU GRUB', 180)
+        for _ in range(['generic', 'cloud', 'i386'].index(entry)):
+            guest.key('down')
+        guest.key('enter')
+        guest.wait_screen(r'screen-shell-ready', BOOT)
+        guest.type('echo screen-$((6 * 7)) $(uname -m)\n')
+        guest.wait_screen(rf'screen-42 {architecture}', 60)
+        guest.type('poweroff -f\n')
+        guest.wait_off(120)
+
+
+def ext4_on_vdi():
+    """The guest writes to an ext4 file system on a VDI; the host's own tools then read it."""
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        raw, vdi, back = folder / 'disk.raw', folder / 'disk.vdi', folder / 'back.raw'
+        with open(raw, 'wb') as file:
+            file.truncate(64 << 20)
+        subprocess.run(['mkfs.ext4', '-q', '-F', str(raw)], check=True)
+        subprocess.run(['qemu-img', 'convert', '-O', 'vdi', str(raw), str(vdi)], check=True)
+        with run('--memory', '256M', '--kernel', guest_file('generic/vmlinuz'), '--initrd', guest_file('generic/initrd'),
+                 '--append', CONSOLE, '--disk', str(vdi), '--controller', 'ide', '--writable', timeout=BOOT * 2) as linux:
+            linux.expect('serial-shell-ready', BOOT)
+            linux.send('mount -t ext4 /dev/sda /mnt && echo mounted-$((1 + 1))\n')
+            linux.expect('mounted-2', 120)
+            linux.send('seq 1 200000 > /mnt/numbers; mkdir /mnt/d; echo hello > /mnt/d/hello; md5sum /mnt/numbers\n')
+            digest = linux.expect(r'([0-9a-f]{32})  /mnt/numbers', 300)[1]
+            linux.send('umount /mnt && sync && poweroff -f\n')
+            if (status := linux.wait(120)) != 0:
+                raise Failure(f'the machine ended with status {status}')
+        subprocess.run(['qemu-img', 'check', '-q', str(vdi)], check=True)
+        subprocess.run(['qemu-img', 'convert', '-O', 'raw', str(vdi), str(back)], check=True)
+        subprocess.run(['e2fsck', '-f', '-n', str(back)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        numbers = subprocess.run(['debugfs', '-R', 'cat /numbers', str(back)], capture_output=True, check=True).stdout
+        if numbers != b''.join(b'%d\n' % n for n in range(1, 200001)):
+            raise Failure(f'/numbers is damaged ({len(numbers)} bytes); the guest saw {digest}')
+        hello = subprocess.run(['debugfs', '-R', 'cat /d/hello', str(back)], capture_output=True, check=True).stdout
+        if hello != b'hello\n':
+            raise Failure(f'/d/hello reads {hello!r}')
+
+
+if __name__ == '__main__':
+    tap.run([
+        ('cloud-direct', lambda: direct('cloud', 'x86_64')),
+        ('generic-direct', lambda: direct('generic', 'x86_64')),
+        ('i386-direct', lambda: direct('i386', 'i686')),
+        ('generic-from-grub', lambda: from_grub('generic', 'x86_64')),
+        ('cloud-from-grub', lambda: from_grub('cloud', 'x86_64')),
+        ('i386-from-grub', lambda: from_grub('i386', 'i686')),
+        ('ext4-on-vdi', ext4_on_vdi),
+    ])

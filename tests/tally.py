@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sums up the JUnit files that Meson wrote, names what failed and why things were skipped."""
+import argparse
+import collections
+import pathlib
+import sys
+import xml.etree.ElementTree as ElementTree
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--broken', type=int, default=0, help='suites that could not run at all')
+    parser.add_argument('folder', type=pathlib.Path)
+    arguments = parser.parse_args()
+
+    passed, skipped = 0, collections.Counter()
+    failures = []
+    for path in sorted(arguments.folder.glob('*.xml')):
+        for suite in ElementTree.parse(path).getroot().iter('testsuite'):
+            for case in suite.iter('testcase'):
+                name = f"{path.stem}: {suite.get('name', '').split('.')[-1]}: {case.get('name')}"
+                if case.find('failure') is not None or case.find('error') is not None:
+                    failures.append(name)
+                elif (skip := case.find('skipped')) is not None:
+                    skipped[f"{name}: {(skip.get('message') or skip.text or 'no reason given').strip()}"] += 1
+                else:
+                    passed += 1
+    for line in skipped:
+        print('skipped', line)
+    for line in failures:
+        print('FAILED', line)
+    failed = len(failures) + arguments.broken
+    if passed + failed == 0:
+        print('no test ran')
+        failed = 1
+    print(f'{passed} passed, {failed} failed, {sum(skipped.values())} skipped')
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == '__main__':
+    main()
