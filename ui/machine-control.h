@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the windows know of a machine that may run: its state, and the verbs.
+ * The application implements it twice: over the engine in the machine's own
+ * process, and over its control socket in the manager. Everything happens on
+ * the main thread; results come by the usual async/finish pairs.
+ *
+ * Properties: "uuid" (string), "state" (int, a LibraryState), "message" (string
+ * or NULL: why the machine stopped by itself). All notify.
+ */
+#pragma once
+
+#include "engine/machine/machine.h"
+#include "storage/library/library.h"
+
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+#define BUNSHIN_TYPE_MACHINE_CONTROL (bunshin_machine_control_get_type ())
+G_DECLARE_INTERFACE (BunshinMachineControl, bunshin_machine_control, BUNSHIN, MACHINE_CONTROL, GObject)
+
+typedef enum
+{
+  BUNSHIN_VERB_START,        /* spawns the machine's process with its window; done when the machine runs */
+  BUNSHIN_VERB_START_HEADLESS,
+  BUNSHIN_VERB_PAUSE,
+  BUNSHIN_VERB_RESUME,
+  BUNSHIN_VERB_RESET,
+  BUNSHIN_VERB_POWER_BUTTON,
+  BUNSHIN_VERB_POWER_OFF,
+  BUNSHIN_VERB_SHOW_WINDOW
+} BunshinVerb;
+
+struct _BunshinMachineControlInterface
+{
+  GTypeInterface parent;
+
+  LibraryState (*get_state) (BunshinMachineControl *self);
+  const char *(*get_message) (BunshinMachineControl *self);
+  const char *(*get_uuid) (BunshinMachineControl *self);
+  Machine *(*get_machine) (BunshinMachineControl *self);
+  void (*run_async) (BunshinMachineControl *self, BunshinVerb verb, GCancellable *cancellable,
+                     GAsyncReadyCallback callback, gpointer data);
+  gboolean (*run_finish) (BunshinMachineControl *self, GAsyncResult *result, GError **error);
+  void (*insert_async) (BunshinMachineControl *self, const char *slot, const char *path, gboolean force,
+                        GCancellable *cancellable, GAsyncReadyCallback callback, gpointer data);
+  gboolean (*insert_finish) (BunshinMachineControl *self, GAsyncResult *result, GError **error);
+  void (*screenshot_async) (BunshinMachineControl *self, GCancellable *cancellable, GAsyncReadyCallback callback,
+                            gpointer data);
+  GBytes *(*screenshot_finish) (BunshinMachineControl *self, GAsyncResult *result, GError **error);
+  void (*info_async) (BunshinMachineControl *self, GCancellable *cancellable, GAsyncReadyCallback callback,
+                      gpointer data);
+  GVariant *(*info_finish) (BunshinMachineControl *self, GAsyncResult *result, GError **error);
+};
+
+LibraryState bunshin_machine_control_get_state (BunshinMachineControl *self);
+/* NULL when there is nothing to say. */
+const char *bunshin_machine_control_get_message (BunshinMachineControl *self);
+const char *bunshin_machine_control_get_uuid (BunshinMachineControl *self);
+/* The engine's machine, in its own process; NULL in the manager. */
+Machine *bunshin_machine_control_get_machine (BunshinMachineControl *self);
+
+void bunshin_machine_control_run_async (BunshinMachineControl *self, BunshinVerb verb, GCancellable *cancellable,
+                                        GAsyncReadyCallback callback, gpointer data);
+gboolean bunshin_machine_control_run_finish (BunshinMachineControl *self, GAsyncResult *result, GError **error);
+/* @slot as in machine_insert(); @path NULL ejects; @force: even when the guest locked the drive. The library's record
+ * follows. Works on a running machine only. */
+void bunshin_machine_control_insert_async (BunshinMachineControl *self, const char *slot, const char *path,
+                                           gboolean force, GCancellable *cancellable, GAsyncReadyCallback callback,
+                                           gpointer data);
+gboolean bunshin_machine_control_insert_finish (BunshinMachineControl *self, GAsyncResult *result, GError **error);
+/* The screen as PNG. */
+void bunshin_machine_control_screenshot_async (BunshinMachineControl *self, GCancellable *cancellable,
+                                               GAsyncReadyCallback callback, gpointer data);
+GBytes *bunshin_machine_control_screenshot_finish (BunshinMachineControl *self, GAsyncResult *result, GError **error);
+/* Live figures, a{sv}: "accel" s, "guest-time" x (ns), the counters of MachineInfo t with dashes for underscores. */
+void bunshin_machine_control_info_async (BunshinMachineControl *self, GCancellable *cancellable,
+                                         GAsyncReadyCallback callback, gpointer data);
+GVariant *bunshin_machine_control_info_finish (BunshinMachineControl *self, GAsyncResult *result, GError **error);
+
+/* Where the manager gets the controls of machines that run in processes of their own. */
+typedef struct
+{
+  /* A control that follows the machine of this UUID from now on, running or not. Transfer full; never NULL. */
+  BunshinMachineControl *(*control_for) (gpointer opaque, const LibraryMachine *machine);
+  gpointer opaque;
+} BunshinMachineHost;
+
+G_END_DECLS
