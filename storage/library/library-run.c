@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Running machines. A machine's process holds an open file description lock on
+ * the file “lock” in the machine's folder and writes its state there, so that
+ * anybody can read it without waiting for the process. Spec: fcntl(2),
+ * F_OFD_SETLK.
+ *
+ * The file's text is four lines, state, process, control socket and message,
+ * and a closing dot that tells a whole text from one being replaced.
+ */
+
+#include "storage/library/library-private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+struct LibraryLock
+{
+  int fd;
+};
+
+static const char *const state_names[] = { "powered-off", "starting", "running", "paused", "stopping" };
+
+const char *
+library_state_name (LibraryState state)
+{
+  return state_names[state];
+}
+
+gboolean
+library_state_parse (const char *name, LibraryState *state)
+{
+  for (unsigned i = 0; i < G_N_ELEMENTS (state_names); i++)
+    if (g_strcmp0 (name, state_names[i]) == 0)
+      {
+        *state = i;
+        return TRUE;
+      }
+  return FALSE;
+}
+
+static char *
+lock_path (const LibraryMachine *machine)
+{
+  return g_build_filename (machine->folder, "lock", NULL);
+}
+
+LibraryLock *
+library_lock_machine (const LibraryMachine *machine, GError **error)
+{
+  g_autofree char *path = lock_path (machine);
+  struct flock range = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+  LibraryLock *lock;
+  int fd = open (path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+  if (fd < 0)
+    {
+      g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), "cannot lock the machine “%s”: “%s”: %s",
+                   machine->name, path, g_strerror (errno));
+      return NULL;
+    }
+  if (fcntl (fd, F_OFD_SETLK, &range) != 0)
+    {
+      int saved = errno;
+
+      if (saved == EAGAIN || saved == EACCES)
+        g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_RUNNING, "the machine “%s” is running already", machine->name);
+      else
+        g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (saved), "cannot lock the machine “%s”: “%s”: %s",
+                     machine->name, path, g_strerror (saved));
+      close (fd);
+      return NULL;
+    }
+  lock = g_new0 (LibraryLock, 1);
+  lock->fd = fd;
+  library_lock_publish (lock, LIBRARY_STATE_STARTING, NULL, NULL);
+  return lock;
+}
+
+void
+library_lock_release (LibraryLock *lock)
+{
+  if (!lock)
+    return;
+  close (lock->fd);
+  g_free (lock);
+}
+
+void
+library_lock_publish (LibraryLock *lock, LibraryState state, const char *socket, const char *message)
+{
+  g_autofree char *line = g_strdup (message ? message : "");
+  g_autofree char *text = NULL;
+  ssize_t written;
+
+  text = g_strdup_printf ("%s\n%ld\n%s\n%s\n.\n", state_names[state], (long) getpid (), socket ? socket : "",
+                          g_strdelimit (line, "\n\r", ' '));
+  /* A full disk may refuse it: readers then see the previous text, or none. */
+  written = pwrite (lock->fd, text, strlen (text), 0);
+  if (written < 0 || ftruncate (lock->fd, written) != 0)
+    g_debug ("cannot publish the machine's state: %s", g_strerror (errno));
+}
+
+/* The lock file's lines, or NULL. */
+static char **
+read_text (int fd)
+{
+  char buffer[4096];
+
+  for (int tries = 0; tries < 10; tries++)
+    {
+      ssize_t length = pread (fd, buffer, sizeof buffer - 1, 0);
+      g_auto (GStrv) lines = NULL;
+
+      if (length <= 0)
+        return NULL;
+      buffer[length] = '\0';
+      lines = g_strsplit (buffer, "\n", 6);
+      if (g_strv_length (lines) >= 5 && strcmp (lines[4], ".") == 0)
+        return g_steal_pointer (&lines);
+      g_usleep (100);
+    }
+  return NULL;
+}
+
+LibraryState
+library_machine_state (const LibraryMachine *machine, char **socket, char **message)
+{
+  g_autofree char *path = lock_path (machine);
+  struct flock range = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+  LibraryState state = LIBRARY_STATE_POWERED_OFF;
+  g_auto (GStrv) lines = NULL;
+  int fd;
+
+  if (socket)
+    *socket = NULL;
+  if (message)
+    *message = NULL;
+  fd = open (path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0)
+    return LIBRARY_STATE_POWERED_OFF;
+
+  if (fcntl (fd, F_OFD_GETLK, &range) == 0 && range.l_type != F_UNLCK)
+    state = LIBRARY_STATE_STARTING;
+  lines = read_text (fd);
+  close (fd);
+  if (!lines)
+    return state;
+  if (message && *lines[3] != '\0')
+    *message = g_strdup (lines[3]);
+  if (state == LIBRARY_STATE_POWERED_OFF)
+    return state;
+  library_state_parse (lines[0], &state);
+  if (socket && *lines[2] != '\0')
+    *socket = g_strdup (lines[2]);
+  return state;
+}
+
+char *
+library_socket_path (Library *library, const LibraryMachine *machine, GError **error)
+{
+  const char *runtime = g_getenv ("XDG_RUNTIME_DIR");
+  g_autofree char *file = g_strconcat (machine->uuid, ".sock", NULL);
+  g_autofree char *folder = NULL, *path = NULL;
+  struct stat info;
+
+  folder = runtime && g_path_is_absolute (runtime) ? g_build_filename (runtime, "bunshin", NULL)
+                                                   : g_build_filename (library->home, "run", NULL);
+  path = g_build_filename (folder, file, NULL);
+  if (strlen (path) >= sizeof ((struct sockaddr_un *) 0)->sun_path)
+    {
+      g_free (folder);
+      g_free (path);
+      folder = g_strdup_printf ("/tmp/bunshin-%lu", (unsigned long) getuid ());
+      path = g_build_filename (folder, file, NULL);
+    }
+
+  /* In a shared place somebody else may have made the folder first: then it is not for us. */
+  if (g_mkdir_with_parents (folder, 0700) != 0 || lstat (folder, &info) != 0)
+    {
+      g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), "cannot create the runtime folder “%s”: %s",
+                   folder, g_strerror (errno));
+      return NULL;
+    }
+  if (!S_ISDIR (info.st_mode) || info.st_uid != getuid () || (info.st_mode & 0077) != 0)
+    {
+      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_ACCES,
+                   "cannot use the runtime folder “%s”: it must be a folder of this user with mode 0700", folder);
+      return NULL;
+    }
+  return g_steal_pointer (&path);
+}

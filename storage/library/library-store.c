@@ -1,0 +1,561 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Machines in the database: reading, adding, changing and deleting them, each change one transaction. */
+
+#include "storage/library/library-private.h"
+
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *const controller_names[] = { "ide", "floppy" };
+static const char *const medium_names[] = { "disk", "optical", "floppy" };
+static const char *const net_names[] = { "none", "nat" };
+
+/* The index of @word in @words; a word that is not there is a library of another making. */
+static gboolean
+lookup (Library *library, const char *const *words, unsigned count, const char *word, unsigned *index, GError **error)
+{
+  for (unsigned i = 0; i < count; i++)
+    if (g_strcmp0 (words[i], word) == 0)
+      {
+        *index = i;
+        return TRUE;
+      }
+  g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_FAILED, "cannot read the library “%s”: it says “%s” where %s belongs",
+               library->path, word ? word : "", words[0]);
+  return FALSE;
+}
+
+#define LOOKUP(names, statement, column, variable)                                                                     \
+  lookup (library, names, G_N_ELEMENTS (names), (const char *) sqlite3_column_text (statement, column), variable, error)
+
+static gboolean
+load_attachments (Library *library, int64_t id, LibraryMachine *machine, GError **error)
+{
+  g_autoptr (sqlite3_stmt) statement = NULL;
+  int more;
+
+  statement = library_sql_prepare (library, error,
+                                   "SELECT a.controller, a.unit, a.kind, m.path, m.format FROM attachment a "
+                                   "LEFT JOIN medium m ON m.id = a.medium WHERE a.machine = ?", "i", id);
+  if (!statement)
+    return FALSE;
+  while ((more = library_sql_step (library, statement, error)) > 0)
+    {
+      unsigned controller, kind;
+
+      if (!LOOKUP (controller_names, statement, 0, &controller) || !LOOKUP (medium_names, statement, 2, &kind))
+        return FALSE;
+      library_machine_add_attachment (machine, controller, sqlite3_column_int (statement, 1), kind,
+                                      (const char *) sqlite3_column_text (statement, 3),
+                                      (const char *) sqlite3_column_text (statement, 4));
+    }
+  return more == 0;
+}
+
+static gboolean
+load_forwards (Library *library, int64_t id, LibraryAdapter *adapter, GError **error)
+{
+  g_autoptr (sqlite3_stmt) statement = NULL;
+  int more;
+
+  statement = library_sql_prepare (library, error,
+                                   "SELECT protocol, host_address, host_port, guest_address, guest_port FROM forward "
+                                   "WHERE adapter = ? ORDER BY id", "i", id);
+  if (!statement)
+    return FALSE;
+  while ((more = library_sql_step (library, statement, error)) > 0)
+    library_adapter_add_forward (adapter, g_strcmp0 ((const char *) sqlite3_column_text (statement, 0), "udp") == 0,
+                                 (const char *) sqlite3_column_text (statement, 1),
+                                 sqlite3_column_int (statement, 2),
+                                 (const char *) sqlite3_column_text (statement, 3),
+                                 sqlite3_column_int (statement, 4));
+  return more == 0;
+}
+
+static gboolean
+load_adapters (Library *library, int64_t id, LibraryMachine *machine, GError **error)
+{
+  g_autoptr (sqlite3_stmt) statement = NULL;
+  int more;
+
+  statement = library_sql_prepare (library, error,
+                                   "SELECT id, slot, model, mac, kind, param, cable FROM adapter WHERE machine = ?",
+                                   "i", id);
+  if (!statement)
+    return FALSE;
+  while ((more = library_sql_step (library, statement, error)) > 0)
+    {
+      unsigned kind;
+      LibraryAdapter *adapter;
+
+      if (!LOOKUP (net_names, statement, 4, &kind))
+        return FALSE;
+      adapter = library_machine_add_adapter (machine, sqlite3_column_int (statement, 1), kind);
+      if (!adapter)
+        continue;
+      g_free (adapter->model);
+      adapter->model = library_sql_text (statement, 2);
+      g_strlcpy (adapter->mac, (const char *) sqlite3_column_text (statement, 3), sizeof adapter->mac);
+      adapter->param = library_sql_text (statement, 5);
+      adapter->cable = sqlite3_column_int (statement, 6);
+      if (!load_forwards (library, sqlite3_column_int64 (statement, 0), adapter, error))
+        return FALSE;
+    }
+  return more == 0;
+}
+
+static LibraryMachine *
+load_machine (Library *library, sqlite3_stmt *row, GError **error)
+{
+  g_autoptr (LibraryMachine) machine = library_machine_new (NULL);
+  int64_t id = sqlite3_column_int64 (row, 0);
+  g_autofree char *folder = library_sql_text (row, 3);
+  g_autofree char *boot = library_sql_text (row, 12);
+
+  machine->uuid = library_sql_text (row, 1);
+  machine->name = library_sql_text (row, 2);
+  machine->folder = g_build_filename (library->home, "machines", folder, NULL);
+  machine->description = library_sql_text (row, 4);
+  machine->os_id = library_sql_text (row, 5);
+  machine->memory = sqlite3_column_int64 (row, 6);
+  machine->cpus = sqlite3_column_int (row, 7);
+  machine->cpu_model = library_sql_text (row, 8);
+  g_free (machine->accel);
+  machine->accel = library_sql_text (row, 9);
+  g_free (machine->firmware);
+  machine->firmware = library_sql_text (row, 10);
+  g_free (machine->chipset);
+  machine->chipset = library_sql_text (row, 11);
+  machine->rtc_utc = sqlite3_column_int (row, 13);
+  machine->created = sqlite3_column_int64 (row, 14);
+
+  if (!library_boot_parse (boot, machine->boot, error) || !load_attachments (library, id, machine, error) ||
+      !load_adapters (library, id, machine, error))
+    return NULL;
+  return g_steal_pointer (&machine);
+}
+
+#define SELECT_MACHINE                                                                                                 \
+  "SELECT id, uuid, name, folder, description, os_id, memory, cpus, cpu_model, accel, firmware, chipset, boot, "      \
+  "rtc_utc, created FROM machine "
+
+GPtrArray *
+library_list_machines (Library *library, GError **error)
+{
+  g_autoptr (GPtrArray) machines = g_ptr_array_new_with_free_func ((GDestroyNotify) library_machine_free);
+  g_autoptr (sqlite3_stmt) statement = NULL;
+  int more;
+
+  /* One read transaction: machines and their parts as of the same moment. */
+  if (!library_sql_run (library, error, "BEGIN", ""))
+    return NULL;
+  statement = library_sql_prepare (library, error, SELECT_MACHINE "ORDER BY name COLLATE NOCASE, name", "");
+  more = statement ? 1 : -1;
+  while (more > 0 && (more = library_sql_step (library, statement, error)) > 0)
+    {
+      LibraryMachine *machine = load_machine (library, statement, error);
+
+      if (machine)
+        g_ptr_array_add (machines, machine);
+      else
+        more = -1;
+    }
+  g_clear_pointer (&statement, sqlite3_finalize);
+  if (!library_sql_end (library, more == 0, error))
+    return NULL;
+  return g_steal_pointer (&machines);
+}
+
+LibraryMachine *
+library_find (Library *library, const char *name_or_uuid, GError **error)
+{
+  g_autoptr (sqlite3_stmt) statement = NULL;
+  LibraryMachine *machine = NULL;
+  int more;
+
+  if (!library_sql_run (library, error, "BEGIN", ""))
+    return NULL;
+  /* A name wins over a UUID: nobody can hide a machine by naming another after it. */
+  statement = library_sql_prepare (library, error, SELECT_MACHINE "WHERE name = ?1 OR uuid = ?1 ORDER BY name = ?1 DESC",
+                                   "s", name_or_uuid);
+  more = statement ? library_sql_step (library, statement, error) : -1;
+  if (more > 0)
+    machine = load_machine (library, statement, error);
+  else if (more == 0)
+    g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_NOT_FOUND, "there is no machine “%s”", name_or_uuid);
+  g_clear_pointer (&statement, sqlite3_finalize);
+  library_sql_end (library, FALSE, NULL);
+  return machine;
+}
+
+static gboolean
+machine_id (Library *library, const char *uuid, int64_t *id, GError **error)
+{
+  *id = -1;
+  if (!library_sql_int (library, error, id, "SELECT id FROM machine WHERE uuid = ?", "s", uuid))
+    return FALSE;
+  if (*id >= 0)
+    return TRUE;
+  g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_NOT_FOUND, "there is no machine “%s”", uuid);
+  return FALSE;
+}
+
+/* The row of a medium, made when there is none yet. */
+static gboolean
+medium_id (Library *library, const char *path, LibraryMediumKind kind, const char *format, int64_t *id, GError **error)
+{
+  g_autofree char *uuid = g_uuid_string_random ();
+
+  return library_sql_run (library, error,
+                          "INSERT INTO medium (uuid, path, kind, format) VALUES (?, ?, ?, ?) ON CONFLICT (path) "
+                          "DO UPDATE SET kind = excluded.kind, format = coalesce (excluded.format, format)",
+                          "ssss", uuid, path, medium_names[kind], format) &&
+         library_sql_int (library, error, id, "SELECT id FROM medium WHERE path = ?", "s", path);
+}
+
+static gboolean
+store_attachments (Library *library, int64_t machine, GPtrArray *attachments, GError **error)
+{
+  if (!library_sql_run (library, error, "DELETE FROM attachment WHERE machine = ?", "i", machine))
+    return FALSE;
+  for (unsigned i = 0; i < attachments->len; i++)
+    {
+      const LibraryAttachment *attachment = g_ptr_array_index (attachments, i);
+      int64_t medium = 0;
+
+      if (attachment->path &&
+          !medium_id (library, attachment->path, attachment->kind, attachment->format, &medium, error))
+        return FALSE;
+      if (!library_sql_run (library, error,
+                            "INSERT INTO attachment (machine, controller, unit, kind, medium) "
+                            "VALUES (?, ?, ?, ?, nullif (?, 0))", "isisi",
+                            machine, controller_names[attachment->controller], (int64_t) attachment->unit,
+                            medium_names[attachment->kind], medium))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* An address of the range that VirtualBox also uses for guests, not in the library yet. */
+static gboolean
+pick_mac (Library *library, char mac[18], GError **error)
+{
+  for (;;)
+    {
+      uint32_t random = g_random_int ();
+      int64_t taken = 0;
+
+      g_snprintf (mac, 18, "08:00:27:%02x:%02x:%02x", random & 0xff, (random >> 8) & 0xff, (random >> 16) & 0xff);
+      if (!library_sql_int (library, error, &taken, "SELECT count(*) FROM adapter WHERE mac = ?", "s", mac))
+        return FALSE;
+      if (!taken)
+        return TRUE;
+    }
+}
+
+static gboolean
+store_forwards (Library *library, int64_t adapter, GPtrArray *forwards, GError **error)
+{
+  for (unsigned i = 0; i < forwards->len; i++)
+    {
+      const LibraryForward *forward = g_ptr_array_index (forwards, i);
+
+      if (!library_sql_run (library, error,
+                            "INSERT INTO forward (adapter, protocol, host_address, host_port, guest_address, guest_port) "
+                            "VALUES (?, ?, ?, ?, ?, ?)", "issisi", adapter, forward->udp ? "udp" : "tcp",
+                            forward->host_address, (int64_t) forward->host_port, forward->guest_address,
+                            (int64_t) forward->guest_port))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+static gboolean
+store_adapters (Library *library, int64_t machine, GPtrArray *adapters, GError **error)
+{
+  if (!library_sql_run (library, error, "DELETE FROM adapter WHERE machine = ?", "i", machine))
+    return FALSE;
+  for (unsigned i = 0; i < adapters->len; i++)
+    {
+      LibraryAdapter *adapter = g_ptr_array_index (adapters, i);
+      int64_t taken = 0;
+
+      if (adapter->mac[0] == '\0' && !pick_mac (library, adapter->mac, error))
+        return FALSE;
+      if (!library_sql_int (library, error, &taken, "SELECT count(*) FROM adapter WHERE mac = ?", "s", adapter->mac))
+        return FALSE;
+      if (taken)
+        {
+          g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_INVALID, "another network adapter has the MAC address %s",
+                       adapter->mac);
+          return FALSE;
+        }
+      if (!library_sql_run (library, error,
+                            "INSERT INTO adapter (machine, slot, model, mac, kind, param, cable) "
+                            "VALUES (?, ?, ?, ?, ?, ?, ?)", "iissssi", machine, (int64_t) adapter->slot,
+                            adapter->model, adapter->mac, net_names[adapter->kind], adapter->param,
+                            (int64_t) !!adapter->cable) ||
+          !store_forwards (library, sqlite3_last_insert_rowid (library->db), adapter->forwards, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* Disks that no machine has any more are forgotten; CDs and floppies stay on offer. */
+static gboolean
+forget_unused_disks (Library *library, GError **error)
+{
+  return library_sql_run (library, error,
+                          "DELETE FROM medium WHERE kind = 'disk' AND id NOT IN "
+                          "(SELECT medium FROM attachment WHERE medium IS NOT NULL)", "");
+}
+
+static gboolean
+check_name_free (Library *library, const LibraryMachine *machine, GError **error)
+{
+  int64_t taken = 0;
+
+  if (!library_sql_int (library, error, &taken, "SELECT count(*) FROM machine WHERE name = ? AND uuid IS NOT ?", "ss",
+                        machine->name, machine->uuid))
+    return FALSE;
+  if (taken)
+    g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_EXISTS, "there is a machine “%s” already", machine->name);
+  return !taken;
+}
+
+static gboolean
+make_folder (Library *library, LibraryMachine *machine, GError **error)
+{
+  g_autofree char *safe = library_safe_name (machine->name);
+  g_autofree char *base = g_strdup_printf ("%s-%s", safe, machine->uuid);
+  g_autofree char *parent = g_build_filename (library->home, "machines", NULL);
+
+  machine->folder = g_build_filename (parent, base, NULL);
+  if (g_mkdir_with_parents (parent, 0700) == 0 && g_mkdir (machine->folder, 0700) == 0)
+    return TRUE;
+  g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), "cannot create the machine's folder “%s”: %s",
+               machine->folder, g_strerror (errno));
+  g_clear_pointer (&machine->folder, g_free);
+  return FALSE;
+}
+
+static gboolean
+insert_machine (Library *library, LibraryMachine *machine, GError **error)
+{
+  g_autofree char *folder = g_path_get_basename (machine->folder);
+  g_autofree char *boot = library_boot_format (machine->boot);
+  int64_t id;
+
+  if (!library_sql_run (library, error,
+                        "INSERT INTO machine (uuid, name, folder, description, os_id, memory, cpus, cpu_model, accel, "
+                        "firmware, chipset, boot, rtc_utc, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                        "sssssiisssssii", machine->uuid, machine->name, folder, machine->description, machine->os_id,
+                        (int64_t) machine->memory, (int64_t) machine->cpus, machine->cpu_model, machine->accel,
+                        machine->firmware, machine->chipset, boot, (int64_t) !!machine->rtc_utc, machine->created))
+    return FALSE;
+  id = sqlite3_last_insert_rowid (library->db);
+  return store_attachments (library, id, machine->attachments, error) &&
+         store_adapters (library, id, machine->adapters, error);
+}
+
+gboolean
+library_add_machine (Library *library, LibraryMachine *machine, GError **error)
+{
+  gboolean ok, new_folder = FALSE;
+
+  if (!library_machine_validate (machine, error))
+    return FALSE;
+  if (!machine->uuid)
+    machine->uuid = g_uuid_string_random ();
+  if (machine->created == 0)
+    machine->created = g_get_real_time () / G_USEC_PER_SEC;
+
+  if (!library_sql_begin (library, error))
+    return FALSE;
+  ok = check_name_free (library, machine, error);
+  if (ok && !machine->folder)
+    ok = new_folder = make_folder (library, machine, error);
+  ok = ok && insert_machine (library, machine, error);
+  ok = library_sql_end (library, ok, error);
+  if (!ok && new_folder)
+    {
+      g_rmdir (machine->folder);
+      g_clear_pointer (&machine->folder, g_free);
+    }
+  return ok;
+}
+
+gboolean
+library_update_machine (Library *library, LibraryMachine *machine, GError **error)
+{
+  g_autofree char *boot = NULL;
+  gboolean ok;
+  int64_t id;
+
+  if (!library_machine_validate (machine, error) || !library_sql_begin (library, error))
+    return FALSE;
+  boot = library_boot_format (machine->boot);
+  ok = machine_id (library, machine->uuid, &id, error) && check_name_free (library, machine, error) &&
+       library_sql_run (library, error,
+                        "UPDATE machine SET name = ?, description = ?, os_id = ?, memory = ?, cpus = ?, cpu_model = ?, "
+                        "accel = ?, firmware = ?, chipset = ?, boot = ?, rtc_utc = ? WHERE id = ?",
+                        "sssiisssssii", machine->name, machine->description, machine->os_id, (int64_t) machine->memory,
+                        (int64_t) machine->cpus, machine->cpu_model, machine->accel, machine->firmware,
+                        machine->chipset, boot, (int64_t) !!machine->rtc_utc, id) &&
+       store_attachments (library, id, machine->attachments, error) &&
+       store_adapters (library, id, machine->adapters, error) && forget_unused_disks (library, error);
+  return library_sql_end (library, ok, error);
+}
+
+gboolean
+library_set_medium (Library *library, const char *uuid, LibraryController controller, unsigned unit, const char *path,
+                    GError **error)
+{
+  LibraryMediumKind kind = controller == LIBRARY_CONTROLLER_FLOPPY ? LIBRARY_MEDIUM_FLOPPY : LIBRARY_MEDIUM_OPTICAL;
+  int64_t id, medium = 0;
+  gboolean ok;
+
+  if (!library_sql_begin (library, error))
+    return FALSE;
+  ok = machine_id (library, uuid, &id, error) &&
+       (!path || medium_id (library, path, kind, NULL, &medium, error)) &&
+       library_sql_run (library, error,
+                        "UPDATE attachment SET medium = nullif (?, 0) WHERE machine = ? AND controller = ? AND unit = ? "
+                        "AND kind <> 'disk'", "iisi", medium, id, controller_names[controller], (int64_t) unit);
+  if (ok && sqlite3_changes (library->db) == 0)
+    {
+      g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_NOT_FOUND, "%s%u is no drive for changeable media",
+                   controller_names[controller], unit);
+      ok = FALSE;
+    }
+  return library_sql_end (library, ok, error);
+}
+
+gboolean
+library_set_forwards (Library *library, const char *uuid, unsigned slot, GPtrArray *forwards, GError **error)
+{
+  int64_t id, adapter = -1;
+  gboolean ok;
+
+  if (!library_sql_begin (library, error))
+    return FALSE;
+  ok = machine_id (library, uuid, &id, error) &&
+       library_sql_int (library, error, &adapter, "SELECT id FROM adapter WHERE machine = ? AND slot = ?", "ii", id,
+                        (int64_t) slot);
+  if (ok && adapter < 0)
+    {
+      g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_NOT_FOUND, "there is no network adapter %u", slot + 1);
+      ok = FALSE;
+    }
+  ok = ok && library_sql_run (library, error, "DELETE FROM forward WHERE adapter = ?", "i", adapter) &&
+       store_forwards (library, adapter, forwards, error);
+  return library_sql_end (library, ok, error);
+}
+
+GStrv
+library_medium_users (Library *library, const char *path, const char *except_uuid)
+{
+  GPtrArray *users = g_ptr_array_new ();
+  g_autoptr (sqlite3_stmt) statement = NULL;
+
+  statement = library_sql_prepare (library, NULL,
+                                   "SELECT DISTINCT machine.name FROM machine JOIN attachment ON machine.id = machine "
+                                   "JOIN medium ON medium.id = medium WHERE path = ? AND machine.uuid IS NOT ?",
+                                   "ss", path, except_uuid);
+  while (statement && library_sql_step (library, statement, NULL) > 0)
+    g_ptr_array_add (users, library_sql_text (statement, 0));
+  g_ptr_array_add (users, NULL);
+  return (GStrv) g_ptr_array_free (users, FALSE);
+}
+
+/* The disk images in the machine's own folder that nobody else uses. */
+static char **
+own_disks (Library *library, const LibraryMachine *machine)
+{
+  GPtrArray *disks = g_ptr_array_new ();
+  g_autofree char *prefix = g_strconcat (machine->folder, "/", NULL);
+
+  for (unsigned i = 0; i < machine->attachments->len; i++)
+    {
+      const LibraryAttachment *attachment = g_ptr_array_index (machine->attachments, i);
+      g_auto (GStrv) users = NULL;
+
+      if (!attachment->path || attachment->kind != LIBRARY_MEDIUM_DISK || !g_str_has_prefix (attachment->path, prefix))
+        continue;
+      users = library_medium_users (library, attachment->path, machine->uuid);
+      if (users[0] == NULL)
+        g_ptr_array_add (disks, g_strdup (attachment->path));
+    }
+  g_ptr_array_add (disks, NULL);
+  return (char **) g_ptr_array_free (disks, FALSE);
+}
+
+gboolean
+library_delete_machine (Library *library, const char *uuid, char ***disks, GError **error)
+{
+  g_autoptr (LibraryMachine) machine = library_find (library, uuid, error);
+  g_auto (GStrv) own = NULL;
+  g_autoptr (LibraryLock) lock = NULL;
+  gboolean ok;
+
+  if (!machine)
+    return FALSE;
+  /* Nobody may start it meanwhile. A folder that is gone cannot hold a running machine. */
+  if (g_file_test (machine->folder, G_FILE_TEST_IS_DIR) && g_access (machine->folder, W_OK) == 0)
+    {
+      lock = library_lock_machine (machine, error);
+      if (!lock)
+        return FALSE;
+    }
+  own = own_disks (library, machine);
+  if (!library_sql_begin (library, error))
+    return FALSE;
+  ok = library_sql_run (library, error, "DELETE FROM machine WHERE uuid = ?", "s", machine->uuid) &&
+       forget_unused_disks (library, error);
+  if (!library_sql_end (library, ok, error))
+    return FALSE;
+  if (disks)
+    *disks = g_steal_pointer (&own);
+  return TRUE;
+}
+
+gboolean
+library_delete_files (const LibraryMachine *machine, char *const *disks, GError **error)
+{
+  static const char *const own_files[] = { "lock", "machine.log" };
+
+  for (unsigned i = 0; disks && disks[i] != NULL; i++)
+    if (g_unlink (disks[i]) != 0 && errno != ENOENT)
+      {
+        g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), "cannot delete “%s”: %s", disks[i],
+                     g_strerror (errno));
+        return FALSE;
+      }
+  for (unsigned i = 0; i < G_N_ELEMENTS (own_files); i++)
+    {
+      g_autofree char *path = g_build_filename (machine->folder, own_files[i], NULL);
+
+      g_unlink (path);
+    }
+  /* What else the user keeps there stays. */
+  g_rmdir (machine->folder);
+  return TRUE;
+}
+
+char *
+library_new_disk_path (const LibraryMachine *machine, const char *extension)
+{
+  g_autofree char *safe = library_safe_name (machine->name);
+
+  for (unsigned i = 1;; i++)
+    {
+      g_autofree char *base = i == 1 ? g_strdup_printf ("%s.%s", safe, extension)
+                                     : g_strdup_printf ("%s-%u.%s", safe, i, extension);
+      g_autofree char *path = g_build_filename (machine->folder, base, NULL);
+
+      if (!g_file_test (path, G_FILE_TEST_EXISTS) && !g_file_test (path, G_FILE_TEST_IS_SYMLINK))
+        return g_steal_pointer (&path);
+    }
+}

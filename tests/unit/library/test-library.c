@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Machines in the library: what is stored comes back, what is out of range does not get in. */
+
+#include "tests/unit/library/fixture.h"
+
+#include <glib/gstdio.h>
+#include <sqlite3.h>
+#include <string.h>
+
+static void
+test_round_trip (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (LibraryMachine) machine = library_machine_new ("Debian 12");
+  g_autoptr (LibraryMachine) found = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *disk = NULL, *boot = NULL;
+  LibraryAttachment *attachment;
+  LibraryAdapter *adapter;
+  LibraryForward *forward;
+
+  machine->memory = UINT64_C (512) << 20;
+  machine->cpus = 2;
+  machine->os_id = g_strdup ("debian12");
+  machine->description = g_strdup ("line one\nline two");
+  machine->rtc_utc = FALSE;
+  g_assert_true (library_boot_parse ("network,cdrom", machine->boot, &error));
+  g_assert_true (library_add_machine (fixture->library, machine, &error));
+  g_assert_no_error (error);
+  g_assert_true (g_file_test (machine->folder, G_FILE_TEST_IS_DIR));
+
+  disk = library_new_disk_path (machine, "vdi");
+  g_assert_true (g_str_has_prefix (disk, machine->folder));
+  library_machine_add_drive (machine, LIBRARY_CONTROLLER_IDE, LIBRARY_MEDIUM_DISK, disk, "vdi");
+  library_machine_add_attachment (machine, LIBRARY_CONTROLLER_IDE, 2, LIBRARY_MEDIUM_OPTICAL, "/a b/c.iso", NULL);
+  library_machine_add_drive (machine, LIBRARY_CONTROLLER_FLOPPY, LIBRARY_MEDIUM_FLOPPY, NULL, NULL);
+  adapter = library_machine_add_adapter (machine, 3, LIBRARY_NET_NAT);
+  adapter->param = g_strdup ("host-access");
+  adapter->cable = FALSE;
+  library_adapter_add_forward (adapter, TRUE, "0.0.0.0", 53, "10.0.2.16", 5353);
+  library_machine_add_adapter (machine, 1, LIBRARY_NET_NONE);
+  g_assert_true (library_update_machine (fixture->library, machine, &error));
+  g_assert_no_error (error);
+
+  found = library_find (fixture->library, machine->uuid, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (found->name, ==, "Debian 12");
+  g_assert_cmpstr (found->folder, ==, machine->folder);
+  g_assert_cmpstr (found->description, ==, "line one\nline two");
+  g_assert_cmpstr (found->os_id, ==, "debian12");
+  g_assert_cmpuint (found->memory, ==, UINT64_C (512) << 20);
+  g_assert_cmpuint (found->cpus, ==, 2);
+  g_assert_false (found->rtc_utc);
+  boot = library_boot_format (found->boot);
+  g_assert_cmpstr (boot, ==, "network,cdrom");
+  g_assert_cmpuint (found->attachments->len, ==, 3);
+  attachment = g_ptr_array_index (found->attachments, 0);
+  g_assert_cmpstr (attachment->path, ==, disk);
+  g_assert_cmpstr (attachment->format, ==, "vdi");
+  attachment = g_ptr_array_index (found->attachments, 1);
+  g_assert_cmpuint (attachment->unit, ==, 2);
+  g_assert_cmpstr (attachment->path, ==, "/a b/c.iso");
+  attachment = g_ptr_array_index (found->attachments, 2);
+  g_assert_cmpint (attachment->controller, ==, LIBRARY_CONTROLLER_FLOPPY);
+  g_assert_null (attachment->path);
+  g_assert_cmpuint (found->adapters->len, ==, 2);
+  adapter = library_machine_find_adapter (found, 3);
+  g_assert_cmpstr (adapter->param, ==, "host-access");
+  g_assert_false (adapter->cable);
+  g_assert_true (g_str_has_prefix (adapter->mac, "08:00:27:"));
+  g_assert_cmpuint (adapter->forwards->len, ==, 1);
+  forward = g_ptr_array_index (adapter->forwards, 0);
+  g_assert_true (forward->udp);
+  g_assert_cmpstr (forward->host_address, ==, "0.0.0.0");
+  g_assert_cmpuint (forward->host_port, ==, 53);
+  g_assert_cmpstr (forward->guest_address, ==, "10.0.2.16");
+  g_assert_cmpuint (forward->guest_port, ==, 5353);
+
+  /* What was stored once keeps its address. */
+  {
+    g_autofree char *mac = g_strdup (adapter->mac);
+    g_autoptr (LibraryMachine) again = NULL;
+
+    g_assert_true (library_update_machine (fixture->library, found, &error));
+    again = library_find (fixture->library, "Debian 12", &error);
+    g_assert_cmpstr (library_machine_find_adapter (again, 3)->mac, ==, mac);
+  }
+}
+
+static void
+test_copy (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (LibraryMachine) machine = fixture_add (fixture, "one");
+  g_autoptr (LibraryMachine) copy = library_machine_copy (machine);
+  LibraryAdapter *adapter = library_machine_find_adapter (copy, 0);
+
+  g_assert_true (adapter != library_machine_find_adapter (machine, 0));
+  g_ptr_array_set_size (adapter->forwards, 0);
+  g_assert_cmpuint (library_machine_find_adapter (machine, 0)->forwards->len, ==, 1);
+  library_attachment_set_path (library_machine_find_drive (copy, LIBRARY_MEDIUM_OPTICAL), "/x.iso", NULL);
+  g_assert_null (library_machine_find_drive (machine, LIBRARY_MEDIUM_OPTICAL)->path);
+}
+
+static void
+test_names (Fixture *fixture, gconstpointer data)
+{
+  static const char *const good[] = { "a", "Windows XP", "a/b", "../../etc/passwd", "/", "..", ".", "🥷 影分身",
+                                      "-rf", "CON", "a\\b", "%s%n", "'; DROP TABLE machine; --" };
+  g_autofree char *longest = g_strnfill (255, 'x'), *too_long = g_strnfill (256, 'x');
+  const char *const bad[] = { "", " a", "a ", "a\nb", "\x7f", "a\tb", "\xff\xfe", too_long };
+  g_autofree char *machines = g_build_filename (fixture->home, "machines", NULL);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) all = NULL;
+
+  for (unsigned i = 0; i < G_N_ELEMENTS (good); i++)
+    {
+      g_autoptr (LibraryMachine) machine = fixture_add (fixture, good[i]);
+      g_autofree char *parent = g_path_get_dirname (machine->folder);
+      g_autoptr (LibraryMachine) found = library_find (fixture->library, good[i], &error);
+
+      g_assert_no_error (error);
+      g_assert_cmpstr (found->uuid, ==, machine->uuid);
+      g_assert_cmpstr (parent, ==, machines);
+      g_assert_true (g_file_test (machine->folder, G_FILE_TEST_IS_DIR));
+    }
+  library_machine_free (fixture_add (fixture, longest));
+
+  for (unsigned i = 0; i < G_N_ELEMENTS (bad); i++)
+    {
+      g_autoptr (LibraryMachine) machine = library_machine_new (bad[i]);
+
+      g_assert_false (library_add_machine (fixture->library, machine, &error));
+      g_assert_error (error, LIBRARY_ERROR, LIBRARY_ERROR_INVALID);
+      g_clear_error (&error);
+    }
+  {
+    g_autoptr (LibraryMachine) twin = library_machine_new ("a");
+
+    g_assert_false (library_add_machine (fixture->library, twin, &error));
+    g_assert_error (error, LIBRARY_ERROR, LIBRARY_ERROR_EXISTS);
+    g_clear_error (&error);
+  }
+  all = library_list_machines (fixture->library, &error);
+  g_assert_cmpuint (all->len, ==, G_N_ELEMENTS (good) + 1);
+}
+
+static void
+test_limits (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (LibraryMachine) machine = library_machine_new ("m");
+  g_autoptr (GError) error = NULL;
+  LibraryAdapter *adapter;
+  LibraryBoot boot[LIBRARY_MAX_BOOT];
+
+#define REFUSED(word)                                                                                                  \
+  g_assert_false (library_machine_validate (machine, &error));                                                         \
+  g_assert_error (error, LIBRARY_ERROR, LIBRARY_ERROR_INVALID);                                                        \
+  g_assert_nonnull (strstr (error->message, word));                                                                    \
+  g_clear_error (&error)
+
+  g_assert_true (library_machine_validate (machine, &error));
+  machine->memory = 1 << 20;
+  REFUSED ("memory");
+  machine->memory = (UINT64_C (8) << 20) + 4096;
+  REFUSED ("memory");
+  machine->memory = (library_host_memory () >> 20 << 20) + (1 << 20);
+  REFUSED ("more than this computer's");
+  machine->memory = 4 << 20;
+  machine->cpus = 0;
+  REFUSED ("processors");
+  machine->cpus = 65;
+  REFUSED ("processors");
+  machine->cpus = 1;
+  library_machine_add_attachment (machine, LIBRARY_CONTROLLER_IDE, 4, LIBRARY_MEDIUM_OPTICAL, NULL, NULL);
+  REFUSED ("ide4");
+  g_ptr_array_set_size (machine->attachments, 0);
+  library_machine_add_attachment (machine, LIBRARY_CONTROLLER_FLOPPY, 0, LIBRARY_MEDIUM_DISK, "/d.vdi", NULL);
+  REFUSED ("floppy0");
+  g_ptr_array_set_size (machine->attachments, 0);
+  library_machine_add_attachment (machine, LIBRARY_CONTROLLER_IDE, 0, LIBRARY_MEDIUM_DISK, NULL, NULL);
+  REFUSED ("needs an image");
+  g_ptr_array_set_size (machine->attachments, 0);
+  library_machine_add_attachment (machine, LIBRARY_CONTROLLER_IDE, 0, LIBRARY_MEDIUM_DISK, "d.vdi", NULL);
+  REFUSED ("absolute");
+  g_ptr_array_set_size (machine->attachments, 0);
+  library_machine_add_drive (machine, LIBRARY_CONTROLLER_IDE, LIBRARY_MEDIUM_DISK, "/d.vdi", NULL);
+  library_machine_add_drive (machine, LIBRARY_CONTROLLER_IDE, LIBRARY_MEDIUM_DISK, "/d.vdi", NULL);
+  REFUSED ("twice");
+  g_ptr_array_set_size (machine->attachments, 0);
+  adapter = library_machine_add_adapter (machine, 0, LIBRARY_NET_NAT);
+  strcpy (adapter->mac, "01:00:00:00:00:01");
+  REFUSED ("MAC");
+  strcpy (adapter->mac, "02:00:00:00:00:0g");
+  REFUSED ("MAC");
+  strcpy (adapter->mac, "02:00:00:00:00:01");
+  g_assert_true (library_machine_validate (machine, &error));
+  g_assert_null (library_machine_add_adapter (machine, 0, LIBRARY_NET_NAT));
+  g_assert_null (library_machine_add_adapter (machine, 8, LIBRARY_NET_NAT));
+#undef REFUSED
+
+  g_assert_false (library_boot_parse ("disk,usb", boot, &error));
+  g_assert_nonnull (strstr (error->message, "usb"));
+  g_clear_error (&error);
+  g_assert_false (library_boot_parse ("disk,disk", boot, NULL));
+  g_assert_false (library_boot_parse ("", boot, NULL));
+}
+
+static void
+test_mac_taken (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (LibraryMachine) one = fixture_add (fixture, "one");
+  g_autoptr (LibraryMachine) two = fixture_add (fixture, "two");
+  g_autoptr (LibraryMachine) kept = NULL;
+  g_autoptr (GError) error = NULL;
+
+  strcpy (library_machine_find_adapter (two, 0)->mac, library_machine_find_adapter (one, 0)->mac);
+  two->memory = 64 << 20;
+  g_assert_false (library_update_machine (fixture->library, two, &error));
+  g_assert_error (error, LIBRARY_ERROR, LIBRARY_ERROR_INVALID);
+  /* The refused change left nothing behind. */
+  kept = library_find (fixture->library, "two", NULL);
+  g_assert_cmpuint (kept->memory, ==, UINT64_C (1) << 30);
+  g_assert_cmpuint (kept->adapters->len, ==, 1);
+}
+
+static void
+test_delete (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (LibraryMachine) one = fixture_add (fixture, "one");
+  g_autoptr (LibraryMachine) two = fixture_add (fixture, "two");
+  g_autofree char *own = g_build_filename (one->folder, "own.vdi", NULL);
+  g_autofree char *shared = g_build_filename (one->folder, "shared.vdi", NULL);
+  g_autofree char *outside = g_build_filename (fixture->home, "outside.vdi", NULL);
+  g_auto (GStrv) disks = NULL, users = NULL;
+  g_autoptr (GError) error = NULL;
+
+  library_machine_add_drive (one, LIBRARY_CONTROLLER_IDE, LIBRARY_MEDIUM_DISK, own, NULL);
+  library_machine_add_drive (one, LIBRARY_CONTROLLER_IDE, LIBRARY_MEDIUM_DISK, shared, NULL);
+  library_machine_add_drive (one, LIBRARY_CONTROLLER_IDE, LIBRARY_MEDIUM_DISK, outside, NULL);
+  library_machine_add_drive (two, LIBRARY_CONTROLLER_IDE, LIBRARY_MEDIUM_DISK, shared, NULL);
+  g_assert_true (library_update_machine (fixture->library, one, &error));
+  g_assert_true (library_update_machine (fixture->library, two, &error));
+  g_assert_true (g_file_set_contents (own, "x", 1, NULL) && g_file_set_contents (shared, "x", 1, NULL) &&
+                 g_file_set_contents (outside, "x", 1, NULL));
+  users = library_medium_users (fixture->library, shared, one->uuid);
+  g_assert_cmpuint (g_strv_length (users), ==, 1);
+  g_assert_cmpstr (users[0], ==, "two");
+
+  g_assert_true (library_delete_machine (fixture->library, one->uuid, &disks, &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (g_strv_length (disks), ==, 1);
+  g_assert_cmpstr (disks[0], ==, own);
+  g_assert_true (library_delete_files (one, disks, &error));
+  g_assert_false (g_file_test (own, G_FILE_TEST_EXISTS));
+  g_assert_true (g_file_test (shared, G_FILE_TEST_EXISTS));
+  g_assert_true (g_file_test (outside, G_FILE_TEST_EXISTS));
+  g_assert_null (library_find (fixture->library, "one", &error));
+  g_assert_error (error, LIBRARY_ERROR, LIBRARY_ERROR_NOT_FOUND);
+}
+
+static void
+test_media (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (LibraryMachine) machine = fixture_add (fixture, "one");
+  g_autoptr (GPtrArray) forwards = g_ptr_array_new ();
+  g_autoptr (LibraryMachine) found = NULL, emptied = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (library_set_medium (fixture->library, machine->uuid, LIBRARY_CONTROLLER_IDE, 0, "/x.iso", &error));
+  g_assert_no_error (error);
+  found = library_find (fixture->library, "one", NULL);
+  g_assert_cmpstr (library_machine_find_drive (found, LIBRARY_MEDIUM_OPTICAL)->path, ==, "/x.iso");
+  g_assert_true (library_set_medium (fixture->library, machine->uuid, LIBRARY_CONTROLLER_IDE, 0, NULL, &error));
+  g_assert_false (library_set_medium (fixture->library, machine->uuid, LIBRARY_CONTROLLER_IDE, 1, NULL, &error));
+  g_assert_error (error, LIBRARY_ERROR, LIBRARY_ERROR_NOT_FOUND);
+  g_clear_error (&error);
+  g_assert_true (library_set_forwards (fixture->library, machine->uuid, 0, forwards, &error));
+  g_assert_false (library_set_forwards (fixture->library, machine->uuid, 1, forwards, &error));
+  emptied = library_find (fixture->library, "one", NULL);
+  g_assert_null (library_machine_find_drive (emptied, LIBRARY_MEDIUM_OPTICAL)->path);
+  g_assert_cmpuint (library_machine_find_adapter (emptied, 0)->forwards->len, ==, 0);
+}
+
+static void
+test_settings (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *value = NULL;
+
+  g_assert_null (library_get_setting (fixture->library, "k"));
+  g_assert_true (library_set_setting (fixture->library, "k", "one", NULL));
+  g_assert_true (library_set_setting (fixture->library, "k", "two", NULL));
+  value = library_get_setting (fixture->library, "k");
+  g_assert_cmpstr (value, ==, "two");
+  g_assert_true (library_set_setting (fixture->library, "k", NULL, NULL));
+  g_assert_null (library_get_setting (fixture->library, "k"));
+}
+
+/* The bytes of the database file, after @sql was run on it by other means. */
+static GBytes *
+alter (Fixture *fixture, const char *sql)
+{
+  g_autofree char *path = g_build_filename (fixture->home, "bunshin.db", NULL);
+  sqlite3 *db;
+  char *bytes;
+  gsize length;
+
+  library_close (fixture->library);
+  fixture->library = NULL;
+  g_assert_cmpint (sqlite3_open (path, &db), ==, SQLITE_OK);
+  g_assert_cmpint (sqlite3_exec (db, sql, NULL, NULL, NULL), ==, SQLITE_OK);
+  sqlite3_close (db);
+  g_assert_true (g_file_get_contents (path, &bytes, &length, NULL));
+  return g_bytes_new_take (bytes, length);
+}
+
+static void
+test_newer_schema (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GBytes) before = alter (fixture, "PRAGMA user_version = 1000; PRAGMA journal_mode = DELETE");
+  g_autofree char *path = g_build_filename (fixture->home, "bunshin.db", NULL), *after = NULL;
+  g_autoptr (GError) error = NULL;
+  gsize length;
+
+  g_assert_null (library_open (fixture->home, &error));
+  g_assert_error (error, LIBRARY_ERROR, LIBRARY_ERROR_NEWER_SCHEMA);
+  g_assert_nonnull (strstr (error->message, "1000"));
+  g_assert_true (g_file_get_contents (path, &after, &length, NULL));
+  g_assert_cmpmem (after, length, g_bytes_get_data (before, NULL), g_bytes_get_size (before));
+}
+
+static void
+test_foreign_database (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GBytes) bytes = alter (fixture, "PRAGMA user_version = 0");
+  g_autofree char *path = g_build_filename (fixture->home, "bunshin.db", NULL);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (library_open (fixture->home, &error));
+  g_assert_nonnull (strstr (error->message, "another program"));
+  g_clear_error (&error);
+
+  g_assert_true (g_file_set_contents (path, "this is no database, and it is long enough to tell; it says so at length.",
+                                      -1, NULL));
+  g_assert_null (library_open (fixture->home, &error));
+  g_assert_nonnull (strstr (error->message, "bunshin.db"));
+}
+
+static void
+test_bad_home (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *file = g_build_filename (fixture->home, "file", NULL);
+  g_autofree char *beneath = g_build_filename (file, "home", NULL);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (g_file_set_contents (file, "", 0, NULL));
+  g_assert_null (library_open (beneath, &error));
+  g_assert_nonnull (strstr (error->message, beneath));
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+#define ADD(name, function) g_test_add ("/library/" name, Fixture, NULL, fixture_set_up, function, fixture_tear_down)
+  ADD ("round-trip", test_round_trip);
+  ADD ("copy", test_copy);
+  ADD ("names", test_names);
+  ADD ("limits", test_limits);
+  ADD ("mac-taken", test_mac_taken);
+  ADD ("delete", test_delete);
+  ADD ("media", test_media);
+  ADD ("settings", test_settings);
+  ADD ("newer-schema", test_newer_schema);
+  ADD ("foreign-database", test_foreign_database);
+  ADD ("bad-home", test_bad_home);
+  return g_test_run ();
+}
