@@ -33,6 +33,7 @@ pci_register_rom (PciDevice *dev, const char *path, GError **error)
   memcpy (ram_block_host (block), contents, length);
   bar.size = size;
   bar.ram = block;
+  dev->rom = block;
   pci_register_bar (dev, PCI_ROM_SLOT, &bar);
   return TRUE;
 }

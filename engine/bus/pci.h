@@ -54,6 +54,7 @@ struct PciDevice
     MemoryRegion *region;
   } bars[PCI_BAR_COUNT + 1];
   int irq_level;
+  RamBlock *rom;                  /* owned: pci_register_rom() */
   /* Optional: called after the guest wrote [offset, offset + size) of config. */
   void (*config_written) (PciDevice *dev, unsigned offset, unsigned size);
 };

@@ -117,8 +117,10 @@ uint64_t memory_section_read (const MemorySection *section, uint64_t gpa, unsign
 void memory_section_write (const MemorySection *section, uint64_t gpa, uint64_t value, unsigned size);
 
 /* Memory access by devices (DMA) and by the machine; any length, any mix of
- * sections. Returns FALSE when part of the range was unassigned. Calls the
- * listeners' @written and marks pages dirty. The caller holds the machine lock. */
+ * sections. Only memory is reached: a device that could be pointed at
+ * registers, its own among them, would be re-entered. Returns FALSE when part of
+ * the range was none (reads give ones there). Calls the listeners' @written and
+ * marks pages dirty. The caller holds the machine lock. */
 gboolean guest_memory_read (AddressSpace *as, uint64_t gpa, void *buffer, uint64_t length);
 gboolean guest_memory_write (AddressSpace *as, uint64_t gpa, const void *buffer, uint64_t length);
 /* A host pointer to as much of [@gpa, @gpa + *@length) as is contiguous RAM;

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the files of engine/memory share. */
+#pragma once
+
+#include "engine/memory/address-space.h"
+
+struct RamBlock
+{
+  uint64_t size;
+  uint8_t *host;
+  int fd;
+  AddressSpace *as;   /* whose processors write it, once the dirty log is on */
+  uint8_t *dirty;     /* a byte a page; NULL: no log */
+  uint8_t *reported;  /* what the last collection found */
+};
+
+/* Makes a new view from the regions and publishes it. */
+void address_space_rebuild (AddressSpace *as);
+void address_space_notify_changed (AddressSpace *as);
