@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A machine's settings as KEY=VALUE: reading them into a record, and writing a record out again. */
+
+#include "app/cli.h"
+#include "app/forwards.h"
+#include "app/json.h"
+#include "app/sizes.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *const kind_names[] = { "disk", "cdrom", "floppy" };
+
+char *
+existing_file (const char *path, GError **error)
+{
+  g_autofree char *absolute = g_canonicalize_filename (path, NULL);
+  struct stat info;
+  int failed = 0;
+
+  if (stat (absolute, &info) != 0 || access (absolute, R_OK) != 0)
+    failed = errno;
+  else if (S_ISDIR (info.st_mode))
+    failed = EISDIR;
+  if (!failed)
+    return g_steal_pointer (&absolute);
+  g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (failed), "“%s”: %s", absolute, g_strerror (failed));
+  return NULL;
+}
+
+static gboolean
+set_text (char **field, const char *value)
+{
+  g_free (*field);
+  *field = *value != '\0' ? g_strdup (value) : NULL;
+  return TRUE;
+}
+
+static gboolean
+set_os (LibraryMachine *machine, const char *value, GError **error)
+{
+  for (const char *p = value; *p != '\0'; p++)
+    if (!g_ascii_isalnum (*p) && !strchr (".-_", *p))
+      return usage_error (error, "os %s: must be an operating system's short name such as debian12", value);
+  return set_text (&machine->os_id, value);
+}
+
+static gboolean
+set_memory (LibraryMachine *machine, const char *value, GError **error)
+{
+  guint64 bytes;
+
+  if (!parse_size_option ("memory", value, &bytes, error))
+    return FALSE;
+  machine->memory = bytes;
+  return TRUE;
+}
+
+static gboolean
+set_cpus (LibraryMachine *machine, const char *value, GError **error)
+{
+  guint64 cpus;
+
+  if (!parse_number ("cpus", value, 1, LIBRARY_MAX_CPUS, &cpus, error))
+    return FALSE;
+  machine->cpus = (unsigned) cpus;
+  return TRUE;
+}
+
+static gboolean
+set_clock (LibraryMachine *machine, const char *value, GError **error)
+{
+  if (strcmp (value, "utc") != 0 && strcmp (value, "local") != 0)
+    return usage_error (error, "clock %s: must be utc or local", value);
+  machine->rtc_utc = strcmp (value, "utc") == 0;
+  return TRUE;
+}
+
+/* @value: a file, or “none” for an empty drive. */
+static gboolean
+set_medium (LibraryMachine *machine, LibraryMediumKind kind, const char *value, GError **error)
+{
+  LibraryAttachment *drive = library_machine_find_drive (machine, kind);
+  gboolean empty = strcmp (value, "none") == 0;
+  g_autofree char *path = empty ? NULL : existing_file (value, error);
+
+  if (!empty && !path)
+    return FALSE;
+  /* CDs prefer the secondary channel, so that disks keep the primary one to themselves. */
+  if (!drive && kind == LIBRARY_MEDIUM_OPTICAL)
+    drive = library_machine_add_attachment (machine, LIBRARY_CONTROLLER_IDE, 2, kind, NULL, NULL);
+  if (!drive)
+    drive = library_machine_add_drive (machine, kind == LIBRARY_MEDIUM_FLOPPY ? LIBRARY_CONTROLLER_FLOPPY
+                                                                              : LIBRARY_CONTROLLER_IDE,
+                                       kind, NULL, NULL);
+  if (!drive)
+    {
+      g_set_error_literal (error, LIBRARY_ERROR, LIBRARY_ERROR_INVALID, "no place is left for another drive");
+      return FALSE;
+    }
+  library_attachment_set_path (drive, path, NULL);
+  return TRUE;
+}
+
+/* “none”, “cdrom”, “cdrom:FILE” or a disk's file. */
+static gboolean
+set_ide (LibraryMachine *machine, unsigned unit, const char *value, GError **error)
+{
+  LibraryAttachment *old = library_machine_find_attachment (machine, LIBRARY_CONTROLLER_IDE, unit);
+  gboolean cdrom = strcmp (value, "cdrom") == 0 || g_str_has_prefix (value, "cdrom:");
+  const char *file = cdrom ? (value[5] == ':' ? value + 6 : NULL) : strcmp (value, "none") != 0 ? value : NULL;
+  g_autofree char *path = NULL;
+
+  if (file && !(path = existing_file (file, error)))
+    return FALSE;
+  if (old)
+    g_ptr_array_remove (machine->attachments, old);
+  if (cdrom || file)
+    library_machine_add_attachment (machine, LIBRARY_CONTROLLER_IDE, unit,
+                                    cdrom ? LIBRARY_MEDIUM_OPTICAL : LIBRARY_MEDIUM_DISK, path, NULL);
+  return TRUE;
+}
+
+static gboolean
+set_nic (LibraryMachine *machine, unsigned slot, const char *value, GError **error)
+{
+  LibraryAdapter *adapter = library_machine_find_adapter (machine, slot);
+  LibraryNetKind kind;
+  g_autofree char *param = NULL, *name = g_strdup_printf ("nic%u", slot + 1);
+
+  if (!parse_net (name, value, &kind, &param, error))
+    return FALSE;
+  if (kind == LIBRARY_NET_NONE)
+    {
+      if (adapter)
+        g_ptr_array_remove (machine->adapters, adapter);
+      return TRUE;
+    }
+  if (!adapter)
+    adapter = library_machine_add_adapter (machine, slot, kind);
+  adapter->kind = kind;
+  g_free (adapter->param);
+  adapter->param = g_steal_pointer (&param);
+  return TRUE;
+}
+
+static gboolean
+set_nic_detail (LibraryMachine *machine, unsigned slot, const char *detail, const char *value, GError **error)
+{
+  LibraryAdapter *adapter = library_machine_find_adapter (machine, slot);
+
+  if (!adapter)
+    {
+      g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_INVALID, "there is no network adapter %u", slot + 1);
+      return FALSE;
+    }
+  if (strcmp (detail, "model") == 0)
+    return set_text (&adapter->model, *value ? value : "e1000");
+  if (strcmp (detail, "mac") == 0)
+    {
+      if (strlen (value) >= sizeof adapter->mac)
+        return usage_error (error, "nic%u-mac %s: must be six bytes such as 08:00:27:12:34:56", slot + 1, value);
+      g_strlcpy (adapter->mac, value, sizeof adapter->mac);
+      return TRUE;
+    }
+  if (strcmp (value, "on") != 0 && strcmp (value, "off") != 0)
+    return usage_error (error, "nic%u-cable %s: must be on or off", slot + 1, value);
+  adapter->cable = strcmp (value, "on") == 0;
+  return TRUE;
+}
+
+/* “nic1” … “nic8” and what follows a dash, NULL when nothing does. */
+static gboolean
+parse_nic_key (const char *key, unsigned *slot, const char **detail)
+{
+  if (!g_str_has_prefix (key, "nic") || key[3] < '1' || key[3] > '0' + LIBRARY_MAX_ADAPTERS)
+    return FALSE;
+  *slot = (unsigned) (key[3] - '1');
+  *detail = key[4] == '-' ? key + 5 : NULL;
+  return key[4] == '\0' || g_strv_contains ((const char *const[]) { "model", "mac", "cable", NULL }, key + 5);
+}
+
+gboolean
+setting_apply (LibraryMachine *machine, const char *key, const char *value, GError **error)
+{
+  unsigned slot;
+  const char *detail;
+
+  if (strcmp (key, "name") == 0)
+    {
+      g_free (machine->name);
+      machine->name = g_strdup (value);
+      return TRUE;
+    }
+  if (strcmp (key, "description") == 0)
+    return set_text (&machine->description, value);
+  if (strcmp (key, "os") == 0)
+    return set_os (machine, value, error);
+  if (strcmp (key, "memory") == 0)
+    return set_memory (machine, value, error);
+  if (strcmp (key, "cpus") == 0)
+    return set_cpus (machine, value, error);
+  if (strcmp (key, "cpu-model") == 0)
+    return set_text (&machine->cpu_model, strcmp (value, "default") == 0 ? "" : value);
+  if (strcmp (key, "accel") == 0)
+    return set_text (&machine->accel, value);
+  if (strcmp (key, "firmware") == 0)
+    return set_text (&machine->firmware, value);
+  if (strcmp (key, "chipset") == 0)
+    return set_text (&machine->chipset, value);
+  if (strcmp (key, "boot") == 0)
+    return library_boot_parse (value, machine->boot, error);
+  if (strcmp (key, "clock") == 0)
+    return set_clock (machine, value, error);
+  if (strcmp (key, "iso") == 0)
+    return set_medium (machine, LIBRARY_MEDIUM_OPTICAL, value, error);
+  if (strcmp (key, "floppy") == 0)
+    return set_medium (machine, LIBRARY_MEDIUM_FLOPPY, value, error);
+  if (g_str_has_prefix (key, "ide") && key[3] >= '0' && key[3] < '0' + LIBRARY_IDE_UNITS && key[4] == '\0')
+    return set_ide (machine, (unsigned) (key[3] - '0'), value, error);
+  if (parse_nic_key (key, &slot, &detail))
+    return detail ? set_nic_detail (machine, slot, detail, value, error) : set_nic (machine, slot, value, error);
+  return usage_error (error, "there is no setting “%s”", key);
+}
+
+SettingScope
+setting_scope (const LibraryMachine *machine, const char *key, char **slot)
+{
+  LibraryMediumKind kind = strcmp (key, "floppy") == 0 ? LIBRARY_MEDIUM_FLOPPY : LIBRARY_MEDIUM_OPTICAL;
+  LibraryAttachment *drive;
+  unsigned nic;
+  const char *detail;
+
+  if (g_strv_contains ((const char *const[]) { "name", "description", "os", NULL }, key))
+    return SETTING_RECORD_ONLY;
+  if (parse_nic_key (key, &nic, &detail) && g_strcmp0 (detail, "cable") == 0)
+    {
+      *slot = g_strdup_printf ("%u", nic);
+      return SETTING_CABLE;
+    }
+  if (strcmp (key, "iso") != 0 && strcmp (key, "floppy") != 0)
+    return SETTING_OFF_ONLY;
+  drive = library_machine_find_drive (machine, kind);
+  if (!drive)
+    return SETTING_OFF_ONLY;
+  *slot = library_attachment_slot (drive);
+  return SETTING_MEDIUM;
+}
+
+static char *
+format_created (const LibraryMachine *machine)
+{
+  g_autoptr (GDateTime) time = g_date_time_new_from_unix_utc (machine->created);
+
+  return time ? g_date_time_format_iso8601 (time) : NULL;
+}
+
+static void
+describe_drive (GString *text, const LibraryAttachment *drive)
+{
+  g_autofree char *slot = library_attachment_slot (drive);
+
+  g_string_append_printf (text, "%s: %s %s", slot, kind_names[drive->kind], drive->path ? drive->path : "(empty)");
+  if (drive->path && drive->format)
+    g_string_append_printf (text, " (%s)", drive->format);
+  g_string_append_c (text, '\n');
+}
+
+static void
+describe_adapter (GString *text, const LibraryAdapter *adapter)
+{
+  g_string_append_printf (text, "nic%u: %s%s%s, %s, %s, cable %s\n", adapter->slot + 1, net_kind_name (adapter->kind),
+                          adapter->param ? ":" : "", adapter->param ? adapter->param : "", adapter->model, adapter->mac,
+                          adapter->cable ? "on" : "off");
+  for (unsigned i = 0; i < adapter->forwards->len; i++)
+    {
+      g_autofree char *rule = forward_describe (g_ptr_array_index (adapter->forwards, i));
+
+      g_string_append_printf (text, "nic%u forward: %s\n", adapter->slot + 1, rule);
+    }
+}
+
+char *
+setting_describe (const LibraryMachine *machine, LibraryState state, const char *message)
+{
+  GString *text = g_string_new (NULL);
+  g_autofree char *memory = size_format (machine->memory), *boot = library_boot_format (machine->boot);
+  g_autofree char *created = format_created (machine);
+  const struct { const char *key, *value; } lines[] = {
+    { "name", machine->name }, { "uuid", machine->uuid }, { "state", library_state_name (state) },
+    { "message", message }, { "description", machine->description }, { "os", machine->os_id }, { "memory", memory },
+  }, more[] = {
+    { "cpu-model", machine->cpu_model ? machine->cpu_model : "default" }, { "accel", machine->accel },
+    { "firmware", machine->firmware }, { "chipset", machine->chipset }, { "boot", boot },
+    { "clock", machine->rtc_utc ? "utc" : "local" }, { "folder", machine->folder }, { "created", created },
+  };
+
+  for (unsigned i = 0; i < G_N_ELEMENTS (lines); i++)
+    if (lines[i].value)
+      g_string_append_printf (text, "%s: %s\n", lines[i].key, lines[i].value);
+  g_string_append_printf (text, "cpus: %u\n", machine->cpus);
+  for (unsigned i = 0; i < G_N_ELEMENTS (more); i++)
+    if (more[i].value)
+      g_string_append_printf (text, "%s: %s\n", more[i].key, more[i].value);
+  for (unsigned i = 0; i < machine->attachments->len; i++)
+    describe_drive (text, g_ptr_array_index (machine->attachments, i));
+  for (unsigned i = 0; i < machine->adapters->len; i++)
+    describe_adapter (text, g_ptr_array_index (machine->adapters, i));
+  return g_string_free (text, FALSE);
+}
+
+static void
+describe_drives_json (Json *json, const LibraryMachine *machine)
+{
+  json_open (json, "drives", '[');
+  for (unsigned i = 0; i < machine->attachments->len; i++)
+    {
+      const LibraryAttachment *drive = g_ptr_array_index (machine->attachments, i);
+      g_autofree char *slot = library_attachment_slot (drive);
+
+      json_open (json, NULL, '{');
+      json_string (json, "slot", slot);
+      json_string (json, "kind", kind_names[drive->kind]);
+      json_string (json, "path", drive->path);
+      json_string (json, "format", drive->format);
+      json_close (json, '}');
+    }
+  json_close (json, ']');
+}
+
+static void
+describe_adapters_json (Json *json, const LibraryMachine *machine)
+{
+  json_open (json, "adapters", '[');
+  for (unsigned i = 0; i < machine->adapters->len; i++)
+    {
+      const LibraryAdapter *adapter = g_ptr_array_index (machine->adapters, i);
+
+      json_open (json, NULL, '{');
+      json_uint (json, "nic", adapter->slot + 1);
+      json_string (json, "attachment", net_kind_name (adapter->kind));
+      json_string (json, "param", adapter->param);
+      json_string (json, "model", adapter->model);
+      json_string (json, "mac", adapter->mac);
+      json_bool (json, "cable", adapter->cable);
+      json_open (json, "forwards", '[');
+      for (unsigned j = 0; j < adapter->forwards->len; j++)
+        {
+          g_autofree char *rule = forward_describe (g_ptr_array_index (adapter->forwards, j));
+
+          json_string (json, NULL, rule);
+        }
+      json_close (json, ']');
+      json_close (json, '}');
+    }
+  json_close (json, ']');
+}
+
+char *
+setting_describe_json (const LibraryMachine *machine, LibraryState state, const char *message)
+{
+  g_autofree char *boot = library_boot_format (machine->boot), *created = format_created (machine);
+  Json json;
+
+  json_begin (&json);
+  json_open (&json, NULL, '{');
+  json_string (&json, "name", machine->name);
+  json_string (&json, "uuid", machine->uuid);
+  json_string (&json, "state", library_state_name (state));
+  json_string (&json, "message", message);
+  json_string (&json, "description", machine->description);
+  json_string (&json, "os", machine->os_id);
+  json_uint (&json, "memory", machine->memory);
+  json_uint (&json, "cpus", machine->cpus);
+  json_string (&json, "cpu-model", machine->cpu_model);
+  json_string (&json, "accel", machine->accel);
+  json_string (&json, "firmware", machine->firmware);
+  json_string (&json, "chipset", machine->chipset);
+  json_string (&json, "boot", boot);
+  json_string (&json, "clock", machine->rtc_utc ? "utc" : "local");
+  json_string (&json, "folder", machine->folder);
+  json_string (&json, "created", created);
+  describe_drives_json (&json, machine);
+  describe_adapters_json (&json, machine);
+  json_close (&json, '}');
+  return json_end (&json);
+}
