@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The 8254 interval timer and system control port B (61h) with the speaker gate. */
+#pragma once
+
+#include "engine/devices/device.h"
+
+extern const DeviceType pit_type;
+
+/* To be set before realize: OUT of counter 0. */
+void pit_set_output (Device *dev, IrqLine irq0);
+/* The HPET takes over IRQ 0 while its legacy routing is on. */
+void pit_set_irq_enabled (Device *dev, gboolean enabled);
+/* What the speaker plays now: Hz, or 0 when it is silent. */
+unsigned pit_speaker_frequency (Device *dev);
