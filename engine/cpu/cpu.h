@@ -120,3 +120,8 @@ gboolean x86_cpu_read_virt (X86Cpu *cpu, uint64_t address, void *buffer, size_t 
 /* Appends the whole architectural state, versioned; and takes it back (FALSE: damaged or of another model). */
 void x86_cpu_save (X86Cpu *cpu, GByteArray *out);
 gboolean x86_cpu_load (X86Cpu *cpu, const uint8_t *data, size_t length, size_t *used, GError **error);
+
+/* For devices that talk through a processor's registers at a port: EAX, EBX, ECX, EDX, ESI, EDI, in this order. Only from
+ * within pio_read() or pio_write(); what IN returns ends up in EAX all the same. */
+void x86_cpu_get_io_registers (const X86Cpu *cpu, uint32_t regs[6]);
+void x86_cpu_set_io_registers (X86Cpu *cpu, const uint32_t regs[6]);

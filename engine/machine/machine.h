@@ -12,10 +12,11 @@
 #include "engine/devices/display/display.h"
 #include "engine/devices/input/input.h"
 #include "network/netport.h"
-#include "storage/disk/disk.h"
+
 
 #include <glib.h>
 
+typedef struct Disk Disk;
 typedef struct Machine Machine;
 
 enum { MACHINE_MAX_NICS = 8, MACHINE_MAX_SERIALS = 2, MACHINE_MAX_FLOPPIES = 2, MACHINE_MAX_IDE = 4 };

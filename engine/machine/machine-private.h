@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the files that make up a machine share: machine.c runs it, pc.c assembles it, vcpu.c drives its processors. */
+#pragma once
+
+#include "engine/bus/pci.h"
+#include "engine/cpu/cpu.h"
+#include "engine/devices/device.h"
+#include "engine/devices/platform/apic-bus.h"
+#include "engine/machine/machine.h"
+
+#include <pthread.h>
+
+enum { ISA_IRQ_COUNT = 16, MACHINE_MAX_CPUS = 64, TSC_HZ = CLOCK_NS_PER_SECOND };
+
+/* What a guest or a device asked for; carried out on the I/O thread, where no processor waits for us. */
+enum { REQUEST_RESET = 1 << 0, REQUEST_POWER_OFF = 1 << 1, REQUEST_PAUSE = 1 << 2 };
+
+typedef struct
+{
+  Machine *machine;
+  unsigned index;
+  X86Cpu *cpu;
+  Device *lapic;
+  GThread *thread;
+  gboolean parked;     /* under run_lock */
+  uint64_t halts;
+} Vcpu;
+
+typedef struct
+{
+  const MachineListener *listener;
+  void *opaque;
+} RegisteredListener;
+
+typedef struct
+{
+  void (*write) (void *opaque, const uint8_t *data, size_t length);
+  void *opaque;
+} ByteSink;
+
+struct Machine
+{
+  char *name;
+  MachineLock lock;
+  GMainContext *context;
+  GMainLoop *loop;
+  GThread *io_thread;
+
+  /* The PC. */
+  AddressSpace *memory;
+  RamBlock *ram, *bios;
+  uint64_t low_memory, high_memory;
+  Bus *bus;
+  PciBus *pci;
+  Clock *clock;
+  Display *display;
+  Input *input;
+  IrqLine isa_irq[ISA_IRQ_COUNT];
+  ApicBus *apic_bus;
+  MemoryRegion *lapic_region;
+  GPtrArray *devices;          /* Device, in the order of assembly */
+  Device *pic, *pit, *rtc, *ioapic, *i8042, *pm, *fw_cfg, *serial[MACHINE_MAX_SERIALS], *nics[MACHINE_MAX_NICS];
+  NetPort *net_ports[MACHINE_MAX_NICS];
+  X86System *cpu_system;
+  pthread_key_t vcpu_key;      /* the Vcpu whose thread this is */
+  Vcpu *vcpus;
+  unsigned cpu_count;
+
+  /* Running. run_lock guards what follows down to listeners. */
+  GMutex control;              /* one start, pause, reset … at a time */
+  GMutex run_lock;
+  GCond run_cond;
+  gboolean run_wanted, quit;
+  unsigned parked_count;
+  MachineState state;
+  MachineOffReason off_reason;
+  int exit_status;
+  char *message;
+  GArray *listeners;           /* RegisteredListener */
+
+  unsigned requests;           /* REQUEST_…, atomic */
+  MachineOffReason requested_off;
+  GSource *request_source;
+};
+
+/* pc.c */
+gboolean pc_assemble (Machine *machine, const MachineConfig *config, GError **error);
+void pc_disassemble (Machine *machine);
+void pc_reset (Machine *machine);
+
+/* vcpu.c */
+gboolean vcpus_create (Machine *machine, const MachineConfig *config, GError **error);
+void vcpus_free (Machine *machine);
+void vcpus_start_threads (Machine *machine);
+/* Makes every processor look at run_wanted and quit. */
+void vcpus_kick (Machine *machine);
+Vcpu *vcpu_current (Machine *machine);
+/* The 8259s' INTR reaches the bootstrap processor through its APIC. */
+void vcpus_set_external (void *machine, int line, int level);
+void vcpus_set_a20 (void *machine, gboolean enabled);
+
+/* machine.c: from any thread, at once; what was asked for happens soon. */
+void machine_request (Machine *machine, unsigned request);
+/* Powers off for @reason; the message may be NULL and is copied. */
+void machine_request_off (Machine *machine, MachineOffReason reason, const char *message);

@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The life of a machine: its I/O thread, and starting, pausing, resetting and
+ * ending it.
+ *
+ * A device or a processor that wants the machine reset or off cannot wait for
+ * the processors to stop (it may be called by one): it leaves a request, and
+ * the I/O thread carries it out.
+ */
+
+#include "engine/machine/machine-private.h"
+
+#include "engine/devices/platform/piix4-pm.h"
+#include "engine/devices/platform/uart16550.h"
+
+#include <gio/gio.h>
+
+static void
+notify_changed (Machine *m)
+{
+  g_autoptr (GArray) listeners = NULL;
+
+  g_mutex_lock (&m->run_lock);
+  listeners = g_array_copy (m->listeners);
+  g_mutex_unlock (&m->run_lock);
+  for (guint i = 0; i < listeners->len; i++)
+    {
+      const RegisteredListener *r = &g_array_index (listeners, RegisteredListener, i);
+
+      if (r->listener->changed != NULL)
+        r->listener->changed (r->opaque, m);
+    }
+}
+
+static gboolean
+notify_on_io_thread (gpointer data)
+{
+  notify_changed (data);
+  return G_SOURCE_REMOVE;
+}
+
+/* Listeners are told on the I/O thread, whoever changed the state. */
+static void
+announce (Machine *m)
+{
+  g_autoptr (GSource) source = g_idle_source_new ();
+
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_callback (source, notify_on_io_thread, m, NULL);
+  g_source_attach (source, m->context);
+}
+
+/* Stops all processors and the clock; they stay where they are. */
+static void
+halt (Machine *m)
+{
+  g_mutex_lock (&m->run_lock);
+  m->run_wanted = FALSE;
+  g_mutex_unlock (&m->run_lock);
+  vcpus_kick (m);
+  g_mutex_lock (&m->run_lock);
+  while (m->parked_count < m->cpu_count)
+    g_cond_wait (&m->run_cond, &m->run_lock);
+  g_mutex_unlock (&m->run_lock);
+  clock_stop (m->clock);
+  address_space_collect (m->memory);
+}
+
+static void
+go (Machine *m)
+{
+  clock_start (m->clock);
+  g_mutex_lock (&m->run_lock);
+  m->run_wanted = TRUE;
+  g_cond_broadcast (&m->run_cond);
+  g_mutex_unlock (&m->run_lock);
+}
+
+static void
+set_state (Machine *m, MachineState state, MachineOffReason reason)
+{
+  g_mutex_lock (&m->run_lock);
+  m->state = state;
+  m->off_reason = reason;
+  g_mutex_unlock (&m->run_lock);
+  announce (m);
+}
+
+static void
+set_message (Machine *m, const char *message)
+{
+  g_mutex_lock (&m->run_lock);
+  g_free (m->message);
+  m->message = g_strdup (message);
+  g_mutex_unlock (&m->run_lock);
+}
+
+static void
+power_off_for (Machine *m, MachineOffReason reason)
+{
+  g_mutex_lock (&m->control);
+  if (m->state != MACHINE_STATE_OFF)
+    {
+      halt (m);
+      set_state (m, MACHINE_STATE_OFF, reason);
+    }
+  g_mutex_unlock (&m->control);
+}
+
+static gboolean
+carry_out_requests (gpointer data)
+{
+  Machine *m = data;
+  unsigned requests = __atomic_exchange_n (&m->requests, 0, __ATOMIC_ACQ_REL);
+
+  if (requests & REQUEST_POWER_OFF)
+    power_off_for (m, m->requested_off);
+  else
+    {
+      if (requests & REQUEST_RESET)
+        machine_reset (m);
+      if (requests & REQUEST_PAUSE)
+        machine_pause (m);
+    }
+  return G_SOURCE_CONTINUE;
+}
+
+/* A source that runs when its ready time is set. */
+static gboolean
+request_dispatch (GSource *source, GSourceFunc callback, gpointer data)
+{
+  g_source_set_ready_time (source, -1);
+  return callback (data);
+}
+
+static GSourceFuncs request_funcs = { .dispatch = request_dispatch };
+
+void
+machine_request (Machine *m, unsigned request)
+{
+  __atomic_fetch_or (&m->requests, request, __ATOMIC_ACQ_REL);
+  g_source_set_ready_time (m->request_source, 0);
+}
+
+void
+machine_request_off (Machine *m, MachineOffReason reason, const char *message)
+{
+  if (message != NULL)
+    set_message (m, message);
+  m->requested_off = reason;
+  machine_request (m, REQUEST_POWER_OFF);
+}
+
+static gpointer
+io_thread (gpointer data)
+{
+  Machine *m = data;
+
+  g_main_context_push_thread_default (m->context);
+  g_main_loop_run (m->loop);
+  g_main_context_pop_thread_default (m->context);
+  return NULL;
+}
+
+static gboolean
+check_config (const MachineConfig *config, GError **error)
+{
+  const char *cause = NULL;
+
+  if (config->memory < (1 << 20) || config->memory % GUEST_PAGE_SIZE != 0)
+    cause = "its memory must be at least 1 MiB, and whole pages";
+  else if (config->cpus > MACHINE_MAX_CPUS)
+    cause = "it may have at most 64 processors";
+  if (cause == NULL)
+    return TRUE;
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "cannot make machine “%s”: %s",
+               config->name != NULL ? config->name : "", cause);
+  return FALSE;
+}
+
+Machine *
+machine_new (const MachineConfig *config, GError **error)
+{
+  Machine *m;
+
+  if (!check_config (config, error))
+    return NULL;
+  m = g_new0 (Machine, 1);
+  m->name = g_strdup (config->name != NULL ? config->name : "machine");
+  machine_lock_init (&m->lock);
+  g_mutex_init (&m->control);
+  g_mutex_init (&m->run_lock);
+  g_cond_init (&m->run_cond);
+  m->listeners = g_array_new (FALSE, FALSE, sizeof (RegisteredListener));
+  m->context = config->context != NULL ? g_main_context_ref (config->context) : g_main_context_new ();
+  m->loop = g_main_loop_new (m->context, FALSE);
+  m->cpu_count = MAX (config->cpus, 1);
+  m->state = MACHINE_STATE_OFF;
+  m->request_source = g_source_new (&request_funcs, sizeof (GSource));
+  g_source_set_callback (m->request_source, carry_out_requests, m, NULL);
+  g_source_set_ready_time (m->request_source, -1);
+  g_source_attach (m->request_source, m->context);
+
+  if (!pc_assemble (m, config, error))
+    {
+      machine_free (m);
+      return NULL;
+    }
+  m->io_thread = g_thread_new ("machine I/O", io_thread, m);
+  vcpus_start_threads (m);
+  return m;
+}
+
+static gboolean
+quit_loop (gpointer data)
+{
+  g_main_loop_quit (data);
+  return G_SOURCE_REMOVE;
+}
+
+void
+machine_free (Machine *m)
+{
+  if (m == NULL)
+    return;
+  if (m->io_thread != NULL)
+    {
+      g_autoptr (GSource) source = g_idle_source_new ();
+
+      machine_power_off (m);
+      g_mutex_lock (&m->run_lock);
+      m->quit = TRUE;
+      g_mutex_unlock (&m->run_lock);
+      vcpus_kick (m);
+      for (unsigned i = 0; i < m->cpu_count; i++)
+        g_thread_join (g_steal_pointer (&m->vcpus[i].thread));
+      /* After the notices that are still in the queue. */
+      g_source_set_callback (source, quit_loop, m->loop, NULL);
+      g_source_attach (source, m->context);
+      g_thread_join (m->io_thread);
+    }
+  pc_disassemble (m);
+  g_source_destroy (m->request_source);
+  g_source_unref (m->request_source);
+  g_main_loop_unref (m->loop);
+  g_main_context_unref (m->context);
+  g_array_unref (m->listeners);
+  g_free (m->message);
+  g_free (m->name);
+  g_cond_clear (&m->run_cond);
+  g_mutex_clear (&m->run_lock);
+  g_mutex_clear (&m->control);
+  machine_lock_clear (&m->lock);
+  g_free (m);
+}
+
+void
+machine_add_listener (Machine *m, const MachineListener *listener, void *opaque)
+{
+  RegisteredListener registered = { listener, opaque };
+
+  g_mutex_lock (&m->run_lock);
+  g_array_append_val (m->listeners, registered);
+  g_mutex_unlock (&m->run_lock);
+}
+
+void
+machine_remove_listener (Machine *m, void *opaque)
+{
+  g_mutex_lock (&m->run_lock);
+  for (guint i = m->listeners->len; i-- > 0;)
+    {
+      if (g_array_index (m->listeners, RegisteredListener, i).opaque == opaque)
+        g_array_remove_index (m->listeners, i);
+    }
+  g_mutex_unlock (&m->run_lock);
+}
+
+gboolean
+machine_start (Machine *m, GError **error)
+{
+  gboolean ok = FALSE;
+
+  g_mutex_lock (&m->control);
+  if (m->state != MACHINE_STATE_OFF || m->off_reason != MACHINE_OFF_NOT)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS, "machine “%s” has been started before", m->name);
+  else
+    {
+      set_state (m, MACHINE_STATE_RUNNING, MACHINE_OFF_NOT);
+      go (m);
+      ok = TRUE;
+    }
+  g_mutex_unlock (&m->control);
+  return ok;
+}
+
+void
+machine_pause (Machine *m)
+{
+  g_mutex_lock (&m->control);
+  if (m->state == MACHINE_STATE_RUNNING)
+    {
+      halt (m);
+      set_state (m, MACHINE_STATE_PAUSED, MACHINE_OFF_NOT);
+    }
+  g_mutex_unlock (&m->control);
+}
+
+void
+machine_resume (Machine *m)
+{
+  g_mutex_lock (&m->control);
+  if (m->state == MACHINE_STATE_PAUSED)
+    {
+      set_message (m, NULL);
+      set_state (m, MACHINE_STATE_RUNNING, MACHINE_OFF_NOT);
+      go (m);
+    }
+  g_mutex_unlock (&m->control);
+}
+
+void
+machine_reset (Machine *m)
+{
+  g_mutex_lock (&m->control);
+  if (m->state != MACHINE_STATE_OFF)
+    {
+      halt (m);
+      machine_lock_take (&m->lock);
+      pc_reset (m);
+      machine_lock_release (&m->lock);
+      if (m->state == MACHINE_STATE_RUNNING)
+        go (m);
+    }
+  g_mutex_unlock (&m->control);
+}
+
+void
+machine_power_button (Machine *m)
+{
+  machine_lock_take (&m->lock);
+  piix4_pm_press_power_button (m->pm);
+  machine_lock_release (&m->lock);
+}
+
+void
+machine_power_off (Machine *m)
+{
+  power_off_for (m, MACHINE_OFF_HOST);
+}
+
+MachineState
+machine_state (Machine *m)
+{
+  MachineState state;
+
+  g_mutex_lock (&m->run_lock);
+  state = m->state;
+  g_mutex_unlock (&m->run_lock);
+  return state;
+}
+
+MachineOffReason
+machine_off_reason (Machine *m)
+{
+  MachineOffReason reason;
+
+  g_mutex_lock (&m->run_lock);
+  reason = m->off_reason;
+  g_mutex_unlock (&m->run_lock);
+  return reason;
+}
+
+int
+machine_debug_exit_status (Machine *m)
+{
+  return m->exit_status;
+}
+
+char *
+machine_message (Machine *m)
+{
+  char *message;
+
+  g_mutex_lock (&m->run_lock);
+  message = g_strdup (m->message);
+  g_mutex_unlock (&m->run_lock);
+  return message;
+}
+
+Display *
+machine_display (Machine *m)
+{
+  return m->display;
+}
+
+Input *
+machine_input (Machine *m)
+{
+  return m->input;
+}
+
+size_t
+machine_serial_input (Machine *m, unsigned port, const uint8_t *data, size_t length)
+{
+  size_t taken;
+
+  g_assert (port < MACHINE_MAX_SERIALS);
+  machine_lock_take (&m->lock);
+  taken = uart16550_input (m->serial[port], data, length);
+  machine_lock_release (&m->lock);
+  return taken;
+}
+
+NetPort *
+machine_net_port (Machine *m, unsigned nic)
+{
+  return nic < MACHINE_MAX_NICS ? m->net_ports[nic] : NULL;
+}
+
+GMainContext *
+machine_context (Machine *m)
+{
+  return m->context;
+}
+
+void
+machine_info (Machine *m, MachineInfo *info)
+{
+  *info = (MachineInfo) { .accel = "interp" };
+  g_strlcpy (info->accel_reason, "the interpreter is the one accelerator that this version has", sizeof info->accel_reason);
+  info->guest_time = clock_now (m->clock);
+  for (unsigned i = 0; i < m->cpu_count; i++)
+    {
+      X86Counters counters;
+
+      x86_cpu_counters (m->vcpus[i].cpu, &counters);
+      info->instructions += counters.instructions;
+      info->blocks += counters.blocks;
+      info->exits_pio += counters.pio;
+      info->exits_mmio += counters.mmio;
+      info->interrupts += counters.interrupts;
+      info->exits_halt += m->vcpus[i].halts;
+    }
+  for (unsigned i = 0; i < MACHINE_MAX_NICS; i++)
+    {
+      const NetPort *port = m->net_ports[i];
+
+      if (port == NULL)
+        continue;
+      info->net_rx_frames += port->rx_frames;
+      info->net_tx_frames += port->tx_frames;
+      info->net_rx_bytes += port->rx_bytes;
+      info->net_tx_bytes += port->tx_bytes;
+    }
+}
+
+char *
+machine_dump_registers (Machine *m)
+{
+  GString *text = g_string_new (NULL);
+
+  for (unsigned i = 0; i < m->cpu_count; i++)
+    x86_cpu_dump (m->vcpus[i].cpu, text);
+  return g_string_free (text, FALSE);
+}
