@@ -44,20 +44,24 @@ set32 (GByteArray *out, guint at, uint32_t value)
 /* The loader's script */
 
 static void
+put_name (GByteArray *loader, const char *file)
+{
+  char name[LOADER_FILE_NAME] = { 0 };
+
+  g_strlcpy (name, file, sizeof name);
+  g_byte_array_append (loader, (const guint8 *) name, sizeof name);
+}
+
+static void
 loader_entry (GByteArray *loader, uint32_t command, const char *file, const char *second, const uint32_t *values,
               unsigned count, int byte)
 {
   guint start = loader->len;
-  char name[LOADER_FILE_NAME];
 
   put (loader, command, 4);
-  strncpy (name, file, sizeof name);
-  g_byte_array_append (loader, (const guint8 *) name, sizeof name);
+  put_name (loader, file);
   if (second != NULL)
-    {
-      strncpy (name, second, sizeof name);
-      g_byte_array_append (loader, (const guint8 *) name, sizeof name);
-    }
+    put_name (loader, second);
   for (unsigned i = 0; i < count; i++)
     put (loader, values[i], 4);
   if (byte >= 0)

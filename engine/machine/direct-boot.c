@@ -243,7 +243,7 @@ load_multiboot (DirectBoot *boot, const char *path, const uint8_t *image, size_t
   uint8_t *info;
   g_autofree char *line = NULL;
   static const char loader[] = "Bunshin";
-  uint64_t end;
+  uint64_t end = 0;
 
   enum { LOADER_NAME_AT = 0x70, MODULE_AT = 0x80, MODULE_LENGTH = 16 };
 

@@ -6,6 +6,7 @@
 
 #include "engine/machine/machine-private.h"
 
+#include "engine/devices/display/vga.h"
 #include "engine/devices/input/vmmouse.h"
 #include "engine/devices/net/e1000.h"
 #include "engine/devices/platform/debug-ports.h"
@@ -190,7 +191,7 @@ add_memory (Machine *m, const MachineConfig *config, GError **error)
 static gboolean
 add_platform (Machine *m, const MachineConfig *config, GError **error)
 {
-  Device *bridge, *isa, *hpet, *pointer, *debug;
+  Device *bridge, *isa, *vga, *hpet, *pointer, *debug;
 
   bridge = device_new (&i440fx_type);
   i440fx_set_memory (bridge, m->ram, m->bios);
@@ -205,6 +206,12 @@ add_platform (Machine *m, const MachineConfig *config, GError **error)
   m->pm = device_new (&piix4_pm_type);
   piix4_pm_set_outputs (m->pm, m->isa_irq[9], guest_power_off, m);
   if (!add (m, m->pm, error))
+    return FALSE;
+
+  vga = device_new (&vga_type);
+  vga_set_display (vga, m->display);
+  vga_set_rom (vga, config->vga_bios != NULL ? config->vga_bios : BUNSHIN_VGA_BIOS);
+  if (!add (m, vga, error))
     return FALSE;
 
   m->pit = device_new (&pit_type);
