@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the parts of the machine window share. */
+#pragma once
+
+#include "ui/activity.h"
+#include "ui/display-view.h"
+#include "ui/machine-window.h"
+
+/* The lights of the status bar. */
+enum { LIGHT_DISK, LIGHT_CD, LIGHT_FLOPPY, LIGHT_NETWORK, N_LIGHTS };
+
+struct _BunshinMachineWindow
+{
+  AdwWindow parent_instance;
+
+  /* template */
+  AdwToastOverlay *toasts;
+  GtkBox *box;
+  GtkOverlay *overlay;
+  GtkScrolledWindow *scroller;
+  BunshinDisplayView *view;
+  AdwHeaderBar *header;
+  AdwWindowTitle *title;
+  GtkWidget *pause_button, *resume_button, *media_button, *keys_button, *menu_button;
+  GtkWidget *paused_panel, *paused_resume;
+  GtkLabel *paused_message;
+  GtkRevealer *fullscreen_revealer;
+  GtkBox *fullscreen_box;
+  GtkWidget *status_bar;
+  GtkImage *lights[N_LIGHTS];
+  GtkLabel *hint_label, *accel_label;
+
+  /* owned */
+  BunshinMachineControl *control;
+  LibraryMachine *record;       /* its drives hold what is inserted now */
+  GActionMap *actions;          /* borrowed: the window keeps the group */
+  GMenu *media_menu;
+  ActivityMeter meter;
+  GWeakRef *listener_target;    /* what the engine's notifications go through */
+  guint activity_timer, leave_timer;
+  int shown_width, shown_height; /* the guest's size the window was made for */
+
+  /* borrowed */
+  Library *library;             /* NULL: the machine is not kept */
+  Machine *machine;
+};
+
+/* machine-window.c */
+/* Makes the window so large that the guest's screen shows pixel by pixel, as far as there is room. */
+void machine_window_adapt (BunshinMachineWindow *self);
+
+/* machine-window-actions.c */
+void machine_window_init_actions (BunshinMachineWindow *self);
+void machine_window_update_actions (BunshinMachineWindow *self);
+void machine_window_run (BunshinMachineWindow *self, BunshinVerb verb);
+/* Asks how to stop. */
+void machine_window_ask_close (BunshinMachineWindow *self);
+void machine_window_toast (BunshinMachineWindow *self, const char *text);
+/* A key pressed with the host key. */
+void machine_window_command (BunshinMachineWindow *self, unsigned code);
+
+/* machine-window-media.c */
+void machine_window_init_media (BunshinMachineWindow *self);
+/* The drive of this name is empty now. */
+void machine_window_note_ejected (BunshinMachineWindow *self, const char *slot);
+
+/* machine-window-status.c */
+void machine_window_update_hint (BunshinMachineWindow *self);
+void machine_window_start_status (BunshinMachineWindow *self);
+void machine_window_stop_status (BunshinMachineWindow *self);

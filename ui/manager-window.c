@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The manager window: its list, selection and details. */
+
+#include "ui/manager-window-private.h"
+
+#include "ui/machine-row.h"
+#include "ui/os-emblem.h"
+
+#include <glib/gi18n.h>
+
+enum { THUMBNAIL_SECONDS = 2 };
+
+G_DEFINE_FINAL_TYPE (BunshinManagerWindow, bunshin_manager_window, ADW_TYPE_APPLICATION_WINDOW)
+
+void
+manager_window_toast (BunshinManagerWindow *self, const char *text)
+{
+  g_autofree char *escaped = g_markup_escape_text (text, -1);
+
+  adw_toast_overlay_add_toast (self->toasts, adw_toast_new (escaped));
+}
+
+/* --- Selection --- */
+
+static void
+set_selected (BunshinManagerWindow *self, BunshinMachineItem *item)
+{
+  if (self->selected == item)
+    return;
+  if (self->selected != NULL)
+    g_signal_handlers_disconnect_by_func (self->selected, manager_window_update_actions, self);
+  g_set_object (&self->selected, item);
+  if (item != NULL)
+    {
+      g_signal_connect_swapped (item, "notify::state", G_CALLBACK (manager_window_update_actions), self);
+      g_signal_connect_swapped (item, "notify::busy", G_CALLBACK (manager_window_update_actions), self);
+      bunshin_machine_details_set_item (self->details, item);
+      bunshin_machine_item_update_thumbnail (item);
+    }
+  manager_window_update_actions (self);
+}
+
+GtkListBoxRow *
+manager_window_find_row (BunshinManagerWindow *self, const char *uuid)
+{
+  GtkListBoxRow *row;
+
+  for (int i = 0; (row = gtk_list_box_get_row_at_index (self->list, i)) != NULL; i++)
+    if (g_str_equal (bunshin_machine_item_get_uuid (bunshin_machine_row_get_item (BUNSHIN_MACHINE_ROW (row))), uuid))
+      return row;
+  return NULL;
+}
+
+/* Something is always selected, as long as there is something. */
+static gboolean
+on_selection_idle (gpointer data)
+{
+  BunshinManagerWindow *self = data;
+  GtkListBoxRow *row = NULL;
+
+  self->selection_idle = 0;
+  if (self->wanted_uuid != NULL)
+    {
+      row = manager_window_find_row (self, self->wanted_uuid);
+      if (row != NULL)
+        g_clear_pointer (&self->wanted_uuid, g_free);
+    }
+  if (row == NULL && self->selected != NULL)
+    row = manager_window_find_row (self, bunshin_machine_item_get_uuid (self->selected));
+  if (row == NULL)
+    row = gtk_list_box_get_row_at_index (self->list, 0);
+  if (row != NULL)
+    gtk_list_box_select_row (self->list, row);
+  else if (g_list_model_get_n_items (G_LIST_MODEL (self->kept)) == 0)
+    set_selected (self, NULL);
+  return G_SOURCE_REMOVE;
+}
+
+void
+manager_window_select (BunshinManagerWindow *self, const char *uuid)
+{
+  g_free (self->wanted_uuid);
+  self->wanted_uuid = g_strdup (uuid);
+  if (self->selection_idle == 0)
+    self->selection_idle = g_idle_add (on_selection_idle, self);
+}
+
+static void
+on_machines_changed (BunshinManagerWindow *self)
+{
+  gboolean is_empty = g_list_model_get_n_items (G_LIST_MODEL (self->kept)) == 0;
+
+  gtk_stack_set_visible_child_name (self->stack, is_empty ? "empty" : "machines");
+  if (self->selection_idle == 0)
+    self->selection_idle = g_idle_add (on_selection_idle, self);
+}
+
+static void
+on_row_selected (BunshinManagerWindow *self, GtkListBoxRow *row)
+{
+  if (row != NULL)
+    set_selected (self, bunshin_machine_row_get_item (BUNSHIN_MACHINE_ROW (row)));
+}
+
+static void
+on_row_activated (BunshinManagerWindow *self, GtkListBoxRow *row)
+{
+  if (adw_leaflet_get_folded (self->leaflet))
+    adw_leaflet_navigate (self->leaflet, ADW_NAVIGATION_DIRECTION_FORWARD);
+}
+
+/* --- The list --- */
+
+static gboolean
+is_kept (gpointer item, gpointer data)
+{
+  return !manager_window_is_being_deleted (data, bunshin_machine_item_get_uuid (item));
+}
+
+static gboolean
+is_found (gpointer item, gpointer data)
+{
+  BunshinManagerWindow *self = data;
+  const char *text = gtk_editable_get_text (GTK_EDITABLE (self->search_entry));
+  g_autofree char *needle = g_utf8_casefold (text, -1);
+  g_autofree char *name = g_utf8_casefold (bunshin_machine_item_get_name (item), -1);
+
+  return strstr (name, needle) != NULL;
+}
+
+void
+manager_window_refilter (BunshinManagerWindow *self)
+{
+  gtk_filter_changed (gtk_filter_list_model_get_filter (self->kept), GTK_FILTER_CHANGE_DIFFERENT);
+}
+
+static void
+on_search_changed (BunshinManagerWindow *self)
+{
+  gtk_filter_changed (gtk_filter_list_model_get_filter (self->found), GTK_FILTER_CHANGE_DIFFERENT);
+}
+
+static void
+on_search_activated (BunshinManagerWindow *self)
+{
+  GtkListBoxRow *row = gtk_list_box_get_row_at_index (self->list, 0);
+
+  if (row != NULL)
+    {
+      gtk_list_box_select_row (self->list, row);
+      gtk_widget_grab_focus (GTK_WIDGET (row));
+    }
+}
+
+static GtkWidget *
+create_row (gpointer item, gpointer data)
+{
+  return bunshin_machine_row_new (item);
+}
+
+static gboolean
+on_thumbnail_timer (gpointer data)
+{
+  BunshinManagerWindow *self = data;
+  GListModel *model = G_LIST_MODEL (self->found);
+
+  for (guint i = 0; i < g_list_model_get_n_items (model); i++)
+    {
+      g_autoptr (BunshinMachineItem) item = g_list_model_get_item (model, i);
+
+      bunshin_machine_item_update_thumbnail (item);
+    }
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+on_library_failed (BunshinManagerWindow *self, const char *message)
+{
+  manager_window_toast (self, message);
+}
+
+/* --- The window --- */
+
+static int
+read_setting (BunshinManagerWindow *self, const char *key, int fallback)
+{
+  g_autofree char *value = library_get_setting (self->env.library, key);
+
+  return value != NULL ? (int) CLAMP (g_ascii_strtoll (value, NULL, 10), 1, 16384) : fallback;
+}
+
+static void
+write_setting (BunshinManagerWindow *self, const char *key, int value)
+{
+  g_autofree char *text = g_strdup_printf ("%d", value);
+
+  /* A window that opens in its old size again is not worth an error. */
+  library_set_setting (self->env.library, key, text, NULL);
+}
+
+static gboolean
+bunshin_manager_window_close_request (GtkWindow *window)
+{
+  BunshinManagerWindow *self = BUNSHIN_MANAGER_WINDOW (window);
+  int width, height;
+
+  manager_window_finish_deletions (self);
+  if (self->demo_cancellable != NULL)
+    g_cancellable_cancel (self->demo_cancellable);
+  gtk_window_get_default_size (window, &width, &height);
+  if (!gtk_window_is_maximized (window))
+    {
+      write_setting (self, "manager-width", width);
+      write_setting (self, "manager-height", height);
+    }
+  return GTK_WINDOW_CLASS (bunshin_manager_window_parent_class)->close_request (window);
+}
+
+static void
+bunshin_manager_window_map (GtkWidget *widget)
+{
+  BunshinManagerWindow *self = BUNSHIN_MANAGER_WINDOW (widget);
+
+  GTK_WIDGET_CLASS (bunshin_manager_window_parent_class)->map (widget);
+  self->thumbnail_timer = g_timeout_add_seconds (THUMBNAIL_SECONDS, on_thumbnail_timer, self);
+  /* The names of systems are wanted soon, but the window first. */
+  bunshin_os_database_load (self->systems);
+}
+
+static void
+bunshin_manager_window_unmap (GtkWidget *widget)
+{
+  BunshinManagerWindow *self = BUNSHIN_MANAGER_WINDOW (widget);
+
+  g_clear_handle_id (&self->thumbnail_timer, g_source_remove);
+  GTK_WIDGET_CLASS (bunshin_manager_window_parent_class)->unmap (widget);
+}
+
+static void
+bunshin_manager_window_dispose (GObject *object)
+{
+  BunshinManagerWindow *self = BUNSHIN_MANAGER_WINDOW (object);
+
+  g_clear_handle_id (&self->selection_idle, g_source_remove);
+  if (self->demo_cancellable != NULL)
+    g_cancellable_cancel (self->demo_cancellable);
+  if (self->kept != NULL)
+    g_signal_handlers_disconnect_by_data (self->kept, self);
+  if (self->found != NULL)
+    g_signal_handlers_disconnect_by_data (self->found, self);
+  if (self->list != NULL)
+    gtk_list_box_bind_model (self->list, NULL, NULL, NULL, NULL);
+  if (self->machines != NULL)
+    g_signal_handlers_disconnect_by_data (self->machines, self);
+  set_selected (self, NULL);
+  g_clear_object (&self->found);
+  g_clear_object (&self->kept);
+  g_clear_object (&self->machines);
+  G_OBJECT_CLASS (bunshin_manager_window_parent_class)->dispose (object);
+}
+
+static void
+bunshin_manager_window_finalize (GObject *object)
+{
+  BunshinManagerWindow *self = BUNSHIN_MANAGER_WINDOW (object);
+
+  g_clear_object (&self->systems);
+  g_clear_object (&self->demo_cancellable);
+  g_hash_table_unref (self->deletions);
+  g_free (self->wanted_uuid);
+  G_OBJECT_CLASS (bunshin_manager_window_parent_class)->finalize (object);
+}
+
+static void
+bunshin_manager_window_class_init (BunshinManagerWindowClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GtkWidgetClass *widget_class = GTK_WIDGET_CLASS (klass);
+
+  object_class->dispose = bunshin_manager_window_dispose;
+  object_class->finalize = bunshin_manager_window_finalize;
+  widget_class->map = bunshin_manager_window_map;
+  widget_class->unmap = bunshin_manager_window_unmap;
+  GTK_WINDOW_CLASS (klass)->close_request = bunshin_manager_window_close_request;
+
+  g_type_ensure (BUNSHIN_TYPE_MACHINE_DETAILS);
+  gtk_widget_class_set_template_from_resource (widget_class, "/org/bunshin/Bunshin/manager-window.ui");
+#define BIND(name) gtk_widget_class_bind_template_child (widget_class, BunshinManagerWindow, name)
+  BIND (toasts);
+  BIND (stack);
+  BIND (leaflet);
+  BIND (sidebar);
+  BIND (detail_pane);
+  BIND (search_bar);
+  BIND (search_entry);
+  BIND (list);
+  BIND (machine_title);
+  BIND (details);
+  BIND (demo_button);
+  BIND (demo_hint);
+  BIND (demo_progress);
+  BIND (machine_menu_button);
+#undef BIND
+  gtk_widget_class_bind_template_callback (widget_class, on_search_changed);
+  gtk_widget_class_bind_template_callback (widget_class, on_search_activated);
+  gtk_widget_class_bind_template_callback (widget_class, on_row_selected);
+  gtk_widget_class_bind_template_callback (widget_class, on_row_activated);
+}
+
+static void
+bunshin_manager_window_init (BunshinManagerWindow *self)
+{
+  self->systems = bunshin_os_database_new ();
+  manager_window_init_deletions (self);
+  gtk_widget_init_template (GTK_WIDGET (self));
+  gtk_search_bar_connect_entry (self->search_bar, GTK_EDITABLE (self->search_entry));
+  gtk_search_bar_set_key_capture_widget (self->search_bar, self->sidebar);
+  bunshin_machine_details_set_os_database (self->details, self->systems);
+}
+
+BunshinManagerWindow *
+bunshin_manager_window_new (GtkApplication *application, const UiManagerEnv *env)
+{
+  BunshinManagerWindow *self = g_object_new (BUNSHIN_TYPE_MANAGER_WINDOW, "application", application, NULL);
+  GListModel *machines;
+
+  self->env = *env;
+  gtk_window_set_default_size (GTK_WINDOW (self), read_setting (self, "manager-width", 1000),
+                               read_setting (self, "manager-height", 680));
+  self->machines = bunshin_machine_list_new (env->library, env->host);
+  g_signal_connect_swapped (self->machines, "failed", G_CALLBACK (on_library_failed), self);
+  machines = bunshin_machine_list_get_model (self->machines);
+  self->kept = gtk_filter_list_model_new (g_object_ref (machines),
+                                          GTK_FILTER (gtk_custom_filter_new (is_kept, self, NULL)));
+  self->found = gtk_filter_list_model_new (g_object_ref (G_LIST_MODEL (self->kept)),
+                                           GTK_FILTER (gtk_custom_filter_new (is_found, self, NULL)));
+  gtk_list_box_bind_model (self->list, G_LIST_MODEL (self->found), create_row, self, NULL);
+  g_signal_connect_swapped (self->kept, "items-changed", G_CALLBACK (on_machines_changed), self);
+  g_signal_connect_swapped (self->found, "items-changed", G_CALLBACK (on_machines_changed), self);
+  manager_window_init_actions (self);
+  manager_window_init_demo (self);
+  on_machines_changed (self);
+  return self;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A machine's settings in words. */
+
+#include "ui/record-text.h"
+
+#include <glib/gi18n.h>
+
+const char *
+record_text_medium_kind (LibraryMediumKind kind)
+{
+  switch (kind)
+    {
+    case LIBRARY_MEDIUM_DISK:
+      return _("Disk");
+    case LIBRARY_MEDIUM_OPTICAL:
+      return _("CD/DVD drive");
+    case LIBRARY_MEDIUM_FLOPPY:
+      return _("Floppy drive");
+    }
+  g_assert_not_reached ();
+}
+
+const char *
+record_text_medium_icon (LibraryMediumKind kind)
+{
+  switch (kind)
+    {
+    case LIBRARY_MEDIUM_DISK:
+      return "drive-harddisk-symbolic";
+    case LIBRARY_MEDIUM_OPTICAL:
+      return "media-optical-symbolic";
+    case LIBRARY_MEDIUM_FLOPPY:
+      return "media-floppy-symbolic";
+    }
+  g_assert_not_reached ();
+}
+
+char *
+record_text_medium (const LibraryAttachment *attachment)
+{
+  g_autofree char *name = NULL;
+
+  if (attachment->path == NULL)
+    return g_strdup (_("Empty"));
+  name = g_path_get_basename (attachment->path);
+  return g_filename_display_name (name);
+}
+
+const char *
+record_text_boot_device (LibraryBoot device)
+{
+  switch (device)
+    {
+    case LIBRARY_BOOT_NONE:
+      return _("None");
+    case LIBRARY_BOOT_FLOPPY:
+      return _("Floppy");
+    case LIBRARY_BOOT_DISK:
+      return _("Disk");
+    case LIBRARY_BOOT_CDROM:
+      return _("CD/DVD");
+    case LIBRARY_BOOT_NETWORK:
+      return _("Network");
+    }
+  g_assert_not_reached ();
+}
+
+char *
+record_text_boot (const LibraryBoot boot[LIBRARY_MAX_BOOT])
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  for (unsigned i = 0; i < LIBRARY_MAX_BOOT && boot[i] != LIBRARY_BOOT_NONE; i++)
+    {
+      if (text->len > 0)
+        /* Translators: between the devices a machine starts from, "Disk, CD/DVD". */
+        g_string_append (text, _(", "));
+      g_string_append (text, record_text_boot_device (boot[i]));
+    }
+  if (text->len == 0)
+    g_string_append (text, _("Nothing"));
+  return g_string_free (g_steal_pointer (&text), FALSE);
+}
+
+const char *
+record_text_network (LibraryNetKind kind)
+{
+  switch (kind)
+    {
+    case LIBRARY_NET_NONE:
+      return _("Not connected");
+    case LIBRARY_NET_NAT:
+      return _("NAT");
+    }
+  g_assert_not_reached ();
+}
+
+char *
+record_text_forward (const LibraryForward *forward)
+{
+  const char *host = forward->host_address != NULL ? forward->host_address : "127.0.0.1";
+
+  if (forward->guest_address != NULL)
+    return g_strdup_printf ("%s %s:%u → %s:%u", forward->udp ? "UDP" : "TCP", host, forward->host_port,
+                            forward->guest_address, forward->guest_port);
+  return g_strdup_printf ("%s %s:%u → %u", forward->udp ? "UDP" : "TCP", host, forward->host_port,
+                          forward->guest_port);
+}
+
+char *
+record_text_adapter (const LibraryAdapter *adapter)
+{
+  return g_strdup_printf (_("Adapter %u"), adapter->slot + 1);
+}
+
+const char *
+record_text_adapter_model (const char *model)
+{
+  return g_strcmp0 (model, "e1000") == 0 ? _("Intel 82540EM") : model;
+}
