@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The manager window: list, verbs, search, deleting with undo, changes from outside. */
+
+#include "tests/ui/ui-test.h"
+
+#include "ui/machine-row.h"
+#include "ui/manager-window.h"
+#include "ui/wizard.h"
+
+static GtkWidget *
+open_manager (TestStage *stage)
+{
+  UiManagerEnv env = { .library = stage->library, .host = &stage->host };
+  GtkWidget *window = GTK_WIDGET (bunshin_manager_window_new (NULL, &env));
+
+  gtk_window_present (GTK_WINDOW (window));
+  test_settle ();
+  return window;
+}
+
+static guint
+count_rows (GtkWidget *window)
+{
+  GtkListBox *list = GTK_LIST_BOX (test_find (window, "list"));
+  guint count = 0;
+
+  while (gtk_list_box_get_row_at_index (list, count) != NULL)
+    count++;
+  return count;
+}
+
+static const char *
+selected_name (GtkWidget *window)
+{
+  GtkListBoxRow *row = gtk_list_box_get_selected_row (GTK_LIST_BOX (test_find (window, "list")));
+
+  return row != NULL ? bunshin_machine_item_get_name (bunshin_machine_row_get_item (BUNSHIN_MACHINE_ROW (row))) : NULL;
+}
+
+static const char *
+shown_page (GtkWidget *window)
+{
+  return gtk_stack_get_visible_child_name (GTK_STACK (test_find (window, "stack")));
+}
+
+static void
+test_empty (void)
+{
+  g_autoptr (TestStage) stage = test_stage_new ();
+  GtkWidget *window = open_manager (stage);
+
+  g_assert_cmpstr (shown_page (window), ==, "empty");
+  test_screenshot ("manager-empty");
+  test_click (test_find (window, "empty_new_button"));
+  g_assert_nonnull (test_find_window (BUNSHIN_TYPE_WIZARD));
+}
+
+static void
+test_verbs (void)
+{
+  g_autoptr (TestStage) stage = test_stage_new ();
+  g_autoptr (LibraryMachine) first = test_stage_add_machine (stage, "Alpine test", "alpinelinux3.17");
+  g_autoptr (LibraryMachine) second = test_stage_add_machine (stage, "Debian <b> & friends", "debian12");
+  g_autoptr (LibraryMachine) third = test_stage_add_machine (stage, "Windows 10", "win10");
+  GtkWidget *window = open_manager (stage);
+  TestControl *control = test_stage_control (stage, first->uuid);
+
+  test_wait_until (selected_name (window) != NULL);
+  g_assert_cmpstr (selected_name (window), ==, "Alpine test");
+  g_assert_cmpuint (count_rows (window), ==, 3);
+  test_screenshot ("manager-off");
+
+  test_click (test_find (window, "start_button"));
+  test_wait_until (bunshin_machine_control_get_state (BUNSHIN_MACHINE_CONTROL (control)) == LIBRARY_STATE_RUNNING);
+  g_assert_true (gtk_widget_get_visible (test_find (window, "show_button")));
+  g_assert_false (gtk_widget_get_visible (test_find (window, "start_button")));
+  test_wait_until (g_str_equal (gtk_stack_get_visible_child_name (GTK_STACK (test_find (window, "preview_stack"))),
+                                "screen"));
+  test_screenshot ("manager-running");
+
+  test_click (test_find (window, "pause_button"));
+  g_assert_true (gtk_widget_get_visible (test_find (window, "resume_button")));
+  test_control_set_state (control, LIBRARY_STATE_PAUSED, "The disk “system.vdi” is full: make room, then resume");
+  test_screenshot ("manager-paused");
+  test_click (test_find (window, "resume_button"));
+  g_assert_cmpint (bunshin_machine_control_get_state (BUNSHIN_MACHINE_CONTROL (control)), ==, LIBRARY_STATE_RUNNING);
+
+  /* Powering off asks first. */
+  gtk_widget_activate_action (window, "win.power-off", NULL);
+  test_screenshot ("manager-power-off");
+  test_respond ("cancel");
+  g_assert_cmpint (bunshin_machine_control_get_state (BUNSHIN_MACHINE_CONTROL (control)), ==, LIBRARY_STATE_RUNNING);
+  gtk_widget_activate_action (window, "win.power-off", NULL);
+  test_respond ("confirm");
+  g_assert_cmpint (bunshin_machine_control_get_state (BUNSHIN_MACHINE_CONTROL (control)), ==,
+                   LIBRARY_STATE_POWERED_OFF);
+
+  /* A failure is told, and the machine can be tried again. */
+  test_control_fail_next (control, "cannot open “system.vdi”: it is in use by another machine or program");
+  test_click (test_find (window, "start_button"));
+  test_wait_until (test_find_window (ADW_TYPE_MESSAGE_DIALOG) != NULL);
+  test_screenshot ("manager-error");
+  test_respond ("close");
+  g_assert_true (gtk_widget_is_sensitive (test_find (window, "start_button")));
+}
+
+static void
+test_search (void)
+{
+  g_autoptr (TestStage) stage = test_stage_new ();
+  g_autoptr (LibraryMachine) first = test_stage_add_machine (stage, "Élan", NULL);
+  g_autoptr (LibraryMachine) second = test_stage_add_machine (stage, "Debian", "debian12");
+  GtkWidget *window = open_manager (stage);
+
+  gtk_widget_activate_action (window, "win.search", NULL);
+  test_type (test_find (window, "search_entry"), "éLAN");
+  test_wait_until (count_rows (window) == 1);
+  test_wait_until (g_strcmp0 (selected_name (window), "Élan") == 0);
+  test_type (test_find (window, "search_entry"), "nothing like it");
+  test_wait_until (count_rows (window) == 0);
+  g_assert_cmpstr (shown_page (window), ==, "machines");
+  test_type (test_find (window, "search_entry"), "");
+  test_wait_until (count_rows (window) == 2);
+}
+
+static void
+test_outside_changes (void)
+{
+  g_autoptr (TestStage) stage = test_stage_new ();
+  GtkWidget *window = open_manager (stage);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Library) other = library_open (stage->home, &error);
+  g_autoptr (LibraryMachine) record = library_machine_new ("From elsewhere");
+
+  g_assert_no_error (error);
+  library_add_machine (other, record, &error);
+  g_assert_no_error (error);
+  test_wait_until (g_strcmp0 (selected_name (window), "From elsewhere") == 0);
+  g_assert_cmpstr (shown_page (window), ==, "machines");
+
+  g_free (record->name);
+  record->name = g_strdup ("Renamed");
+  library_update_machine (other, record, &error);
+  g_assert_no_error (error);
+  test_wait_until (g_strcmp0 (selected_name (window), "Renamed") == 0);
+  g_assert_cmpstr (gtk_label_get_label (GTK_LABEL (test_find (test_find (window, "details"), "name_label"))), ==,
+                   "Renamed");
+
+  library_delete_machine (other, record->uuid, NULL, &error);
+  g_assert_no_error (error);
+  test_wait_until (g_str_equal (shown_page (window), "empty"));
+}
+
+static void
+test_delete (void)
+{
+  g_autoptr (TestStage) stage = test_stage_new ();
+  g_autoptr (LibraryMachine) keep = test_stage_add_machine (stage, "A keeper", NULL);
+  g_autoptr (LibraryMachine) lose = test_stage_add_machine (stage, "B goner", NULL);
+  g_autofree char *disk = library_new_disk_path (lose, "vdi");
+  g_autoptr (LibraryMachine) kept = NULL;
+  g_autoptr (GError) error = NULL;
+  GtkWidget *window;
+
+  g_file_set_contents (disk, "not really a disk", -1, &error);
+  g_assert_no_error (error);
+  library_machine_add_attachment (lose, LIBRARY_CONTROLLER_IDE, 0, LIBRARY_MEDIUM_DISK, disk, "vdi");
+  library_update_machine (stage->library, lose, &error);
+  g_assert_no_error (error);
+  window = open_manager (stage);
+  test_wait_until (selected_name (window) != NULL);
+
+  /* Without a disk: at once, and back with Undo. */
+  gtk_widget_activate_action (window, "win.delete", NULL);
+  test_wait_until (count_rows (window) == 1);
+  test_screenshot ("manager-deleted");
+  test_click (test_find_label (window, "_Undo"));
+  test_wait_until (count_rows (window) == 2);
+  g_assert_cmpstr (selected_name (window), ==, "A keeper");
+
+  /* With one: what becomes of the disk is asked. Closing the window carries it out. */
+  gtk_list_box_select_row (GTK_LIST_BOX (test_find (window, "list")),
+                           gtk_list_box_get_row_at_index (GTK_LIST_BOX (test_find (window, "list")), 1));
+  gtk_widget_activate_action (window, "win.delete", NULL);
+  test_screenshot ("manager-delete-question");
+  test_respond ("delete");
+  test_wait_until (count_rows (window) == 1);
+  g_assert_true (g_file_test (disk, G_FILE_TEST_EXISTS));
+  gtk_window_close (GTK_WINDOW (window));
+  test_settle ();
+  g_assert_false (g_file_test (disk, G_FILE_TEST_EXISTS));
+  g_assert_false (g_file_test (lose->folder, G_FILE_TEST_EXISTS));
+  g_assert_null (library_find (stage->library, lose->uuid, NULL));
+  kept = library_find (stage->library, keep->uuid, &error);
+  g_assert_no_error (error);
+}
+
+static void
+test_narrow (void)
+{
+  g_autoptr (TestStage) stage = test_stage_new ();
+  g_autoptr (LibraryMachine) record = test_stage_add_machine (stage, "Debian", "debian12");
+  GtkWidget *window = open_manager (stage);
+  AdwLeaflet *leaflet = ADW_LEAFLET (test_find (window, "leaflet"));
+
+  gtk_window_set_default_size (GTK_WINDOW (window), 380, 640);
+  test_wait_until (adw_leaflet_get_folded (leaflet));
+  test_screenshot ("manager-narrow-list");
+  g_signal_emit_by_name (test_find (window, "list"), "row-activated",
+                         gtk_list_box_get_row_at_index (GTK_LIST_BOX (test_find (window, "list")), 0));
+  g_assert_true (adw_leaflet_get_visible_child (leaflet) == test_find (window, "detail_pane"));
+  test_screenshot ("manager-narrow-details");
+  gtk_widget_activate_action (window, "win.back", NULL);
+  g_assert_true (adw_leaflet_get_visible_child (leaflet) == test_find (window, "sidebar"));
+}
+
+int
+main (int argc, char *argv[])
+{
+  test_ui_init (&argc, &argv);
+  g_test_add_func ("/ui/manager/empty", test_empty);
+  g_test_add_func ("/ui/manager/verbs", test_verbs);
+  g_test_add_func ("/ui/manager/search", test_search);
+  g_test_add_func ("/ui/manager/outside-changes", test_outside_changes);
+  g_test_add_func ("/ui/manager/delete", test_delete);
+  g_test_add_func ("/ui/manager/narrow", test_narrow);
+  return g_test_run ();
+}

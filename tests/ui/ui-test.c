@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the interface's tests share; see the header. */
+
+#include "tests/ui/ui-test.h"
+
+#include "ui/ui-private.h"
+
+#include <glib/gstdio.h>
+
+/* --- Machines that pretend --- */
+
+struct _TestControl
+{
+  GObject parent_instance;
+
+  char *uuid, *message, *failure;
+  LibraryState state;
+  Machine *machine;
+};
+
+enum { PROP_0, PROP_UUID, PROP_STATE, PROP_MESSAGE };
+
+static void test_control_iface_init (BunshinMachineControlInterface *iface);
+
+G_DEFINE_FINAL_TYPE_WITH_CODE (TestControl, test_control, G_TYPE_OBJECT,
+                               G_IMPLEMENT_INTERFACE (BUNSHIN_TYPE_MACHINE_CONTROL, test_control_iface_init))
+
+void
+test_control_set_state (TestControl *self, LibraryState state, const char *message)
+{
+  g_free (self->message);
+  self->message = g_strdup (message);
+  self->state = state;
+  g_object_notify (G_OBJECT (self), "message");
+  g_object_notify (G_OBJECT (self), "state");
+}
+
+void
+test_control_fail_next (TestControl *self, const char *message)
+{
+  g_free (self->failure);
+  self->failure = g_strdup (message);
+}
+
+void
+test_control_set_machine (TestControl *self, Machine *machine)
+{
+  self->machine = machine;
+}
+
+static LibraryState
+get_state (BunshinMachineControl *control)
+{
+  return TEST_CONTROL (control)->state;
+}
+
+static const char *
+get_message (BunshinMachineControl *control)
+{
+  return TEST_CONTROL (control)->message;
+}
+
+static const char *
+get_uuid (BunshinMachineControl *control)
+{
+  return TEST_CONTROL (control)->uuid;
+}
+
+static Machine *
+get_machine (BunshinMachineControl *control)
+{
+  return TEST_CONTROL (control)->machine;
+}
+
+static gboolean
+fails (TestControl *self, GTask *task)
+{
+  if (self->failure == NULL)
+    return FALSE;
+  g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_FAILED, "%s", self->failure);
+  g_clear_pointer (&self->failure, g_free);
+  return TRUE;
+}
+
+static void
+run_async (BunshinMachineControl *control, BunshinVerb verb, GCancellable *cancellable, GAsyncReadyCallback callback,
+           gpointer data)
+{
+  TestControl *self = TEST_CONTROL (control);
+  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, data);
+
+  if (fails (self, task))
+    return;
+  switch (verb)
+    {
+    case BUNSHIN_VERB_START:
+    case BUNSHIN_VERB_START_HEADLESS:
+    case BUNSHIN_VERB_RESUME:
+      test_control_set_state (self, LIBRARY_STATE_RUNNING, NULL);
+      break;
+    case BUNSHIN_VERB_PAUSE:
+      test_control_set_state (self, LIBRARY_STATE_PAUSED, NULL);
+      break;
+    case BUNSHIN_VERB_POWER_OFF:
+    case BUNSHIN_VERB_POWER_BUTTON:
+      test_control_set_state (self, LIBRARY_STATE_POWERED_OFF, NULL);
+      break;
+    default:
+      break;
+    }
+  g_task_return_boolean (task, TRUE);
+}
+
+static gboolean
+finish_boolean (BunshinMachineControl *control, GAsyncResult *result, GError **error)
+{
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+static void
+insert_async (BunshinMachineControl *control, const char *slot, const char *path, gboolean force,
+              GCancellable *cancellable, GAsyncReadyCallback callback, gpointer data)
+{
+  g_autoptr (GTask) task = g_task_new (control, cancellable, callback, data);
+
+  if (!fails (TEST_CONTROL (control), task))
+    g_task_return_boolean (task, TRUE);
+}
+
+/* A text screen such as a starting system shows. */
+static GBytes *
+draw_screen (void)
+{
+  g_autoptr (GdkTexture) texture = NULL;
+  cairo_surface_t *surface = cairo_image_surface_create (CAIRO_FORMAT_RGB24, 720, 400);
+  cairo_t *cr = cairo_create (surface);
+  g_autoptr (GBytes) pixels = NULL;
+
+  cairo_set_source_rgb (cr, 0, 0, 0);
+  cairo_paint (cr);
+  cairo_set_source_rgb (cr, 0.8, 0.8, 0.8);
+  cairo_select_font_face (cr, "monospace", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_NORMAL);
+  cairo_set_font_size (cr, 16);
+  for (int i = 0; i < 10; i++)
+    {
+      cairo_move_to (cr, 12, 28 + i * 20);
+      cairo_show_text (cr, i == 9 ? "guest login: _" : "[    0.424242] a line of a system that starts");
+    }
+  cairo_surface_flush (surface);
+  pixels = g_bytes_new (cairo_image_surface_get_data (surface), (gsize) cairo_image_surface_get_stride (surface) * 400);
+  texture = gdk_memory_texture_new (720, 400, GDK_MEMORY_B8G8R8A8_PREMULTIPLIED, pixels,
+                                    cairo_image_surface_get_stride (surface));
+  cairo_destroy (cr);
+  cairo_surface_destroy (surface);
+  return gdk_texture_save_to_png_bytes (texture);
+}
+
+static void
+screenshot_async (BunshinMachineControl *control, GCancellable *cancellable, GAsyncReadyCallback callback,
+                  gpointer data)
+{
+  g_autoptr (GTask) task = g_task_new (control, cancellable, callback, data);
+
+  g_task_return_pointer (task, draw_screen (), (GDestroyNotify) g_bytes_unref);
+}
+
+static GBytes *
+screenshot_finish (BunshinMachineControl *control, GAsyncResult *result, GError **error)
+{
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+static void
+test_control_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
+{
+  TestControl *self = TEST_CONTROL (object);
+
+  switch (id)
+    {
+    case PROP_UUID:
+      g_value_set_string (value, self->uuid);
+      break;
+    case PROP_STATE:
+      g_value_set_int (value, self->state);
+      break;
+    case PROP_MESSAGE:
+      g_value_set_string (value, self->message);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+    }
+}
+
+static void
+test_control_finalize (GObject *object)
+{
+  TestControl *self = TEST_CONTROL (object);
+
+  g_free (self->uuid);
+  g_free (self->message);
+  g_free (self->failure);
+  G_OBJECT_CLASS (test_control_parent_class)->finalize (object);
+}
+
+static void
+test_control_class_init (TestControlClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  object_class->get_property = test_control_get_property;
+  object_class->finalize = test_control_finalize;
+  g_object_class_override_property (object_class, PROP_UUID, "uuid");
+  g_object_class_override_property (object_class, PROP_STATE, "state");
+  g_object_class_override_property (object_class, PROP_MESSAGE, "message");
+}
+
+static void
+test_control_init (TestControl *self)
+{
+}
+
+static void
+test_control_iface_init (BunshinMachineControlInterface *iface)
+{
+  iface->get_state = get_state;
+  iface->get_message = get_message;
+  iface->get_uuid = get_uuid;
+  iface->get_machine = get_machine;
+  iface->run_async = run_async;
+  iface->run_finish = finish_boolean;
+  iface->insert_async = insert_async;
+  iface->insert_finish = finish_boolean;
+  iface->screenshot_async = screenshot_async;
+  iface->screenshot_finish = screenshot_finish;
+}
+
+TestControl *
+test_control_new (const char *uuid)
+{
+  TestControl *self = g_object_new (TEST_TYPE_CONTROL, NULL);
+
+  self->uuid = g_strdup (uuid);
+  return self;
+}
+
+/* --- The stage --- */
+
+void
+test_ui_init (int *argc, char ***argv)
+{
+  const char *language = g_getenv ("BUNSHIN_TEST_LANGUAGE");
+
+  g_setenv ("GSETTINGS_BACKEND", "memory", TRUE);
+  g_setenv ("GTK_A11Y", "none", TRUE);
+  g_setenv ("LC_ALL", language != NULL ? language : "C.UTF-8", TRUE);
+  g_test_init (argc, argv, NULL);
+  ui_init_translations ();
+  if (!ui_init (NULL))
+    {
+      g_test_message ("no display");
+      exit (77);
+    }
+  g_object_set (gtk_settings_get_default (), "gtk-enable-animations", FALSE, NULL);
+  if (g_getenv ("BUNSHIN_TEST_DARK") != NULL)
+    adw_style_manager_set_color_scheme (adw_style_manager_get_default (), ADW_COLOR_SCHEME_FORCE_DARK);
+}
+
+static BunshinMachineControl *
+control_for (gpointer opaque, const LibraryMachine *machine)
+{
+  TestStage *stage = opaque;
+  TestControl *control = g_hash_table_lookup (stage->controls, machine->uuid);
+
+  if (control == NULL)
+    {
+      control = test_control_new (machine->uuid);
+      g_hash_table_insert (stage->controls, g_strdup (machine->uuid), control);
+    }
+  return BUNSHIN_MACHINE_CONTROL (g_object_ref (control));
+}
+
+TestStage *
+test_stage_new (void)
+{
+  TestStage *stage = g_new0 (TestStage, 1);
+  g_autoptr (GError) error = NULL;
+
+  stage->home = g_dir_make_tmp ("bunshin-ui-XXXXXX", &error);
+  g_assert_no_error (error);
+  stage->library = library_open (stage->home, &error);
+  g_assert_no_error (error);
+  stage->controls = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_object_unref);
+  stage->host.control_for = control_for;
+  stage->host.opaque = stage;
+  return stage;
+}
+
+static void
+remove_tree (const char *path)
+{
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  const char *name;
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *child = g_build_filename (path, name, NULL);
+
+      remove_tree (child);
+    }
+  g_remove (path);
+}
+
+void
+test_stage_free (TestStage *stage)
+{
+  GListModel *windows = gtk_window_get_toplevels ();
+
+  while (g_list_model_get_n_items (windows) > 0)
+    {
+      g_autoptr (GtkWindow) window = g_list_model_get_item (windows, 0);
+
+      gtk_window_destroy (window);
+    }
+  test_settle ();
+  g_hash_table_unref (stage->controls);
+  library_close (stage->library);
+  remove_tree (stage->home);
+  g_free (stage->home);
+  g_free (stage);
+}
+
+LibraryMachine *
+test_stage_add_machine (TestStage *stage, const char *name, const char *os_id)
+{
+  LibraryMachine *record = library_machine_new (name);
+  g_autoptr (GError) error = NULL;
+
+  record->os_id = g_strdup (os_id);
+  library_machine_add_attachment (record, LIBRARY_CONTROLLER_IDE, 2, LIBRARY_MEDIUM_OPTICAL, NULL, NULL);
+  library_machine_add_adapter (record, 0, LIBRARY_NET_NAT);
+  library_add_machine (stage->library, record, &error);
+  g_assert_no_error (error);
+  return record;
+}
+
+TestControl *
+test_stage_control (TestStage *stage, const char *uuid)
+{
+  TestControl *control = g_hash_table_lookup (stage->controls, uuid);
+
+  g_assert_nonnull (control);
+  return control;
+}
+
+/* --- Hands --- */
+
+static gboolean
+on_settle_timeout (gpointer data)
+{
+  *(gboolean *) data = TRUE;
+  return G_SOURCE_REMOVE;
+}
+
+void
+test_settle (void)
+{
+  gboolean done = FALSE;
+
+  g_timeout_add (250, on_settle_timeout, &done);
+  while (!done)
+    g_main_context_iteration (NULL, TRUE);
+}
+
+static GtkWidget *
+search (GtkWidget *widget, gboolean (*matches) (GtkWidget *widget, const char *text), const char *text)
+{
+  if (matches (widget, text))
+    return widget;
+  for (GtkWidget *child = gtk_widget_get_first_child (widget); child != NULL;
+       child = gtk_widget_get_next_sibling (child))
+    {
+      GtkWidget *found = search (child, matches, text);
+
+      if (found != NULL)
+        return found;
+    }
+  return NULL;
+}
+
+static gboolean
+has_id (GtkWidget *widget, const char *id)
+{
+  return g_strcmp0 (gtk_buildable_get_buildable_id (GTK_BUILDABLE (widget)), id) == 0
+         || g_str_equal (gtk_widget_get_name (widget), id);
+}
+
+static gboolean
+has_label (GtkWidget *widget, const char *label)
+{
+  if (!gtk_widget_get_visible (widget))
+    return FALSE;
+  if (GTK_IS_BUTTON (widget))
+    return g_strcmp0 (gtk_button_get_label (GTK_BUTTON (widget)), label) == 0
+           || g_strcmp0 (gtk_widget_get_tooltip_text (widget), label) == 0;
+  if (ADW_IS_PREFERENCES_ROW (widget))
+    return g_strcmp0 (adw_preferences_row_get_title (ADW_PREFERENCES_ROW (widget)), label) == 0;
+  return FALSE;
+}
+
+GtkWidget *
+test_find (gpointer root, const char *id)
+{
+  GtkWidget *found = search (root, has_id, id);
+
+  if (found == NULL)
+    g_error ("there is no widget “%s”", id);
+  return found;
+}
+
+GtkWidget *
+test_find_label (gpointer root, const char *label)
+{
+  GtkWidget *found = search (root, has_label, label);
+
+  if (found == NULL)
+    g_error ("there is no button or row “%s”", label);
+  return found;
+}
+
+void
+test_click (GtkWidget *button)
+{
+  g_assert_true (gtk_widget_is_sensitive (button));
+  g_assert_true (gtk_widget_get_mapped (button));
+  g_signal_emit_by_name (button, "clicked");
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+}
+
+void
+test_activate_row (GtkWidget *row)
+{
+  g_assert_true (gtk_widget_is_sensitive (row));
+  g_assert_true (gtk_widget_get_mapped (row));
+  gtk_widget_activate (row);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+}
+
+void
+test_type (GtkWidget *editable, const char *text)
+{
+  gtk_editable_set_text (GTK_EDITABLE (editable), text);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+}
+
+GtkWindow *
+test_find_window (GType type)
+{
+  GListModel *windows = gtk_window_get_toplevels ();
+
+  for (guint i = 0; i < g_list_model_get_n_items (windows); i++)
+    {
+      g_autoptr (GtkWindow) window = g_list_model_get_item (windows, i);
+
+      if (g_type_is_a (G_OBJECT_TYPE (window), type) && gtk_widget_get_visible (GTK_WIDGET (window)))
+        return window; /* GTK keeps it */
+    }
+  return NULL;
+}
+
+void
+test_respond (const char *response)
+{
+  GtkWindow *dialog = test_find_window (ADW_TYPE_MESSAGE_DIALOG);
+
+  g_assert_nonnull (dialog);
+  adw_message_dialog_response (ADW_MESSAGE_DIALOG (dialog), response);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+}
+
+void
+test_screenshot (const char *name)
+{
+  const char *build = g_getenv ("G_TEST_BUILDDIR");
+  const char *suffix = g_getenv ("BUNSHIN_TEST_SUFFIX");
+  g_autofree char *folder = g_build_filename (build != NULL ? build : ".", "ui-screenshots", NULL);
+  g_autofree char *file = g_strdup_printf ("%s/%s%s.png", folder, name, suffix != NULL ? suffix : "");
+  const char *argv[] = { "import", "-silent", "-window", "root", file, NULL };
+
+  g_mkdir_with_parents (folder, 0755);
+  test_settle ();
+  /* A missing ImageMagick only costs the pictures. */
+  g_spawn_sync (NULL, (char **) argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL, NULL);
+}
