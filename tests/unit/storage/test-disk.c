@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Disk images: creating, reading back, locking, throw-away changes, damage, and the asynchronous interface. */
+
+#include "storage/disk/disk.h"
+
+#include <fcntl.h>
+#include <gio/gio.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct
+{
+  char *folder, *path;
+} Fixture;
+
+static void
+setup (Fixture *f, gconstpointer name)
+{
+  f->folder = g_dir_make_tmp ("bunshin-disk-XXXXXX", NULL);
+  f->path = g_build_filename (f->folder, name, NULL);
+}
+
+static void
+teardown (Fixture *f, gconstpointer name)
+{
+  g_unlink (f->path);
+  g_assert_cmpint (g_rmdir (f->folder), ==, 0); /* nothing else was left behind */
+  g_free (f->path);
+  g_free (f->folder);
+}
+
+static Disk *
+open_or_fail (const char *path, DiskOpenFlags flags)
+{
+  g_autoptr (GError) error = NULL;
+  Disk *disk = disk_open (path, flags, &error);
+
+  g_assert_no_error (error);
+  return disk;
+}
+
+/* Random writes against a copy in memory; reopened in between. */
+static void
+test_round_trip (Fixture *f, gconstpointer name)
+{
+  enum { SIZE = 7 * 1024 * 1024 + 512 };
+  g_autoptr (GError) error = NULL;
+  g_autofree uint8_t *copy = g_malloc0 (SIZE), *read_back = g_malloc (SIZE);
+  DiskVariant variant = strstr (name, "fixed") != NULL ? DISK_VARIANT_FIXED : DISK_VARIANT_DYNAMIC;
+
+  g_assert_true (disk_create (f->path, NULL, variant, SIZE - 100, &error));
+  g_assert_no_error (error);
+  for (int round = 0; round < 4; round++)
+    {
+      Disk *disk = open_or_fail (f->path, 0);
+
+      g_assert_cmpuint (disk_size (disk), ==, SIZE);
+      g_assert_cmpstr (disk_format_name (disk), ==, strstr (name, ".vdi") != NULL ? "vdi" : "raw");
+      for (int i = 0; i < 40; i++)
+        {
+          size_t length = 512 * (size_t) g_test_rand_int_range (1, 300);
+          uint64_t offset = 512 * (uint64_t) g_test_rand_int_range (0, (gint32) ((SIZE - length) / 512));
+
+          memset (copy + offset, i % 5 == 0 ? 0 : g_test_rand_int_range (0, 256), length);
+          g_assert_true (disk_write (disk, offset, copy + offset, length, &error));
+        }
+      if (round % 2 == 0)
+        g_assert_true (disk_flush (disk, &error));
+      g_assert_true (disk_read (disk, 0, read_back, SIZE, &error));
+      g_assert_true (memcmp (copy, read_back, SIZE) == 0);
+      g_assert_false (disk_read (disk, SIZE - 512, read_back, 1024, &error));
+      g_assert_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+      g_clear_error (&error);
+      disk_unref (disk);
+    }
+  {
+    g_autoptr (Disk) disk = open_or_fail (f->path, DISK_OPEN_READ_ONLY);
+
+    g_assert_true (disk_read (disk, 0, read_back, SIZE, &error));
+    g_assert_true (memcmp (copy, read_back, SIZE) == 0);
+    g_assert_false (disk_write (disk, 0, copy, 512, &error));
+    g_assert_error (error, G_IO_ERROR, G_IO_ERROR_READ_ONLY);
+  }
+}
+
+static void
+test_dynamic_is_small (Fixture *f, gconstpointer name)
+{
+  struct stat stat_buffer;
+  uint8_t sector[512] = { 1 };
+
+  g_assert_true (disk_create (f->path, NULL, DISK_VARIANT_DYNAMIC, (uint64_t) 1 << 40, NULL));
+  g_assert_cmpint (stat (f->path, &stat_buffer), ==, 0);
+  g_assert_cmpint (stat_buffer.st_blocks * 512, <, 8 << 20);
+  {
+    g_autoptr (Disk) disk = open_or_fail (f->path, 0);
+
+    g_assert_true (disk_write (disk, ((uint64_t) 1 << 40) - 512, sector, 512, NULL));
+  }
+  g_assert_cmpint (stat (f->path, &stat_buffer), ==, 0);
+  g_assert_cmpint (stat_buffer.st_blocks * 512, <, 9 << 20);
+}
+
+static void
+test_never_overwrites (Fixture *f, gconstpointer name)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *contents = NULL;
+
+  g_assert_true (g_file_set_contents (f->path, "mine", 4, NULL));
+  g_assert_false (disk_create (f->path, NULL, DISK_VARIANT_DYNAMIC, 1 << 20, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS);
+  g_assert_nonnull (strstr (error->message, f->path));
+  g_assert_true (g_file_get_contents (f->path, &contents, NULL, NULL));
+  g_assert_cmpstr (contents, ==, "mine");
+  g_clear_error (&error);
+  g_assert_false (disk_create ("/nowhere/x.vdi", NULL, DISK_VARIANT_DYNAMIC, 1 << 20, &error));
+  g_assert_nonnull (strstr (error->message, "/nowhere/x.vdi"));
+  g_clear_error (&error);
+  g_assert_false (disk_create ("x.foo", "foo", DISK_VARIANT_DYNAMIC, 1 << 20, &error));
+  g_assert_nonnull (strstr (error->message, "foo"));
+}
+
+static void
+test_locks (Fixture *f, gconstpointer name)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (disk_create (f->path, NULL, DISK_VARIANT_DYNAMIC, 1 << 20, NULL));
+  {
+    g_autoptr (Disk) writer = open_or_fail (f->path, 0);
+
+    g_assert_null (disk_open (f->path, 0, &error));
+    g_assert_error (error, G_IO_ERROR, G_IO_ERROR_BUSY);
+    g_assert_nonnull (strstr (error->message, "in use"));
+    g_clear_error (&error);
+    g_assert_null (disk_open (f->path, DISK_OPEN_READ_ONLY, &error));
+    g_clear_error (&error);
+  }
+  {
+    g_autoptr (Disk) one = open_or_fail (f->path, DISK_OPEN_READ_ONLY);
+    g_autoptr (Disk) two = open_or_fail (f->path, DISK_OPEN_DISCARD_CHANGES);
+
+    g_assert_null (disk_open (f->path, 0, &error));
+    g_assert_nonnull (error);
+  }
+}
+
+static void
+test_discard_changes (Fixture *f, gconstpointer name)
+{
+  g_autofree uint8_t *before = g_malloc (200000), *data = g_malloc (200000);
+
+  memset (before, 0x11, 200000);
+  g_assert_true (disk_create (f->path, NULL, DISK_VARIANT_DYNAMIC, 1 << 20, NULL));
+  {
+    g_autoptr (Disk) disk = open_or_fail (f->path, 0);
+
+    g_assert_true (disk_write (disk, 0, before, 199680, NULL));
+  }
+  {
+    g_autoptr (Disk) disk = open_or_fail (f->path, DISK_OPEN_DISCARD_CHANGES);
+    uint8_t sector[512];
+
+    memset (sector, 0x22, sizeof sector);
+    g_assert_false (disk_is_read_only (disk));
+    g_assert_true (disk_write (disk, 70000 / 512 * 512, sector, 512, NULL));
+    g_assert_true (disk_read (disk, 0, data, 199680, NULL));
+    memcpy (before + 70000 / 512 * 512, sector, 512);
+    g_assert_true (memcmp (data, before, 199680) == 0);
+  }
+  {
+    g_autoptr (Disk) disk = open_or_fail (f->path, DISK_OPEN_READ_ONLY);
+
+    g_assert_true (disk_read (disk, 69632, data, 512, NULL));
+    g_assert_cmphex (data[0], ==, 0x11);
+  }
+}
+
+/* Each byte of a VDI's header in turn takes some wrong values: an error or a disk, never a crash. */
+static void
+test_damaged (Fixture *f, gconstpointer name)
+{
+  g_autofree char *contents = NULL;
+  gsize length;
+  unsigned refused = 0;
+
+  g_assert_true (disk_create (f->path, NULL, DISK_VARIANT_DYNAMIC, 3 << 20, NULL));
+  g_assert_true (g_file_get_contents (f->path, &contents, &length, NULL));
+  for (gsize i = 0x40; i < 0x1c8; i++)
+    {
+      static const uint8_t values[] = { 0x00, 0x01, 0x7f, 0x80, 0xff };
+
+      for (unsigned v = 0; v < sizeof values; v++)
+        {
+          g_autoptr (GError) error = NULL;
+          char saved = contents[i];
+          int fd = open (f->path, O_WRONLY);
+          Disk *disk;
+          uint8_t sector[512];
+
+          contents[i] = (char) values[v];
+          g_assert_cmpint (pwrite (fd, contents, 0x200, 0), ==, 0x200);
+          close (fd);
+          contents[i] = saved;
+          disk = disk_open (f->path, DISK_OPEN_READ_ONLY, &error);
+          if (disk == NULL)
+            {
+              g_assert_nonnull (strstr (error->message, f->path));
+              refused++;
+              continue;
+            }
+          disk_read (disk, 0, sector, sizeof sector, NULL);
+          disk_unref (disk);
+        }
+    }
+  g_assert_cmpuint (refused, >, 100);
+}
+
+static void
+done (DiskRequest *request)
+{
+  ++*(unsigned *) request->opaque;
+  g_assert_no_error (request->error);
+}
+
+static void
+test_asynchronous (Fixture *f, gconstpointer name)
+{
+  enum { COUNT = 64 };
+  GMainContext *context = g_main_context_new ();
+  DiskRequest requests[COUNT];
+  uint8_t buffers[COUNT][512];
+  unsigned completed = 0;
+  Disk *disk;
+
+  g_assert_true (disk_create (f->path, NULL, DISK_VARIANT_DYNAMIC, 4 << 20, NULL));
+  disk = open_or_fail (f->path, 0);
+  disk_set_context (disk, context);
+  for (unsigned pass = 0; pass < 2; pass++)
+    {
+      for (unsigned i = 0; i < COUNT; i++)
+        {
+          if (pass == 0)
+            memset (buffers[i], (int) i, 512);
+          else
+            memset (buffers[i], 0xee, 512);
+          requests[i] = (DiskRequest) { .op = pass == 0 ? DISK_WRITE : DISK_READ, .offset = i * 65536ull, .buffer = buffers[i],
+                                        .length = 512, .done = done, .opaque = &completed };
+          disk_submit (disk, &requests[i]);
+        }
+      while (completed < (pass + 1) * COUNT)
+        g_main_context_iteration (context, TRUE);
+    }
+  for (unsigned i = 0; i < COUNT; i++)
+    g_assert_cmphex (buffers[i][511], ==, i);
+  disk_unref (disk);
+  g_main_context_unref (context);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+#define ADD(path, name, function) g_test_add (path, Fixture, name, setup, function, teardown)
+  ADD ("/disk/round-trip/vdi", "a.vdi", test_round_trip);
+  ADD ("/disk/round-trip/vdi-fixed", "fixed.vdi", test_round_trip);
+  ADD ("/disk/round-trip/raw", "a.raw", test_round_trip);
+  ADD ("/disk/round-trip/raw-fixed", "fixed.img", test_round_trip);
+  ADD ("/disk/dynamic-is-small", "a.vdi", test_dynamic_is_small);
+  ADD ("/disk/never-overwrites", "a.vdi", test_never_overwrites);
+  ADD ("/disk/locks", "a.vdi", test_locks);
+  ADD ("/disk/discard-changes", "a.vdi", test_discard_changes);
+  ADD ("/disk/damaged", "a.vdi", test_damaged);
+  ADD ("/disk/asynchronous", "a.vdi", test_asynchronous);
+  return g_test_run ();
+}
