@@ -22,8 +22,9 @@ lookup (Library *library, const char *const *words, unsigned count, const char *
         *index = i;
         return TRUE;
       }
-  g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_FAILED, "cannot read the library “%s”: it says “%s” where %s belongs",
-               library->path, word ? word : "", words[0]);
+  g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_FAILED,
+               "cannot read the library “%s”: it says “%s” where %s belongs", library->path, word ? word : "",
+               words[0]);
   return FALSE;
 }
 
@@ -178,8 +179,8 @@ library_find (Library *library, const char *name_or_uuid, GError **error)
   if (!library_sql_run (library, error, "BEGIN", ""))
     return NULL;
   /* A name wins over a UUID: nobody can hide a machine by naming another after it. */
-  statement = library_sql_prepare (library, error, SELECT_MACHINE "WHERE name = ?1 OR uuid = ?1 ORDER BY name = ?1 DESC",
-                                   "s", name_or_uuid);
+  statement = library_sql_prepare (
+      library, error, SELECT_MACHINE "WHERE name = ?1 OR uuid = ?1 ORDER BY name = ?1 DESC", "s", name_or_uuid);
   more = statement ? library_sql_step (library, statement, error) : -1;
   if (more > 0)
     machine = load_machine (library, statement, error);
@@ -262,11 +263,12 @@ store_forwards (Library *library, int64_t adapter, GPtrArray *forwards, GError *
     {
       const LibraryForward *forward = g_ptr_array_index (forwards, i);
 
-      if (!library_sql_run (library, error,
-                            "INSERT INTO forward (adapter, protocol, host_address, host_port, guest_address, guest_port) "
-                            "VALUES (?, ?, ?, ?, ?, ?)", "issisi", adapter, forward->udp ? "udp" : "tcp",
-                            forward->host_address, (int64_t) forward->host_port, forward->guest_address,
-                            (int64_t) forward->guest_port))
+      if (!library_sql_run (
+              library, error,
+              "INSERT INTO forward (adapter, protocol, host_address, host_port, guest_address, guest_port) "
+              "VALUES (?, ?, ?, ?, ?, ?)",
+              "issisi", adapter, forward->udp ? "udp" : "tcp", forward->host_address, (int64_t)forward->host_port,
+              forward->guest_address, (int64_t)forward->guest_port))
         return FALSE;
     }
   return TRUE;
@@ -419,11 +421,12 @@ library_set_medium (Library *library, const char *uuid, LibraryController contro
 
   if (!library_sql_begin (library, error))
     return FALSE;
-  ok = machine_id (library, uuid, &id, error) &&
-       (!path || medium_id (library, path, kind, NULL, &medium, error)) &&
-       library_sql_run (library, error,
-                        "UPDATE attachment SET medium = nullif (?, 0) WHERE machine = ? AND controller = ? AND unit = ? "
-                        "AND kind <> 'disk'", "iisi", medium, id, controller_names[controller], (int64_t) unit);
+  ok = machine_id (library, uuid, &id, error) && (!path || medium_id (library, path, kind, NULL, &medium, error))
+       && library_sql_run (
+           library, error,
+           "UPDATE attachment SET medium = nullif (?, 0) WHERE machine = ? AND controller = ? AND unit = ? "
+           "AND kind <> 'disk'",
+           "iisi", medium, id, controller_names[controller], (int64_t)unit);
   if (ok && sqlite3_changes (library->db) == 0)
     {
       g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_NOT_FOUND, "%s%u is no drive for changeable media",

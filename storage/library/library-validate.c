@@ -33,7 +33,8 @@ library_name_validate (const char *name, GError **error)
   if (name == NULL || *name == '\0')
     return invalid (error, "a machine's name must not be empty");
   if (strlen (name) > LIBRARY_NAME_MAX)
-    return invalid (error, "a machine's name must have at most %d bytes; this one has %zu", LIBRARY_NAME_MAX, strlen (name));
+    return invalid (error, "a machine's name must have at most %d bytes; this one has %zu", LIBRARY_NAME_MAX,
+                    strlen (name));
   if (!g_utf8_validate (name, -1, NULL))
     return invalid (error, "a machine's name must be UTF-8");
 
@@ -188,7 +189,8 @@ library_machine_validate (const LibraryMachine *machine, GError **error)
   if (machine->memory < LIBRARY_MIN_MEMORY || machine->memory % (1 << 20) != 0)
     return invalid (error, "memory must be whole MiB, at least %u", (unsigned) (LIBRARY_MIN_MEMORY >> 20));
   if (machine->memory > host)
-    return invalid (error, "%" G_GUINT64_FORMAT " MiB of memory are more than this computer's %" G_GUINT64_FORMAT " MiB",
+    return invalid (error,
+                    "%" G_GUINT64_FORMAT " MiB of memory are more than this computer's %" G_GUINT64_FORMAT " MiB",
                     machine->memory >> 20, host >> 20);
   if (machine->cpus < 1 || machine->cpus > LIBRARY_MAX_CPUS)
     return invalid (error, "a machine has 1 to %d processors, not %u", LIBRARY_MAX_CPUS, machine->cpus);

@@ -14,7 +14,14 @@
 
 typedef struct Library Library;
 
-enum { LIBRARY_MAX_ADAPTERS = 8, LIBRARY_MAX_BOOT = 4, LIBRARY_IDE_UNITS = 4, LIBRARY_FLOPPY_UNITS = 2, LIBRARY_MAX_CPUS = 64 };
+enum
+{
+  LIBRARY_MAX_ADAPTERS = 8,
+  LIBRARY_MAX_BOOT = 4,
+  LIBRARY_IDE_UNITS = 4,
+  LIBRARY_FLOPPY_UNITS = 2,
+  LIBRARY_MAX_CPUS = 64
+};
 enum { LIBRARY_NAME_MAX = 255 };               /* bytes of UTF-8 */
 #define LIBRARY_MIN_MEMORY (UINT64_C (4) << 20) /* bytes */
 
@@ -106,7 +113,8 @@ const char *library_state_name (LibraryState state);
 /* FALSE when @name names no state. */
 gboolean library_state_parse (const char *name, LibraryState *state);
 
-/* @home NULL: $BUNSHIN_HOME, else the user's data folder. Creates what is missing, brings an older schema up to date. */
+/* @home NULL: $BUNSHIN_HOME, else the user's data folder. Creates what is missing, brings an older schema up to date.
+ */
 Library *library_open (const char *home, GError **error);
 void library_close (Library *library);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Library, library_close)
@@ -125,7 +133,8 @@ LibraryAttachment *library_machine_add_drive (LibraryMachine *machine, LibraryCo
                                               LibraryMediumKind kind, const char *path, const char *format);
 LibraryAdapter *library_machine_add_adapter (LibraryMachine *machine, unsigned slot, LibraryNetKind kind);
 /* NULL when there is none. */
-LibraryAttachment *library_machine_find_attachment (const LibraryMachine *machine, LibraryController controller, unsigned unit);
+LibraryAttachment *
+library_machine_find_attachment (const LibraryMachine *machine, LibraryController controller, unsigned unit);
 LibraryAdapter *library_machine_find_adapter (const LibraryMachine *machine, unsigned slot);
 /* The first CD drive or floppy drive, NULL when there is none. */
 LibraryAttachment *library_machine_find_drive (const LibraryMachine *machine, LibraryMediumKind kind);
@@ -149,7 +158,8 @@ uint64_t library_host_memory (void);
 GPtrArray *library_list_machines (Library *library, GError **error);
 /* By name or UUID. */
 LibraryMachine *library_find (Library *library, const char *name_or_uuid, GError **error);
-/* Stores @machine and fills in what the library picks: uuid, folder (which is created), MAC addresses, creation time. */
+/* Stores @machine and fills in what the library picks: uuid, folder (which is created), MAC addresses, creation time.
+ */
 gboolean library_add_machine (Library *library, LibraryMachine *machine, GError **error);
 /* Stores all of @machine's settings over those of the same UUID. MAC addresses left empty are picked. */
 gboolean library_update_machine (Library *library, LibraryMachine *machine, GError **error);

@@ -103,7 +103,8 @@ test_lock (Fixture *fixture, gconstpointer data)
     {
       LibraryLock *held = library_lock_machine (machine, NULL);
 
-      library_lock_publish (held, LIBRARY_STATE_RUNNING, "/run/x.sock", "a message\nof two lines, longer than the next");
+      library_lock_publish (held, LIBRARY_STATE_RUNNING, "/run/x.sock",
+                            "a message\nof two lines, longer than the next");
       library_lock_publish (held, LIBRARY_STATE_PAUSED, "/run/x.sock", "disk full\nreally");
       _exit (held && write (ready[1], "x", 1) == 1 && pause () ? 1 : 1);
     }
