@@ -4,6 +4,7 @@
 #include "app/keymap.h"
 #include "app/cli.h"
 
+#include <glib/gi18n.h>
 #include <linux/input-event-codes.h>
 #include <string.h>
 
@@ -96,13 +97,13 @@ keymap_parse_chord (const char *name, KeyChord *chord, GError **error)
       guint16 code;
 
       if (!key_of_name (words[i], &code))
-        return usage_error (error, "“%s” in “%s” is no key's name", words[i], name);
+        return usage_error (error, _("“%s” in “%s” is no key's name"), words[i], name);
       if (chord->count == KEYMAP_CHORD_MAX)
-        return usage_error (error, "“%s” has more than %d keys", name, KEYMAP_CHORD_MAX);
+        return usage_error (error, _("“%s” has more than %d keys"), name, KEYMAP_CHORD_MAX);
       chord->codes[chord->count++] = code;
     }
   if (chord->count == 0)
-    return usage_error (error, "a key's name is missing");
+    return usage_error (error, _("a key's name is missing"));
   return TRUE;
 }
 
@@ -114,7 +115,7 @@ keymap_parse_text (const char *text, GError **error)
 
   if (!g_utf8_validate (text, -1, NULL))
     {
-      usage_error (error, "the text is not UTF-8");
+      usage_error (error, _("the text is not UTF-8"));
       return NULL;
     }
   for (const char *p = text; *p != '\0'; p = g_utf8_next_char (p))
@@ -131,7 +132,7 @@ keymap_parse_text (const char *text, GError **error)
         }
       if (!chord_of_char (c, &chord))
         {
-          usage_error (error, "a US keyboard has no key for the character U+%04X", c);
+          usage_error (error, _("a US keyboard has no key for the character U+%04X"), c);
           return NULL;
         }
       g_array_append_val (chords, chord);

@@ -4,6 +4,7 @@
 #include "app/cli.h"
 #include "app/sizes.h"
 
+#include <glib/gi18n.h>
 #include <string.h>
 
 G_DEFINE_QUARK (cli-usage-error-quark, cli_usage_error)
@@ -33,17 +34,17 @@ take_option (const Option *options, const char *word, const char *next, gboolean
   while (option->name && (strlen (option->name) != length || strncmp (option->name, word, length) != 0))
     option++;
   if (!option->name)
-    return usage_error (error, "there is no option --%.*s", (int) length, word);
+    return usage_error (error, _("there is no option --%.*s"), (int) length, word);
 
   if (option->kind == OPTION_FLAG)
     {
       if (equals)
-        return usage_error (error, "--%s takes no value", option->name);
+        return usage_error (error, _("--%s takes no value"), option->name);
       *(gboolean *) option->value = TRUE;
       return TRUE;
     }
   if (!value)
-    return usage_error (error, "--%s needs a value", option->name);
+    return usage_error (error, _("--%s needs a value"), option->name);
   *used_next = !equals;
   if (option->kind == OPTION_LIST)
     {
@@ -55,7 +56,7 @@ take_option (const Option *options, const char *word, const char *next, gboolean
       return TRUE;
     }
   if (*(const char **) option->value)
-    return usage_error (error, "--%s is given twice", option->name);
+    return usage_error (error, _("--%s is given twice"), option->name);
   *(const char **) option->value = value;
   return TRUE;
 }
@@ -80,9 +81,9 @@ options_parse (char **args, const Option *options, int min, int max, GPtrArray *
         i++;
     }
   if ((int) found->len < min)
-    return usage_error (error, "something is missing");
+    return usage_error (error, _("something is missing"));
   if (max >= 0 && (int) found->len > max)
-    return usage_error (error, "“%s” is one word too many", (char *) g_ptr_array_index (found, max));
+    return usage_error (error, _("“%s” is one word too many"), (char *) g_ptr_array_index (found, max));
   g_ptr_array_add (found, NULL);
   if (words)
     *words = g_steal_pointer (&found);
@@ -94,8 +95,8 @@ parse_number (const char *option, const char *text, guint64 min, guint64 max, gu
 {
   if (g_ascii_string_to_unsigned (text, 10, min, max, value, NULL))
     return TRUE;
-  return usage_error (error, "%s %s: must be a number from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT, option, text,
-                      min, max);
+  return usage_error (error, _("%s %s: must be a number from %lu to %lu"), option, text, (unsigned long) min,
+                      (unsigned long) max);
 }
 
 gboolean
@@ -103,7 +104,7 @@ parse_size_option (const char *option, const char *text, guint64 *value, GError 
 {
   if (size_parse (text, value))
     return TRUE;
-  return usage_error (error, "%s %s: must be a size such as 512M or 20G", option, text);
+  return usage_error (error, _("%s %s: must be a size such as 512M or 20G"), option, text);
 }
 
 const char *
@@ -126,6 +127,6 @@ parse_net (const char *option, const char *text, LibraryNetKind *kind, char **pa
       *param = g_strdup ("host-access");
     }
   else
-    return usage_error (error, "%s %s: must be nat, nat:host-access or none", option, text);
+    return usage_error (error, _("%s %s: must be nat, nat:host-access or none"), option, text);
   return TRUE;
 }

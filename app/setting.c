@@ -6,6 +6,7 @@
 #include "app/json.h"
 #include "app/sizes.h"
 
+#include <glib/gi18n.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -26,7 +27,7 @@ existing_file (const char *path, GError **error)
     failed = EISDIR;
   if (!failed)
     return g_steal_pointer (&absolute);
-  g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (failed), "“%s”: %s", absolute, g_strerror (failed));
+  g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (failed), _("“%s”: %s"), absolute, g_strerror (failed));
   return NULL;
 }
 
@@ -43,7 +44,7 @@ set_os (LibraryMachine *machine, const char *value, GError **error)
 {
   for (const char *p = value; *p != '\0'; p++)
     if (!g_ascii_isalnum (*p) && !strchr (".-_", *p))
-      return usage_error (error, "os %s: must be an operating system's short name such as debian12", value);
+      return usage_error (error, _("os %s: must be an operating system's short name such as debian12"), value);
   return set_text (&machine->os_id, value);
 }
 
@@ -73,7 +74,7 @@ static gboolean
 set_clock (LibraryMachine *machine, const char *value, GError **error)
 {
   if (strcmp (value, "utc") != 0 && strcmp (value, "local") != 0)
-    return usage_error (error, "clock %s: must be utc or local", value);
+    return usage_error (error, _("clock %s: must be utc or local"), value);
   machine->rtc_utc = strcmp (value, "utc") == 0;
   return TRUE;
 }
@@ -97,7 +98,7 @@ set_medium (LibraryMachine *machine, LibraryMediumKind kind, const char *value, 
                                        kind, NULL, NULL);
   if (!drive)
     {
-      g_set_error_literal (error, LIBRARY_ERROR, LIBRARY_ERROR_INVALID, "no place is left for another drive");
+      g_set_error_literal (error, LIBRARY_ERROR, LIBRARY_ERROR_INVALID, _("no place is left for another drive"));
       return FALSE;
     }
   library_attachment_set_path (drive, path, NULL);
@@ -153,7 +154,7 @@ set_nic_detail (LibraryMachine *machine, unsigned slot, const char *detail, cons
 
   if (!adapter)
     {
-      g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_INVALID, "there is no network adapter %u", slot + 1);
+      g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_INVALID, _("there is no network adapter %u"), slot + 1);
       return FALSE;
     }
   if (strcmp (detail, "model") == 0)
@@ -161,12 +162,12 @@ set_nic_detail (LibraryMachine *machine, unsigned slot, const char *detail, cons
   if (strcmp (detail, "mac") == 0)
     {
       if (strlen (value) >= sizeof adapter->mac)
-        return usage_error (error, "nic%u-mac %s: must be six bytes such as 08:00:27:12:34:56", slot + 1, value);
+        return usage_error (error, _("nic%u-mac %s: must be six bytes such as 08:00:27:12:34:56"), slot + 1, value);
       g_strlcpy (adapter->mac, value, sizeof adapter->mac);
       return TRUE;
     }
   if (strcmp (value, "on") != 0 && strcmp (value, "off") != 0)
-    return usage_error (error, "nic%u-cable %s: must be on or off", slot + 1, value);
+    return usage_error (error, _("nic%u-cable %s: must be on or off"), slot + 1, value);
   adapter->cable = strcmp (value, "on") == 0;
   return TRUE;
 }
@@ -222,7 +223,7 @@ setting_apply (LibraryMachine *machine, const char *key, const char *value, GErr
     return set_ide (machine, (unsigned) (key[3] - '0'), value, error);
   if (parse_nic_key (key, &slot, &detail))
     return detail ? set_nic_detail (machine, slot, detail, value, error) : set_nic (machine, slot, value, error);
-  return usage_error (error, "there is no setting “%s”", key);
+  return usage_error (error, _("there is no setting “%s”"), key);
 }
 
 SettingScope

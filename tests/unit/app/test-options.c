@@ -68,8 +68,8 @@ test_understood (void)
 static void
 test_refused (void)
 {
-  static const char *const lines[] = { "--unknown", "--tex x", "--text", "--flag=1", "--text a --text b", "one two three",
-                                       "", "--=x" };
+  static const char *const lines[]
+      = { "--unknown", "--tex x", "--text", "--flag=1", "--text a --text b", "one two three", "", "--=x" };
 
   for (unsigned i = 0; i < G_N_ELEMENTS (lines); i++)
     {

@@ -83,7 +83,8 @@ test_drives (void)
   accept (machine, "ide0", file);
   accept (machine, "ide3", cdrom);
   g_assert_cmpint (library_machine_find_attachment (machine, LIBRARY_CONTROLLER_IDE, 0)->kind, ==, LIBRARY_MEDIUM_DISK);
-  g_assert_cmpint (library_machine_find_attachment (machine, LIBRARY_CONTROLLER_IDE, 3)->kind, ==, LIBRARY_MEDIUM_OPTICAL);
+  g_assert_cmpint (library_machine_find_attachment (machine, LIBRARY_CONTROLLER_IDE, 3)->kind, ==,
+                   LIBRARY_MEDIUM_OPTICAL);
   g_assert_cmpstr (library_machine_find_attachment (machine, LIBRARY_CONTROLLER_IDE, 3)->path, ==, file);
   accept (machine, "ide3", "none");
   g_assert_null (library_machine_find_attachment (machine, LIBRARY_CONTROLLER_IDE, 3));

@@ -8,10 +8,16 @@
 static void
 test_sizes (void)
 {
-  static const struct { const char *text; guint64 bytes; const char *formatted; } good[] = {
-    { "0", 0, "0" }, { "512", 512, "512" }, { "1K", 1024, "1K" }, { "1024K", 1 << 20, "1M" },
-    { "20G", G_GUINT64_CONSTANT (20) << 30, "20G" }, { "20g", G_GUINT64_CONSTANT (20) << 30, "20G" },
-    { "1536M", G_GUINT64_CONSTANT (1536) << 20, "1536M" }, { "16777215T", G_GUINT64_CONSTANT (16777215) << 40, "16777215T" },
+  static const struct { const char *text; guint64 bytes; const char *formatted;
+  } good[] = {
+    { "0", 0, "0" },
+    { "512", 512, "512" },
+    { "1K", 1024, "1K" },
+    { "1024K", 1 << 20, "1M" },
+    { "20G", G_GUINT64_CONSTANT (20) << 30, "20G" },
+    { "20g", G_GUINT64_CONSTANT (20) << 30, "20G" },
+    { "1536M", G_GUINT64_CONSTANT (1536) << 20, "1536M" },
+    { "16777215T", G_GUINT64_CONSTANT (16777215) << 40, "16777215T" },
     { "18446744073709551615", G_MAXUINT64, "18446744073709551615" },
   };
   static const char *const bad[] = { "", "K", "-1", "+1", " 1", "1 ", "1KB", "1.5G", "0x10", "12Q", "16777216T",
@@ -71,9 +77,10 @@ test_json (void)
   json_close (&json, ']');
   json_close (&json, '}');
   text = json_end (&json);
-  g_assert_cmpstr (text, ==,
-                   "{\n  \"quo\\\"te\": \"a\\\\b\\n\\u0001\xc3\xa9\xef\xbf\xbd\",\n  \"none\": null,\n  \"empty\": [],\n"
-                   "  \"list\": [\n    18446744073709551615,\n    -1,\n    true\n  ]\n}\n");
+  g_assert_cmpstr (
+      text, ==,
+      "{\n  \"quo\\\"te\": \"a\\\\b\\n\\u0001\xc3\xa9\xef\xbf\xbd\",\n  \"none\": null,\n  \"empty\": [],\n"
+      "  \"list\": [\n    18446744073709551615,\n    -1,\n    true\n  ]\n}\n");
 }
 
 int

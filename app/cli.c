@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The table of verbs, with their help, and how the program turns results into an exit status. */
+
+#include "app/cli.h"
+#include "app/manager.h"
+#include "ui/ui.h"
+
+#include <glib/gi18n.h>
+#include <stdio.h>
+#include <string.h>
+
+const CliCommand cli_commands[] = {
+  { "create", cli_create,
+    "create NAME [--os ID] [--memory 1G] [--cpus 1] [--firmware bios] [--chipset piix3]\n"
+    "        [--disk 20G|none] [--disk-format vdi|raw] [--disk-variant dynamic|fixed] [--controller ide]\n"
+    "        [--attach FILE]... [--iso FILE] [--floppy FILE] [--nic nat|nat:host-access|none]... [--nic-model e1000]\n"
+    "        [--accel auto|interp] [--cpu-model MODEL]",
+    N_("make a new machine"),
+    N_("Makes a machine with a new disk of 20G, unless --disk says otherwise or --attach names existing images,\n"
+       "an empty CD drive and a network adapter behind NAT. Prints the machine's UUID. With nat:host-access the\n"
+       "guest reaches servers of this computer's loopback at the gateway's address.\n\n"
+       "  bunshin create debian --os debian12 --memory 2G --iso debian-12.iso") },
+  { "list", cli_list, "list [--json]", N_("list the machines"),
+    N_("One line a machine: UUID, state, memory, name.\n\n"
+       "  bunshin list") },
+  { "show", cli_show, "show NAME [--json]", N_("show a machine's settings"),
+    N_("Prints every setting, and the state.\n\n"
+       "  bunshin show debian --json") },
+  { "set", cli_set, "set NAME KEY=VALUE...", N_("change a machine's settings"),
+    N_("Keys: name, description, os, memory, cpus, cpu-model, accel, firmware, chipset, boot (of floppy, disk,\n"
+       "cdrom and network, in order), clock (utc or local), iso and floppy (FILE, or none to eject), ide0 to\n"
+       "ide3 (a disk's FILE, cdrom, cdrom:FILE or none), nic1 to nic8 (nat, nat:host-access or none), and of\n"
+       "each adapter nicN-model, nicN-mac and nicN-cable (on or off). On a running machine: name, description,\n"
+       "os, iso, floppy and nicN-cable; all others need it powered off.\n\n"
+       "  bunshin set debian memory=2G boot=cdrom,disk iso=debian-12.iso") },
+  { "delete", cli_delete, "delete NAME [--keep-disks]", N_("delete a machine and its disks"),
+    N_("Deletes the machine and those disk images in its own folder that no other machine uses. Images elsewhere\n"
+       "stay.\n\n"
+       "  bunshin delete debian --keep-disks") },
+  { "start", cli_start, "start NAME [--headless] [--serial FILE|stdio|pty|unix:PATH]", N_("power a machine on"),
+    N_("Returns when the machine runs; with --serial stdio, when it has ended. Without --headless its window\n"
+       "opens. --serial connects the first serial port to a file, this terminal (Ctrl-] powers off), a new\n"
+       "pseudo-terminal, whose name is printed, or a listening socket.\n\n"
+       "  bunshin start debian --headless") },
+  { "pause", cli_pause, "pause NAME", N_("let a machine stand still"),
+    N_("The guest's clock stands still too.\n\n"
+       "  bunshin pause debian") },
+  { "resume", cli_resume, "resume NAME", N_("let a paused machine go on"),
+    N_("Also when it paused by itself because a disk was full: what could not be written is tried again.\n\n"
+       "  bunshin resume debian") },
+  { "reset", cli_reset, "reset NAME", N_("press the reset button"),
+    N_("The guest gets no chance to save anything.\n\n"
+       "  bunshin reset debian") },
+  { "power-button", cli_power_button, "power-button NAME", N_("press the power button"),
+    N_("Asks the guest to shut down, by ACPI. Whether it does is up to the guest.\n\n"
+       "  bunshin power-button debian && bunshin wait debian --state powered-off") },
+  { "power-off", cli_power_off, "power-off NAME", N_("pull the plug"),
+    N_("The guest gets no chance to save anything. Returns when the disks are closed.\n\n"
+       "  bunshin power-off debian") },
+  { "wait", cli_wait, "wait NAME --state STATE [--timeout S]", N_("wait until a machine is in a state"),
+    N_("STATE is powered-off, starting, running, paused or stopping. Fails after S seconds.\n\n"
+       "  bunshin wait debian --state powered-off --timeout 60") },
+  { "screenshot", cli_screenshot, "screenshot NAME FILE.png|FILE.txt", N_("save what a machine shows"),
+    N_("A .txt file gets the cells of a text-mode screen as UTF-8 lines.\n\n"
+       "  bunshin screenshot debian screen.png") },
+  { "type", cli_type, "type NAME TEXT", N_("type a text"),
+    N_("On a US keyboard. In TEXT \\n is Enter, \\t Tab, \\e Escape, \\b Backspace and \\\\ a backslash.\n\n"
+    "  bunshin type debian 'root\\n'") },
+  { "key", cli_key, "key NAME KEYS", N_("press keys together"),
+    N_("KEYS are names joined by dashes: ctrl, alt, shift, super, menu, esc, enter, tab, space, backspace,\n"
+       "delete, insert, home, end, pageup, pagedown, up, down, left, right, print, pause, capslock, numlock,\n"
+       "scrolllock, f1 to f12, kp0 to kp9, letters, digits and signs.\n\n"
+       "  bunshin key debian ctrl-alt-delete") },
+  { "mouse", cli_mouse, "mouse NAME X Y [click|double|right]", N_("move the pointer, and click"),
+    N_("X and Y are pixels of the screen from its top left corner.\n\n"
+       "  bunshin mouse debian 320 200 click") },
+  { "info", cli_info, "info NAME [--json]", N_("show live figures of a running machine"),
+    N_("Accelerator, guest time, exits, and the counters of disks and network.\n\n"
+       "  bunshin info debian") },
+  { "disk", cli_disk,
+    "disk create FILE --size S [--format vdi|raw] [--variant dynamic|fixed]\n"
+    "  bunshin disk info FILE [--json]",
+    N_("make a disk image, or look at one"),
+    N_("create makes FILE, never over an existing one; the format follows from the name when --format is left\n"
+       "out.\n\n"
+       "  bunshin disk create data.vdi --size 20G") },
+  { "forward", cli_forward, "forward NAME add|remove tcp|udp:HOSTPORT:GUESTPORT [--nic N]\n"
+    "  bunshin forward NAME list",
+    N_("let a port of this computer lead to the guest"),
+    N_("Of the first adapter behind NAT, or adapter N. Before HOSTPORT and GUESTPORT an IPv4 address and a colon\n"
+       "may stand; without one the port is open on this computer's loopback only. Works on a running machine\n"
+       "too.\n\n"
+       "  bunshin forward debian add tcp:2222:22") },
+  { "run", cli_run,
+    "run [--memory 512M] [--cpus 1] [--accel auto|interp] [--cpu-model M] [--iso F] [--disk F]... [--floppy F]\n"
+    "        [--bios F] [--kernel F [--initrd F] [--append S]] [--nic nat|nat:host-access|none]...\n"
+    "        [--nic-model e1000] [--controller ide] [--headless] [--serial FILE|stdio|pty|unix:PATH]\n"
+    "        [--debugcon FILE] [--debug-exit] [--screenshot FILE.png|FILE.txt]... [--type TEXT@SECONDS]...\n"
+    "        [--timeout S] [--writable]",
+    N_("run a throw-away machine"),
+    N_("Nothing enters the library, and changes to disks are discarded unless --writable. --debugcon logs what\n"
+       "the guest writes to port 0x402, and to 0x80 as “post XX” lines. --debug-exit adds the exit port 0xf4:\n"
+       "the status is (value << 1) | 1. --screenshot is written when the run ends. --type types a text that many\n"
+       "seconds after power-on. --timeout ends the run with status 124.\n\n"
+       "  bunshin run --iso grub.iso --headless --serial stdio --timeout 60") },
+  { "help", cli_help, "help [VERB]", N_("explain a verb"),
+    N_("Without a VERB: lists them.\n\n"
+       "  bunshin help create") },
+  { NULL }
+};
+
+const CliCommand *
+cli_find_command (const char *name)
+{
+  for (const CliCommand *command = cli_commands; command->name; command++)
+    if (strcmp (command->name, name) == 0)
+      return command;
+  return NULL;
+}
+
+int
+cli_help (char **args, GError **error)
+{
+  const Option options[] = { { NULL } };
+  g_autoptr (GPtrArray) words = NULL;
+  const CliCommand *command;
+  const char *name;
+
+  if (!options_parse (args, options, 0, 1, &words, error))
+    return 1;
+  name = g_ptr_array_index (words, 0);
+  if (!name)
+    {
+      g_print ("%s\n\n", _("bunshin opens the manager. Or: bunshin VERB ..., where VERB is one of"));
+      for (command = cli_commands; command->name; command++)
+        g_print ("  %-13s %s\n", command->name, _(command->summary));
+      g_print ("\n%s\n",
+               _("bunshin help VERB explains one. NAME is a machine's name or UUID; sizes take K, M, G or T."));
+      return 0;
+    }
+  command = cli_find_command (name);
+  if (!command)
+    {
+      usage_error (error, _("there is no verb “%s”; “bunshin help” lists them"), name);
+      return 1;
+    }
+  g_print ("bunshin %s\n\n%s\n", command->usage, _(command->details));
+  return 0;
+}
+
+/* One line on standard error. */
+static void
+print_error (const char *verb, const char *message)
+{
+  g_autofree char *line = g_strdup (message);
+
+  g_strdelimit (line, "\r\n", ' ');
+  if (verb)
+    fprintf (stderr, "bunshin: %s: %s\n", verb, line);
+  else
+    fprintf (stderr, "bunshin: %s\n", line);
+}
+
+static int
+run_command (const CliCommand *command, char **args)
+{
+  g_autoptr (GError) error = NULL;
+  int status;
+
+  for (unsigned i = 0; args[i] != NULL && strcmp (args[i], "--") != 0; i++)
+    if (strcmp (args[i], "--help") == 0)
+      return run_command (cli_find_command ("help"), (char *[]) { (char *) command->name, NULL });
+
+  status = command->run (args, &error);
+  if (!error)
+    return status;
+  if (error->domain == CLI_USAGE_ERROR)
+    {
+      g_autofree char *hint = g_strdup_printf (_("%s (see “bunshin help %s”)"), error->message, command->name);
+
+      print_error (command->name, cli_find_command (command->name) ? hint : error->message);
+      return 2;
+    }
+  print_error (command->name, error->message);
+  return 1;
+}
+
+/* Text goes out as UTF-8, whatever the locale can show: names come back as they went in. */
+static void
+print_as_is (const char *text)
+{
+  fputs (text, stdout);
+}
+
+int
+cli_main (int argc, char **argv)
+{
+  /* Machines are started by the program itself; the verb is no part of the command line that scripts rely on. */
+  static const CliCommand machine = { "machine", cli_machine };
+  const CliCommand *command;
+
+  ui_init_translations ();
+  g_set_prgname ("bunshin");
+  g_set_print_handler (print_as_is);
+  if (argc < 2)
+    {
+      g_autoptr (GError) error = NULL;
+      int status = manager_run (&error);
+
+      if (error)
+        print_error (NULL, error->message);
+      return error ? 1 : status;
+    }
+  if (strcmp (argv[1], "--help") == 0 || strcmp (argv[1], "-h") == 0)
+    return run_command (cli_find_command ("help"), argv + 2);
+  if (strcmp (argv[1], "--version") == 0)
+    {
+      g_print ("bunshin " BUNSHIN_VERSION "\n");
+      return 0;
+    }
+  command = strcmp (argv[1], "machine") == 0 ? &machine : cli_find_command (argv[1]);
+  if (!command)
+    {
+      g_autofree char *message = g_strdup_printf (_("there is no verb “%s”; “bunshin help” lists them"), argv[1]);
+
+      print_error (NULL, message);
+      return 2;
+    }
+  return run_command (command, argv + 2);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Disk images as files of the user; see the header. */
+
+#include "app/disk-files.h"
+#include "app/cli.h"
+#include "storage/disk/disk.h"
+
+#include <glib/gi18n.h>
+#include <string.h>
+
+gboolean
+disk_file_check_options (const char *format, const char *variant, GError **error)
+{
+  const char *const *formats = disk_creatable_formats ();
+
+  if (format && !g_strv_contains (formats, format))
+    {
+      g_autofree char *list = g_strjoinv (" or ", (char **) formats);
+
+      return usage_error (error, _("format %s: must be %s"), format, list);
+    }
+  if (variant && strcmp (variant, "dynamic") != 0 && strcmp (variant, "fixed") != 0)
+    return usage_error (error, _("variant %s: must be dynamic or fixed"), variant);
+  return TRUE;
+}
+
+gboolean
+disk_file_create (const char *path, guint64 size, const char *format, const char *variant, GError **error)
+{
+  return disk_create (path, format, g_strcmp0 (variant, "fixed") == 0 ? DISK_VARIANT_FIXED : DISK_VARIANT_DYNAMIC, size,
+                      error);
+}
+
+gboolean
+disk_file_probe (const char *path, char **format, GError **error)
+{
+  g_autoptr (Disk) disk = disk_open (path, DISK_OPEN_READ_ONLY, error);
+
+  if (!disk)
+    return FALSE;
+  if (format)
+    *format = g_strdup (disk_format_name (disk));
+  return TRUE;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What every process that runs a machine does; see the header. */
+
+#include "app/machine-loop.h"
+#include "ui/ui.h"
+
+#include <glib-unix.h>
+#include <signal.h>
+
+struct MachineLoop
+{
+  BunshinSession *session;
+  GMainLoop *loop;
+  GtkWindow *window;
+  guint signals[3];
+};
+
+gboolean
+machine_loop_init_window (GError **error)
+{
+  return ui_init (error);
+}
+
+static void
+on_state (MachineLoop *loop)
+{
+  if (bunshin_session_has_ended (loop->session))
+    g_main_loop_quit (loop->loop);
+}
+
+/* A polite request to end is the power plug: the guest's disks are flushed, its own shutdown takes too long. */
+static gboolean
+on_signal (gpointer data)
+{
+  MachineLoop *loop = data;
+
+  bunshin_session_verb (loop->session, BUNSHIN_VERB_POWER_OFF, NULL);
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+present (void *opaque)
+{
+  MachineLoop *loop = opaque;
+
+  gtk_window_present (loop->window);
+}
+
+MachineLoop *
+machine_loop_new (BunshinSession *session, Library *library, gboolean with_window)
+{
+  static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+  MachineLoop *loop = g_new0 (MachineLoop, 1);
+
+  loop->session = g_object_ref (session);
+  loop->loop = g_main_loop_new (NULL, FALSE);
+  signal (SIGPIPE, SIG_IGN);
+  for (unsigned i = 0; i < G_N_ELEMENTS (numbers); i++)
+    loop->signals[i] = g_unix_signal_add (numbers[i], on_signal, loop);
+  g_signal_connect_swapped (session, "notify::state", G_CALLBACK (on_state), loop);
+  if (with_window)
+    {
+      loop->window = ui_machine_window_new (BUNSHIN_MACHINE_CONTROL (session), bunshin_session_get_record (session),
+                                            library);
+      bunshin_session_set_window (session, present, loop);
+    }
+  return loop;
+}
+
+void
+machine_loop_run (MachineLoop *loop)
+{
+  if (loop->window)
+    gtk_window_present (loop->window);
+  if (!bunshin_session_has_ended (loop->session))
+    g_main_loop_run (loop->loop);
+  bunshin_session_set_window (loop->session, NULL, NULL);
+  g_clear_pointer (&loop->window, gtk_window_destroy);
+}
+
+void
+machine_loop_quit (MachineLoop *loop)
+{
+  g_main_loop_quit (loop->loop);
+}
+
+void
+machine_loop_free (MachineLoop *loop)
+{
+  for (unsigned i = 0; i < G_N_ELEMENTS (loop->signals); i++)
+    g_source_remove (loop->signals[i]);
+  g_signal_handlers_disconnect_by_data (loop->session, loop);
+  g_clear_pointer (&loop->window, gtk_window_destroy);
+  g_main_loop_unref (loop->loop);
+  g_object_unref (loop->session);
+  g_free (loop);
+}

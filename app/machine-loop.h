@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What every process that runs a machine does: show its window, obey signals, wait for its end. */
+#pragma once
+
+#include "app/session.h"
+
+typedef struct MachineLoop MachineLoop;
+
+/* Needed before anything else when there shall be a window; the error says what to do without a display. */
+gboolean machine_loop_init_window (GError **error);
+/* @library may be NULL. The window, if any, shows when the loop runs. */
+MachineLoop *machine_loop_new (BunshinSession *session, Library *library, gboolean with_window);
+/* Returns when the machine has ended, or machine_loop_quit() was called. The window is gone then. */
+void machine_loop_run (MachineLoop *loop);
+void machine_loop_quit (MachineLoop *loop);
+void machine_loop_free (MachineLoop *loop);

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A machine in this process: the engine's Machine made from a record, its
+ * disks, network and serial port, and what windows and the control socket may
+ * do with it (it implements BunshinMachineControl). Lives on the main thread.
+ */
+#pragma once
+
+#include "ui/machine-control.h"
+
+#define BUNSHIN_TYPE_SESSION (bunshin_session_get_type ())
+G_DECLARE_FINAL_TYPE (BunshinSession, bunshin_session, BUNSHIN, SESSION, GObject)
+
+/* What a record does not say. All may be zero; strings are copied. */
+typedef struct
+{
+  const char *bios, *kernel, *initrd, *append;
+  const char *serial;        /* as for serial_port_new() */
+  const char *debugcon;      /* a file */
+  gboolean debug_exit;
+  gboolean discard_changes;  /* disks stay as they are */
+} SessionOptions;
+
+/* Assembles the machine, powered off. @library and @lock: NULL for a machine that is not kept; @library is borrowed,
+ * @lock is taken on success and released when the session closes. @record is copied. */
+BunshinSession *bunshin_session_new (Library *library, LibraryLock *lock, const LibraryMachine *record,
+                                     const SessionOptions *options, GError **error);
+gboolean bunshin_session_start (BunshinSession *self, GError **error);
+/* Ends the machine, closes its disks and releases the lock. Nothing may use the Machine afterwards. */
+void bunshin_session_close (BunshinSession *self);
+
+const LibraryMachine *bunshin_session_get_record (BunshinSession *self);
+/* What the control socket's path is, for others to find. */
+void bunshin_session_set_socket (BunshinSession *self, const char *socket);
+/* Whether the machine has ended; "state" then says “stopping” until the session is closed. */
+gboolean bunshin_session_has_ended (BunshinSession *self);
+/* What the user should know after the start, or NULL. */
+const char *bunshin_session_get_notice (BunshinSession *self);
+/* What opens the window; without it there is none. */
+void bunshin_session_set_window (BunshinSession *self, void (*present) (void *opaque), void *opaque);
+
+gboolean bunshin_session_verb (BunshinSession *self, BunshinVerb verb, GError **error);
+gboolean
+bunshin_session_insert (BunshinSession *self, const char *slot, const char *path, gboolean force, GError **error);
+/* @format: "png" or "text". */
+GBytes *bunshin_session_screenshot (BunshinSession *self, const char *format, GError **error);
+GVariant *bunshin_session_info (BunshinSession *self);
+/* These play events; @done is called when they have been played, not when the session closes before. */
+gboolean bunshin_session_type (BunshinSession *self, const char *text, void (*done) (void *opaque), void *opaque,
+                               GError **error);
+gboolean bunshin_session_key (BunshinSession *self, const char *name, void (*done) (void *opaque), void *opaque,
+                              GError **error);
+gboolean bunshin_session_mouse (BunshinSession *self, unsigned x, unsigned y, const char *action,
+                                void (*done) (void *opaque), void *opaque, GError **error);
+gboolean bunshin_session_forward (BunshinSession *self, unsigned slot, const char *rule, gboolean add, GError **error);
+gboolean bunshin_session_set_cable (BunshinSession *self, unsigned slot, gboolean connected, GError **error);

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Plays keys and pointer events at a pace a guest can follow; see the header. */
+
+#include "app/typist.h"
+#include "app/cli.h"
+#include "app/keymap.h"
+
+#include <glib/gi18n.h>
+#include <string.h>
+
+enum
+{
+  STEP_MS = 15,        /* 30 characters a second: a BIOS keyboard buffer holds 16 */
+  HOME_STEP = 200,     /* counts, within a PS/2 packet's range */
+  CREEP_STEP = 3       /* counts: below the speed from which guests accelerate */
+};
+
+typedef enum { STEP_KEY, STEP_ABSOLUTE, STEP_RELATIVE, STEP_BUTTON, STEP_DONE } StepKind;
+
+typedef struct
+{
+  StepKind kind;
+  int a, b;
+  void (*done) (void *opaque);
+  void *opaque;
+} Step;
+
+struct Typist
+{
+  Input *input;
+  Display *display;
+  GQueue steps;
+  guint source;
+};
+
+Typist *
+typist_new (Input *input, Display *display)
+{
+  Typist *typist = g_new0 (Typist, 1);
+
+  typist->input = input;
+  typist->display = display;
+  g_queue_init (&typist->steps);
+  return typist;
+}
+
+void
+typist_free (Typist *typist)
+{
+  if (!typist)
+    return;
+  if (typist->source)
+    g_source_remove (typist->source);
+  g_queue_clear_full (&typist->steps, g_free);
+  input_release_all (typist->input);
+  g_free (typist);
+}
+
+/* Returns whether the step took time. */
+static gboolean
+play (Typist *typist, const Step *step)
+{
+  switch (step->kind)
+    {
+    case STEP_KEY:
+      input_key (typist->input, (unsigned) step->a, step->b);
+      return TRUE;
+    case STEP_ABSOLUTE:
+      input_absolute (typist->input, step->a, step->b, 0);
+      return TRUE;
+    case STEP_RELATIVE:
+      input_relative (typist->input, step->a, step->b, 0);
+      return TRUE;
+    case STEP_BUTTON:
+      input_button (typist->input, (InputButton) step->a, step->b);
+      return TRUE;
+    case STEP_DONE:
+    default:
+      if (step->done)
+        step->done (step->opaque);
+      return FALSE;
+    }
+}
+
+static gboolean
+on_step (gpointer data)
+{
+  Typist *typist = data;
+  gboolean took_time = FALSE;
+
+  while (!took_time && !g_queue_is_empty (&typist->steps))
+    {
+      g_autofree Step *step = g_queue_pop_head (&typist->steps);
+
+      took_time = play (typist, step);
+    }
+  if (took_time || !g_queue_is_empty (&typist->steps))
+    return G_SOURCE_CONTINUE;
+  typist->source = 0;
+  return G_SOURCE_REMOVE;
+}
+
+static void
+add (Typist *typist, Step step)
+{
+  g_queue_push_tail (&typist->steps, g_memdup2 (&step, sizeof step));
+  if (!typist->source)
+    typist->source = g_timeout_add (STEP_MS, on_step, typist);
+}
+
+void
+typist_chords (Typist *typist, const GArray *chords, void (*done) (void *opaque), void *opaque)
+{
+  for (guint i = 0; i < chords->len; i++)
+    {
+      const KeyChord *chord = &g_array_index (chords, KeyChord, i);
+
+      for (unsigned j = 0; j < chord->count; j++)
+        add (typist, (Step) { .kind = STEP_KEY, .a = chord->codes[j], .b = TRUE });
+      for (unsigned j = chord->count; j-- > 0;)
+        add (typist, (Step) { .kind = STEP_KEY, .a = chord->codes[j], .b = FALSE });
+    }
+  add (typist, (Step) { .kind = STEP_DONE, .done = done, .opaque = opaque });
+}
+
+/* A relative mouse is sent into the top left corner first, whose place is known, and creeps from there. */
+static void
+creep_to (Typist *typist, int x, int y, int width, int height)
+{
+  for (int gone = 0; gone < 2 * MAX (width, height); gone += HOME_STEP)
+    add (typist, (Step) { .kind = STEP_RELATIVE, .a = -HOME_STEP, .b = -HOME_STEP });
+  while (x > 0 || y > 0)
+    {
+      int dx = MIN (x, CREEP_STEP), dy = MIN (y, CREEP_STEP);
+
+      add (typist, (Step) { .kind = STEP_RELATIVE, .a = dx, .b = dy });
+      x -= dx;
+      y -= dy;
+    }
+}
+
+static int
+to_absolute (unsigned pixel, int size)
+{
+  return size > 1 ? (int) ((gint64) pixel * INPUT_ABS_MAX / (size - 1)) : 0;
+}
+
+gboolean
+typist_pointer (Typist *typist, unsigned x, unsigned y, const char *action, void (*done) (void *opaque), void *opaque,
+                GError **error)
+{
+  InputButton button = strcmp (action, "right") == 0 ? INPUT_BUTTON_RIGHT : INPUT_BUTTON_LEFT;
+  int clicks = *action == '\0' ? 0 : strcmp (action, "double") == 0 ? 2 : 1;
+  int width = 0, height = 0, stride;
+
+  display_refresh (typist->display);
+  if (display_lock (typist->display, &width, &height, &stride) == NULL)
+    width = height = 0;
+  display_unlock (typist->display);
+  if (x >= (unsigned) width || y >= (unsigned) height)
+    return usage_error (error, _("%u, %u is outside the screen, which has %d × %d pixels"), x, y, width, height);
+
+  if (input_is_absolute (typist->input))
+    add (typist, (Step) { .kind = STEP_ABSOLUTE, .a = to_absolute (x, width), .b = to_absolute (y, height) });
+  else
+    creep_to (typist, (int) x, (int) y, width, height);
+  for (int i = 0; i < clicks; i++)
+    {
+      add (typist, (Step) { .kind = STEP_BUTTON, .a = button, .b = TRUE });
+      add (typist, (Step) { .kind = STEP_BUTTON, .a = button, .b = FALSE });
+    }
+  add (typist, (Step) { .kind = STEP_DONE, .done = done, .opaque = opaque });
+  return TRUE;
+}
