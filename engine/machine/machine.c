@@ -14,6 +14,7 @@
 #include "engine/devices/platform/uart16550.h"
 
 #include <gio/gio.h>
+#include <string.h>
 
 static void
 notify_changed (Machine *m)
@@ -203,6 +204,8 @@ machine_new (const MachineConfig *config, GError **error)
 
   if (!pc_assemble (m, config, error))
     {
+      /* The ports stay the caller's. */
+      memset (m->net_ports, 0, sizeof m->net_ports);
       machine_free (m);
       return NULL;
     }

@@ -44,7 +44,7 @@ typedef struct
 {
   const char *model;    /* "e1000"; NULL: no adapter in this slot */
   uint8_t mac[6];
-  NetPort *port;        /* ownership passes to the machine; its context must be the config's @context */
+  NetPort *port;        /* ownership passes to the machine when it is made; its context must be the config's @context */
 } MachineNic;
 
 /* Where a serial port's bytes go. @write takes what the guest sends (on a vCPU thread, machine lock held: must not block);
