@@ -6,7 +6,7 @@
 #include <glib/gi18n.h>
 
 const DiskFormatChoice disk_format_choices[] = {
-  { "vdi", N_ ("VDI (VirtualBox disk image)"), TRUE, TRUE },
+  { "vdi", N_ ("VDI (VirtualBox)"), TRUE, TRUE },
   { "raw", N_ ("Raw"), TRUE, TRUE },
   { NULL, NULL, FALSE, FALSE },
 };

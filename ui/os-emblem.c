@@ -3,6 +3,8 @@
 
 #include "ui/os-emblem.h"
 
+#include "ui/os-emblem-style.h"
+
 struct _BunshinOsEmblem
 {
   GtkWidget parent_instance;
@@ -15,28 +17,6 @@ enum { PROP_0, PROP_OS_ID, N_PROPS };
 static GParamSpec *properties[N_PROPS];
 
 G_DEFINE_FINAL_TYPE (BunshinOsEmblem, bunshin_os_emblem, GTK_TYPE_WIDGET)
-
-static const char *const styles[][2] = {
-  { "debian", "debian" },     { "ubuntu", "ubuntu" },     { "fedora", "fedora" },   { "rhel", "redhat" },
-  { "centos", "redhat" },     { "rocky", "redhat" },      { "alma", "redhat" },     { "opensuse", "suse" },
-  { "sle", "suse" },          { "win", "windows" },       { "msdos", "dos" },       { "freedos", "dos" },
-  { "freebsd", "bsd" },       { "openbsd", "bsd" },       { "netbsd", "bsd" },      { "dragonfly", "bsd" },
-  { "arch", "arch" },         { "alpine", "arch" },       { "gentoo", "gentoo" },   { "nixos", "arch" },
-  { "haiku", "suse" },        { "linux", "linux" },
-};
-
-const char *
-os_emblem_style (const char *os_id, char letter[8])
-{
-  letter[0] = '\0';
-  if (os_id == NULL || g_str_equal (os_id, "unknown"))
-    return "unknown";
-  letter[g_unichar_to_utf8 (g_unichar_toupper (g_utf8_get_char (os_id)), letter)] = '\0';
-  for (gsize i = 0; i < G_N_ELEMENTS (styles); i++)
-    if (g_str_has_prefix (os_id, styles[i][0]))
-      return styles[i][1];
-  return "linux";
-}
 
 void
 bunshin_os_emblem_set_os_id (BunshinOsEmblem *self, const char *os_id)

@@ -14,7 +14,4 @@ G_DECLARE_FINAL_TYPE (BunshinOsEmblem, bunshin_os_emblem, BUNSHIN, OS_EMBLEM, Gt
 
 void bunshin_os_emblem_set_os_id (BunshinOsEmblem *self, const char *os_id);
 
-/* "D" and the style class "debian" of an id like "debian12"; @letter has room for 8 bytes. NULL: unknown. */
-const char *os_emblem_style (const char *os_id, char letter[8]);
-
 G_END_DECLS

@@ -5,6 +5,7 @@
 
 #include <glib/gi18n.h>
 #include <math.h>
+#include <string.h>
 
 static const char *const units[] = { N_ ("bytes"), N_ ("KiB"), N_ ("MiB"), N_ ("GiB"), N_ ("TiB"), N_ ("PiB") };
 
@@ -45,7 +46,7 @@ size_parse (const char *text, uint64_t unit, uint64_t *bytes)
 
   while (g_ascii_isspace (*text))
     text++;
-  if (!g_ascii_isdigit (*text))
+  if (!g_ascii_isdigit (*text) || (text[0] == '0' && g_ascii_tolower (text[1]) == 'x'))
     return FALSE;
   /* The user's own decimal sign first; a point always works. */
   value = strtod (text, &end);

@@ -43,13 +43,15 @@ void
 wizard_show_summary (BunshinWizard *self)
 {
   const MachineDraft *draft = self->draft;
+  const char *system = bunshin_os_database_get_name (self->systems, draft->os_id);
   g_autofree char *memory = size_format (draft->memory);
   g_autofree char *cpus = g_strdup_printf ("%u", draft->cpus);
   g_autofree char *disk = describe_disk (draft);
   g_autofree char *disc = draft->disc != NULL ? g_filename_display_name (draft->disc) : g_strdup (_("None"));
 
   gtk_label_set_label (self->summary_name, draft->name);
-  gtk_label_set_label (self->summary_system, bunshin_os_database_get_name (self->systems, draft->os_id));
+  gtk_label_set_label (self->summary_system, system);
+  gtk_widget_set_visible (GTK_WIDGET (self->summary_system), !g_str_equal (system, draft->name));
   bunshin_os_emblem_set_os_id (self->summary_emblem, draft->os_id);
   set_value (self->summary_disc, disc);
   set_value (self->summary_memory, memory);
