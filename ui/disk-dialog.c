@@ -51,9 +51,9 @@ set_making (BunshinDiskDialog *self, gboolean making)
 }
 
 static void
-on_progress (double fraction, gpointer data)
+on_tick (gpointer data)
 {
-  gtk_progress_bar_set_fraction (((BunshinDiskDialog *) data)->progress, fraction);
+  gtk_progress_bar_pulse (((BunshinDiskDialog *) data)->progress);
 }
 
 static void
@@ -88,7 +88,7 @@ on_make (GtkWidget *widget, const char *action, GVariant *parameter)
   self->cancellable = g_cancellable_new ();
   set_making (self, TRUE);
   disk_maker_run_async (self->path, format->name, gtk_switch_get_active (self->fixed_switch),
-                        bunshin_size_row_get_value (self->size_row), on_progress, self->cancellable, on_made,
+                        bunshin_size_row_get_value (self->size_row), on_tick, self->cancellable, on_made,
                         g_object_ref (self));
 }
 

@@ -13,13 +13,12 @@ typedef struct
   gboolean fixed;
   guint64 size;
   GAsyncReadyCallback callback;
-  DiskMakerProgress progress;
+  DiskMakerTick tick;
   gpointer data;
   guint timer;
-  int permille;                 /* atomic: how far the worker is */
 } Making;
 
-enum { PROGRESS_MS = 100 };
+enum { TICK_MS = 100 };
 
 static void
 making_free (gpointer data)
@@ -32,11 +31,11 @@ making_free (gpointer data)
 }
 
 static gboolean
-on_progress_timer (gpointer data)
+on_tick (gpointer data)
 {
   Making *making = data;
 
-  making->progress (g_atomic_int_get (&making->permille) / 1000.0, making->data);
+  making->tick (making->data);
   return G_SOURCE_CONTINUE;
 }
 
@@ -46,7 +45,8 @@ make_thread (GTask *task, gpointer source, gpointer task_data, GCancellable *can
   Making *making = task_data;
   GError *error = NULL;
 
-  if (!disk_create (making->path, making->format, making->fixed ? DISK_VARIANT_FIXED : DISK_VARIANT_DYNAMIC, making->size, &error))
+  if (!disk_create (making->path, making->format, making->fixed ? DISK_VARIANT_FIXED : DISK_VARIANT_DYNAMIC,
+                    making->size, &error))
     g_task_return_error (task, error);
   else if (g_cancellable_set_error_if_cancelled (cancellable, &error))
     {
@@ -68,7 +68,7 @@ on_done (GObject *source, GAsyncResult *result, gpointer data)
 
 void
 disk_maker_run_async (const char *path, const char *format, gboolean fixed, guint64 size,
-                      DiskMakerProgress progress, GCancellable *cancellable, GAsyncReadyCallback callback,
+                      DiskMakerTick tick, GCancellable *cancellable, GAsyncReadyCallback callback,
                       gpointer data)
 {
   g_autoptr (GTask) task = g_task_new (NULL, cancellable, on_done, NULL);
@@ -79,10 +79,10 @@ disk_maker_run_async (const char *path, const char *format, gboolean fixed, guin
   making->fixed = fixed;
   making->size = size;
   making->callback = callback;
-  making->progress = progress;
+  making->tick = tick;
   making->data = data;
-  if (progress != NULL)
-    making->timer = g_timeout_add (PROGRESS_MS, on_progress_timer, making);
+  if (tick != NULL)
+    making->timer = g_timeout_add (TICK_MS, on_tick, making);
   g_task_set_task_data (task, making, making_free);
   /* The worker itself undoes what was cancelled, so that the answer comes when the file is gone. */
   g_task_set_check_cancellable (task, FALSE);

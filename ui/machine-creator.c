@@ -21,7 +21,7 @@ typedef struct
   LibraryLock *lock;
   char *disk;                   /* path of the new disk, once it may exist */
   char *format;
-  void (*progress) (double fraction, gpointer data);
+  void (*tick) (gpointer data);
   gpointer data;
 } Creation;
 
@@ -83,16 +83,16 @@ on_disk_made (GObject *source, GAsyncResult *result, gpointer data)
 }
 
 static void
-on_progress (double fraction, gpointer data)
+on_tick (gpointer data)
 {
   Creation *creation = g_task_get_task_data (data);
 
-  creation->progress (fraction, creation->data);
+  creation->tick (creation->data);
 }
 
 void
 machine_creator_run_async (Library *library, const MachineDraft *draft,
-                           void (*progress) (double fraction, gpointer data), GCancellable *cancellable,
+                           void (*tick) (gpointer data), GCancellable *cancellable,
                            GAsyncReadyCallback callback, gpointer data)
 {
   g_autoptr (GTask) task = g_task_new (NULL, cancellable, callback, data);
@@ -102,7 +102,7 @@ machine_creator_run_async (Library *library, const MachineDraft *draft,
   creation->library = library;
   creation->record = machine_draft_to_record (draft);
   creation->format = g_strdup (draft->disk_format);
-  creation->progress = progress;
+  creation->tick = tick;
   creation->data = data;
   g_task_set_task_data (task, creation, creation_free);
   g_task_set_check_cancellable (task, FALSE);
@@ -126,7 +126,7 @@ machine_creator_run_async (Library *library, const MachineDraft *draft,
     }
   creation->disk = library_new_disk_path (creation->record, draft->disk_format);
   disk_maker_run_async (creation->disk, draft->disk_format, draft->disk_fixed, draft->disk_size,
-                        progress != NULL ? on_progress : NULL, cancellable, on_disk_made, g_object_ref (task));
+                        tick != NULL ? on_tick : NULL, cancellable, on_disk_made, g_object_ref (task));
 }
 
 LibraryMachine *

@@ -8,10 +8,10 @@
 
 G_BEGIN_DECLS
 
-/* Main thread. @draft is copied. @progress (optional) is called on the main thread with 0 … 1 while the disk is made.
- * Cancelling undoes what was done. */
+/* Main thread. @draft is copied. @tick (optional) is called now and then while the disk is made. Cancelling undoes what
+ * was done. */
 void machine_creator_run_async (Library *library, const MachineDraft *draft,
-                                void (*progress) (double fraction, gpointer data), GCancellable *cancellable,
+                                void (*tick) (gpointer data), GCancellable *cancellable,
                                 GAsyncReadyCallback callback, gpointer data);
 /* The new machine's record; caller frees. The error says what could not be made and why. */
 LibraryMachine *machine_creator_run_finish (GAsyncResult *result, GError **error);

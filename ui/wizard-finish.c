@@ -61,9 +61,9 @@ wizard_show_summary (BunshinWizard *self)
 }
 
 static void
-on_progress (double fraction, gpointer data)
+on_tick (gpointer data)
 {
-  gtk_progress_bar_set_fraction (((BunshinWizard *) data)->progress, fraction);
+  gtk_progress_bar_pulse (((BunshinWizard *) data)->progress);
 }
 
 static void
@@ -92,7 +92,6 @@ void
 wizard_create (BunshinWizard *self)
 {
   self->create_cancellable = g_cancellable_new ();
-  gtk_progress_bar_set_fraction (self->progress, 0);
-  machine_creator_run_async (self->library, self->draft, on_progress, self->create_cancellable, on_created,
+  machine_creator_run_async (self->library, self->draft, on_tick, self->create_cancellable, on_created,
                              g_object_ref (self));
 }
