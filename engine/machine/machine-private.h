@@ -59,7 +59,7 @@ struct Machine
   ApicBus *apic_bus;
   MemoryRegion *lapic_region;
   GPtrArray *devices;          /* Device, in the order of assembly */
-  Device *pic, *pit, *rtc, *ioapic, *i8042, *pm, *fw_cfg, *serial[MACHINE_MAX_SERIALS], *nics[MACHINE_MAX_NICS];
+  Device *pic, *pit, *rtc, *ioapic, *i8042, *pm, *fw_cfg, *ide, *serial[MACHINE_MAX_SERIALS], *nics[MACHINE_MAX_NICS];
   NetPort *net_ports[MACHINE_MAX_NICS];
   X86System *cpu_system;
   pthread_key_t vcpu_key;      /* the Vcpu whose thread this is */
