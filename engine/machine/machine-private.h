@@ -7,6 +7,7 @@
 #include "engine/devices/device.h"
 #include "engine/devices/platform/apic-bus.h"
 #include "engine/machine/machine.h"
+#include "storage/disk/disk.h"
 
 #include <pthread.h>
 
@@ -59,6 +60,7 @@ struct Machine
   ApicBus *apic_bus;
   MemoryRegion *lapic_region;
   GPtrArray *devices;          /* Device, in the order of assembly */
+  GPtrArray *writable_disks;   /* Disk */
   Device *pic, *pit, *rtc, *ioapic, *i8042, *pm, *fw_cfg, *ide, *serial[MACHINE_MAX_SERIALS], *nics[MACHINE_MAX_NICS];
   NetPort *net_ports[MACHINE_MAX_NICS];
   X86System *cpu_system;
@@ -101,5 +103,9 @@ void vcpus_set_a20 (void *machine, gboolean enabled);
 
 /* machine.c: from any thread, at once; what was asked for happens soon. */
 void machine_request (Machine *machine, unsigned request);
+/* Pauses with a message that says why. */
+void machine_request_pause (Machine *machine, const char *message);
+/* The guest has ejected the disc of IDE drive @drive; any thread. */
+void machine_announce_ejected (Machine *machine, unsigned drive);
 /* Powers off for @reason; the message may be NULL and is copied. */
 void machine_request_off (Machine *machine, MachineOffReason reason, const char *message);

@@ -12,6 +12,7 @@
 
 #include "engine/devices/platform/piix4-pm.h"
 #include "engine/devices/platform/uart16550.h"
+#include "engine/devices/storage/ide.h"
 
 #include <gio/gio.h>
 #include <string.h>
@@ -141,6 +142,51 @@ machine_request (Machine *m, unsigned request)
 {
   __atomic_fetch_or (&m->requests, request, __ATOMIC_ACQ_REL);
   g_source_set_ready_time (m->request_source, 0);
+}
+
+void
+machine_request_pause (Machine *m, const char *message)
+{
+  set_message (m, message);
+  machine_request (m, REQUEST_PAUSE);
+}
+
+typedef struct
+{
+  Machine *machine;
+  char slot[8];
+} EjectNotice;
+
+static gboolean
+tell_ejected (gpointer data)
+{
+  EjectNotice *notice = data;
+  g_autoptr (GArray) listeners = NULL;
+
+  g_mutex_lock (&notice->machine->run_lock);
+  listeners = g_array_copy (notice->machine->listeners);
+  g_mutex_unlock (&notice->machine->run_lock);
+  for (guint i = 0; i < listeners->len; i++)
+    {
+      const RegisteredListener *r = &g_array_index (listeners, RegisteredListener, i);
+
+      if (r->listener->ejected != NULL)
+        r->listener->ejected (r->opaque, notice->machine, notice->slot);
+    }
+  return G_SOURCE_REMOVE;
+}
+
+void
+machine_announce_ejected (Machine *m, unsigned drive)
+{
+  g_autoptr (GSource) source = g_idle_source_new ();
+  EjectNotice *notice = g_new0 (EjectNotice, 1);
+
+  notice->machine = m;
+  g_snprintf (notice->slot, sizeof notice->slot, "ide%u", drive);
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_callback (source, tell_ejected, notice, g_free);
+  g_source_attach (source, m->context);
 }
 
 void
@@ -318,6 +364,8 @@ machine_resume (Machine *m)
       set_message (m, NULL);
       set_state (m, MACHINE_STATE_RUNNING, MACHINE_OFF_NOT);
       go (m);
+      for (guint i = 0; i < m->writable_disks->len; i++)
+        disk_retry (g_ptr_array_index (m->writable_disks, i));
     }
   g_mutex_unlock (&m->control);
 }
@@ -415,6 +463,22 @@ machine_serial_input (Machine *m, unsigned port, const uint8_t *data, size_t len
   return taken;
 }
 
+gboolean
+machine_insert (Machine *m, const char *slot, Disk *disk, gboolean force, GError **error)
+{
+  gboolean ok;
+
+  if (!g_str_has_prefix (slot, "ide") || !g_ascii_isdigit (slot[3]) || slot[4] != '\0')
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "machine “%s” has no drive “%s”", m->name, slot);
+      return FALSE;
+    }
+  machine_lock_take (&m->lock);
+  ok = piix3_ide_set_disc (m->ide, (unsigned) (slot[3] - '0'), disk, force, error);
+  machine_lock_release (&m->lock);
+  return ok;
+}
+
 NetPort *
 machine_net_port (Machine *m, unsigned nic)
 {
@@ -430,6 +494,8 @@ machine_context (Machine *m)
 void
 machine_info (Machine *m, MachineInfo *info)
 {
+  IdeCounters ide;
+
   *info = (MachineInfo) { .accel = "interp" };
   g_strlcpy (info->accel_reason, "the interpreter is the one accelerator that this version has", sizeof info->accel_reason);
   info->guest_time = clock_now (m->clock);
@@ -445,6 +511,14 @@ machine_info (Machine *m, MachineInfo *info)
       info->interrupts += counters.interrupts;
       info->exits_halt += m->vcpus[i].halts;
     }
+  machine_lock_take (&m->lock);
+  piix3_ide_counters (m->ide, &ide);
+  machine_lock_release (&m->lock);
+  info->disk_reads = ide.reads;
+  info->disk_writes = ide.writes;
+  info->disk_read_bytes = ide.read_bytes;
+  info->disk_write_bytes = ide.write_bytes;
+  info->cd_reads = ide.cd_reads;
   for (unsigned i = 0; i < MACHINE_MAX_NICS; i++)
     {
       const NetPort *port = m->net_ports[i];

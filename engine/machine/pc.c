@@ -21,6 +21,7 @@
 #include "engine/devices/platform/pit.h"
 #include "engine/devices/platform/rtc.h"
 #include "engine/devices/platform/uart16550.h"
+#include "engine/devices/storage/ide.h"
 #include "engine/machine/firmware.h"
 
 #include <gio/gio.h>
@@ -263,6 +264,50 @@ add_platform (Machine *m, const MachineConfig *config, GError **error)
   return add (m, debug, error);
 }
 
+/* A disk that cannot be written stops the machine instead of failing the guest. */
+static void
+disk_stalled (Disk *disk, const GError *error, void *opaque)
+{
+  Machine *m = opaque;
+
+  machine_request_pause (m, error->message);
+}
+
+static void
+watch_disk (Machine *m, Disk *disk)
+{
+  if (disk_is_read_only (disk))
+    return;
+  disk_set_stall_handler (disk, disk_stalled, m);
+  g_ptr_array_add (m->writable_disks, disk_ref (disk));
+}
+
+static void
+disc_ejected (void *opaque, unsigned drive)
+{
+  machine_announce_ejected (opaque, drive);
+}
+
+static gboolean
+add_drives (Machine *m, const MachineConfig *config, GError **error)
+{
+  m->ide = device_new (&piix3_ide_type);
+  for (unsigned i = 0; i < MACHINE_MAX_IDE; i++)
+    {
+      const MachineIdeSlot *slot = &config->ide[i];
+
+      if (slot->kind == MACHINE_SLOT_DISK)
+        {
+          piix3_ide_attach_disk (m->ide, i / 2, i % 2, slot->disk);
+          watch_disk (m, slot->disk);
+        }
+      else if (slot->kind == MACHINE_SLOT_CDROM)
+        piix3_ide_attach_cdrom (m->ide, i / 2, i % 2, slot->disk);
+    }
+  piix3_ide_set_ejected (m->ide, disc_ejected, m);
+  return add (m, m->ide, error);
+}
+
 static gboolean
 add_nics (Machine *m, const MachineConfig *config, GError **error)
 {
@@ -293,6 +338,7 @@ gboolean
 pc_assemble (Machine *m, const MachineConfig *config, GError **error)
 {
   m->devices = g_ptr_array_new ();
+  m->writable_disks = g_ptr_array_new_with_free_func ((GDestroyNotify) disk_unref);
   m->memory = address_space_new ();
   m->bus = bus_new ();
   m->pci = pci_bus_new (m->bus, m->memory);
@@ -324,7 +370,7 @@ pc_assemble (Machine *m, const MachineConfig *config, GError **error)
   if (!add (m, m->pic, error) || !add (m, m->ioapic, error))
     return FALSE;
 
-  if (!add_platform (m, config, error) || !add_nics (m, config, error))
+  if (!add_platform (m, config, error) || !add_drives (m, config, error) || !add_nics (m, config, error))
     return FALSE;
 
   m->fw_cfg = device_new (&fw_cfg_type);
@@ -343,12 +389,22 @@ pc_reset (Machine *m)
 void
 pc_disassemble (Machine *m)
 {
+  /* Requests that wait for room would wait for ever. */
+  for (guint i = 0; i < m->writable_disks->len; i++)
+    {
+      Disk *disk = g_ptr_array_index (m->writable_disks, i);
+
+      disk_set_stall_handler (disk, NULL, NULL);
+      disk_retry (disk);
+      disk_drain (disk);
+    }
   machine_lock_take (&m->lock);
   /* In reverse: what was built last may hold on to what was built first. */
   for (guint i = m->devices->len; i-- > 0;)
     device_free (g_ptr_array_index (m->devices, i));
   machine_lock_release (&m->lock);
   g_ptr_array_unref (m->devices);
+  g_ptr_array_unref (m->writable_disks);
   vcpus_free (m);
   for (unsigned i = 0; i < MACHINE_MAX_NICS; i++)
     net_port_free (m->net_ports[i]);
