@@ -61,7 +61,7 @@ struct Machine
   MemoryRegion *lapic_region;
   GPtrArray *devices;          /* Device, in the order of assembly */
   GPtrArray *writable_disks;   /* Disk */
-  Device *pic, *pit, *rtc, *ioapic, *i8042, *pm, *fw_cfg, *ide, *serial[MACHINE_MAX_SERIALS], *nics[MACHINE_MAX_NICS];
+  Device *pic, *pit, *rtc, *ioapic, *i8042, *pm, *fw_cfg, *ide, *floppy, *serial[MACHINE_MAX_SERIALS], *nics[MACHINE_MAX_NICS];
   NetPort *net_ports[MACHINE_MAX_NICS];
   X86System *cpu_system;
   pthread_key_t vcpu_key;      /* the Vcpu whose thread this is */

@@ -12,6 +12,7 @@
 
 #include "engine/devices/platform/piix4-pm.h"
 #include "engine/devices/platform/uart16550.h"
+#include "engine/devices/storage/floppy.h"
 #include "engine/devices/storage/ide.h"
 
 #include <gio/gio.h>
@@ -466,15 +467,15 @@ machine_serial_input (Machine *m, unsigned port, const uint8_t *data, size_t len
 gboolean
 machine_insert (Machine *m, const char *slot, Disk *disk, gboolean force, GError **error)
 {
-  gboolean ok;
+  gboolean ok = FALSE;
 
-  if (!g_str_has_prefix (slot, "ide") || !g_ascii_isdigit (slot[3]) || slot[4] != '\0')
-    {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "machine “%s” has no drive “%s”", m->name, slot);
-      return FALSE;
-    }
   machine_lock_take (&m->lock);
-  ok = piix3_ide_set_disc (m->ide, (unsigned) (slot[3] - '0'), disk, force, error);
+  if (g_str_has_prefix (slot, "ide") && g_ascii_isdigit (slot[3]) && slot[4] == '\0')
+    ok = piix3_ide_set_disc (m->ide, (unsigned) (slot[3] - '0'), disk, force, error);
+  else if (g_str_has_prefix (slot, "floppy") && g_ascii_isdigit (slot[6]) && slot[7] == '\0')
+    ok = floppy_set_disk (m->floppy, (unsigned) (slot[6] - '0'), disk, error);
+  else
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "machine “%s” has no drive “%s”", m->name, slot);
   machine_lock_release (&m->lock);
   return ok;
 }
@@ -513,6 +514,7 @@ machine_info (Machine *m, MachineInfo *info)
     }
   machine_lock_take (&m->lock);
   piix3_ide_counters (m->ide, &ide);
+  info->floppy_reads = floppy_reads (m->floppy);
   machine_lock_release (&m->lock);
   info->disk_reads = ide.reads;
   info->disk_writes = ide.writes;

@@ -14,6 +14,7 @@
 #include "engine/devices/platform/hpet.h"
 #include "engine/devices/platform/i440fx.h"
 #include "engine/devices/platform/i8042.h"
+#include "engine/devices/platform/i8237.h"
 #include "engine/devices/platform/ioapic.h"
 #include "engine/devices/platform/pic.h"
 #include "engine/devices/platform/piix3.h"
@@ -21,6 +22,7 @@
 #include "engine/devices/platform/pit.h"
 #include "engine/devices/platform/rtc.h"
 #include "engine/devices/platform/uart16550.h"
+#include "engine/devices/storage/floppy.h"
 #include "engine/devices/storage/ide.h"
 #include "engine/machine/firmware.h"
 
@@ -291,6 +293,8 @@ disc_ejected (void *opaque, unsigned drive)
 static gboolean
 add_drives (Machine *m, const MachineConfig *config, GError **error)
 {
+  Device *dma = device_new (&i8237_type);
+
   m->ide = device_new (&piix3_ide_type);
   for (unsigned i = 0; i < MACHINE_MAX_IDE; i++)
     {
@@ -305,7 +309,20 @@ add_drives (Machine *m, const MachineConfig *config, GError **error)
         piix3_ide_attach_cdrom (m->ide, i / 2, i % 2, slot->disk);
     }
   piix3_ide_set_ejected (m->ide, disc_ejected, m);
-  return add (m, m->ide, error);
+  if (!add (m, dma, error) || !add (m, m->ide, error))
+    return FALSE;
+
+  m->floppy = device_new (&floppy_type);
+  floppy_set_dma (m->floppy, dma);
+  for (unsigned i = 0; i < MACHINE_MAX_FLOPPIES; i++)
+    {
+      if (!config->floppy_present[i])
+        continue;
+      floppy_attach (m->floppy, i, config->floppy[i]);
+      if (config->floppy[i] != NULL)
+        watch_disk (m, config->floppy[i]);
+    }
+  return add (m, m->floppy, error);
 }
 
 static gboolean
