@@ -3,6 +3,7 @@
 
 #include "ui/information.h"
 
+#include "ui/record-text.h"
 #include "ui/size-format.h"
 
 #include <adwaita.h>
@@ -45,7 +46,8 @@ update (gpointer data)
   g_autofree char *disk = NULL, *network = NULL, *exits = NULL;
 
   machine_info (self->machine, &info);
-  accel = g_strdup_printf ("%s: %s", info.accel, info.accel_reason);
+  /* Translators: an accelerator, and why it was taken. */
+  accel = g_strdup_printf (_("%s: %s"), record_text_accel (info.accel), info.accel_reason);
   set_row (self, ROW_ACCEL, accel);
   duration = format_duration (info.guest_time);
   set_row (self, ROW_TIME, duration);
@@ -112,5 +114,6 @@ information_show (GtkWindow *parent, Machine *machine, const char *name)
   self->timer = g_timeout_add (UPDATE_MS, update, self);
   g_object_set_data_full (G_OBJECT (window), "information", self, information_free);
   update (self);
+  set_row (self, ROW_SPEED, _("Measuring…"));
   gtk_window_present (GTK_WINDOW (window));
 }

@@ -54,7 +54,7 @@ gboolean machine_draft_check_name (const char *name, const char *const *taken, G
 LibraryMachine *machine_draft_to_record (const MachineDraft *self);
 
 /* The sizes a new disk may have. */
-#define DRAFT_MIN_DISK (UINT64_C (1) << 20)
+#define DRAFT_MIN_DISK (UINT64_C (4) << 20)
 #define DRAFT_MAX_DISK (UINT64_C (2) << 40)
 
 G_END_DECLS

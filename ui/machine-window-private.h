@@ -38,7 +38,8 @@ struct _BunshinMachineWindow
   ActivityMeter meter;
   GWeakRef *listener_target;    /* what the engine's notifications go through */
   guint activity_timer, leave_timer;
-  int shown_width, shown_height; /* the guest's size the window was made for */
+  int wanted_width, wanted_height; /* what the window was made for */
+  guint fit_tick, fit_frames;
 
   /* borrowed */
   Library *library;             /* NULL: the machine is not kept */

@@ -2,6 +2,7 @@
 /* The status bar: lights, what the mouse does, the accelerator. */
 
 #include "ui/machine-window-private.h"
+#include "ui/record-text.h"
 #include "ui/size-format.h"
 
 #include <glib/gi18n.h>
@@ -67,9 +68,9 @@ on_activity_timer (gpointer data)
                _("written"));
   set_tooltip (self->lights[LIGHT_NETWORK], _("Network"), meter->net_rx_rate, meter->net_tx_rate, _("received"),
                _("sent"));
-  if (info.accel != NULL && !g_str_equal (gtk_label_get_label (self->accel_label), info.accel))
+  if (info.accel != NULL && !g_str_equal (gtk_label_get_label (self->accel_label), record_text_accel (info.accel)))
     {
-      gtk_label_set_label (self->accel_label, info.accel);
+      gtk_label_set_label (self->accel_label, record_text_accel (info.accel));
       gtk_widget_set_tooltip_text (GTK_WIDGET (self->accel_label), info.accel_reason);
     }
   /* The guest's driver may have taken the mouse over. */

@@ -8,7 +8,7 @@
 
 #include <glib/gi18n.h>
 
-enum { LEAVE_MS = 600, REVEAL_EDGE = 3, CHROME_MARGIN = 80 };
+enum { LEAVE_MS = 600, REVEAL_EDGE = 3, CHROME_MARGIN = 80, FIT_FRAMES = 4, MAX_FRAME = 48 };
 
 G_DEFINE_FINAL_TYPE (BunshinMachineWindow, bunshin_machine_window, ADW_TYPE_WINDOW)
 
@@ -62,6 +62,26 @@ static const MachineListener machine_listener = { .ejected = on_ejected };
 
 /* --- Size --- */
 
+/* Frames that GTK draws around a window belong to its size, but are not known before: corrected once they show. */
+static gboolean
+on_fit_tick (GtkWidget *widget, GdkFrameClock *clock, gpointer data)
+{
+  BunshinMachineWindow *self = BUNSHIN_MACHINE_WINDOW (widget);
+  int more_width = self->wanted_width - gtk_widget_get_width (GTK_WIDGET (self->scroller));
+  int more_height = self->wanted_height - gtk_widget_get_height (GTK_WIDGET (self->scroller));
+  int width, height;
+
+  if (++self->fit_frames < FIT_FRAMES)
+    return G_SOURCE_CONTINUE;
+  self->fit_tick = 0;
+  if ((more_width == 0 && more_height == 0) || ABS (more_width) > MAX_FRAME || ABS (more_height) > MAX_FRAME
+      || gtk_window_is_fullscreen (GTK_WINDOW (self)) || gtk_window_is_maximized (GTK_WINDOW (self)))
+    return G_SOURCE_REMOVE;
+  gtk_window_get_default_size (GTK_WINDOW (self), &width, &height);
+  gtk_window_set_default_size (GTK_WINDOW (self), width + more_width, height + more_height);
+  return G_SOURCE_REMOVE;
+}
+
 void
 machine_window_adapt (BunshinMachineWindow *self)
 {
@@ -90,23 +110,25 @@ machine_window_adapt (BunshinMachineWindow *self)
       width = MIN (width, area.width - CHROME_MARGIN);
       height = MIN (height, area.height - CHROME_MARGIN - chrome);
     }
+  self->wanted_width = width;
+  self->wanted_height = height;
   gtk_window_set_default_size (GTK_WINDOW (self), width, height + chrome);
+  self->fit_frames = 0;
+  if (self->fit_tick == 0)
+    self->fit_tick = gtk_widget_add_tick_callback (GTK_WIDGET (self), on_fit_tick, NULL, NULL);
 }
 
-/* A window that showed the old mode pixel by pixel does so with the new one; one the user made smaller or larger stays. */
+/* A window that showed the old mode as it was made for does so with the new one; one the user made smaller or larger
+ * stays. */
 static void
 on_guest_resized (BunshinMachineWindow *self, int width, int height)
 {
   int view_width = gtk_widget_get_width (GTK_WIDGET (self->scroller));
   int view_height = gtk_widget_get_height (GTK_WIDGET (self->scroller));
-  gboolean was_exact = self->shown_width == 0 || view_width == 0
-                       || (view_width == self->shown_width && view_height == self->shown_height);
+  gboolean was_adapted = self->wanted_width == 0 || view_width == 0
+                         || (view_width == self->wanted_width && view_height == self->wanted_height);
 
-  if (width == 0 || height == 0)
-    return;
-  self->shown_width = width;
-  self->shown_height = height;
-  if (was_exact)
+  if (width > 0 && height > 0 && (was_adapted || self->fit_tick != 0))
     machine_window_adapt (self);
 }
 

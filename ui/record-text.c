@@ -118,3 +118,9 @@ record_text_adapter_model (const char *model)
 {
   return g_strcmp0 (model, "e1000") == 0 ? _("Intel 82540EM") : model;
 }
+
+const char *
+record_text_accel (const char *accel)
+{
+  return g_strcmp0 (accel, "interp") == 0 ? _("Interpreter") : accel;
+}

@@ -20,7 +20,9 @@ const char *record_text_network (LibraryNetKind kind);
 char *record_text_forward (const LibraryForward *forward);
 /* "Adapter 1". */
 char *record_text_adapter (const LibraryAdapter *adapter);
-/* "Intel 82540EM (e1000)" or the model itself. */
+/* "Interpreter" of "interp", or the word itself. */
+const char *record_text_accel (const char *accel);
+/* "Intel 82540EM" of "e1000", or the model itself. */
 const char *record_text_adapter_model (const char *model);
 
 G_END_DECLS

@@ -255,6 +255,11 @@ settings_show_network (BunshinSettingsWindow *self)
       adw_preferences_page_add (self->network_page, ADW_PREFERENCES_GROUP (group));
       g_ptr_array_add (self->adapter_groups, group);
     }
+  /* New ones are added after the last. */
+  g_object_ref (self->add_adapter_group);
+  adw_preferences_page_remove (self->network_page, ADW_PREFERENCES_GROUP (self->add_adapter_group));
+  adw_preferences_page_add (self->network_page, ADW_PREFERENCES_GROUP (self->add_adapter_group));
+  g_object_unref (self->add_adapter_group);
   gtk_widget_set_sensitive (self->add_adapter, is_off && self->record->adapters->len < LIBRARY_MAX_ADAPTERS);
   self->updating = FALSE;
 }

@@ -23,7 +23,7 @@ struct _BunshinSettingsWindow
   AdwPreferencesGroup *storage_group;
   GtkWidget *add_new_disk, *add_existing_disk, *add_cd, *add_floppy;
   AdwPreferencesPage *network_page;
-  GtkWidget *add_adapter;
+  GtkWidget *add_adapter_group, *add_adapter;
 
   /* owned */
   BunshinMachineItem *item;

@@ -296,6 +296,7 @@ bunshin_settings_window_class_init (BunshinSettingsWindowClass *klass)
   BIND (add_cd);
   BIND (add_floppy);
   BIND (network_page);
+  BIND (add_adapter_group);
   BIND (add_adapter);
 #undef BIND
 }

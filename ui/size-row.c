@@ -166,7 +166,7 @@ bunshin_size_row_set_limits (BunshinSizeRow *self, guint64 minimum, guint64 maxi
       double position = size_scale_to_position (&self->limits, marks[i]);
 
       /* Labels need room. */
-      if (marks[i] <= minimum || marks[i] > maximum || position - last < 0.13)
+      if (marks[i] <= minimum || marks[i] > maximum || position - last < 0.22)
         continue;
       gtk_scale_add_mark (self->scale, position, GTK_POS_BOTTOM, text);
       last = position;

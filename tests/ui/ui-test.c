@@ -476,7 +476,10 @@ test_respond (const char *response)
   GtkWindow *dialog = test_find_window (ADW_TYPE_MESSAGE_DIALOG);
 
   g_assert_nonnull (dialog);
+  g_object_ref (dialog);
   adw_message_dialog_response (ADW_MESSAGE_DIALOG (dialog), response);
+  gtk_window_destroy (dialog);
+  g_object_unref (dialog);
   while (g_main_context_iteration (NULL, FALSE))
     ;
 }

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The machine's window with a real machine in it: the firmware's screen, media, pausing, closing. */
+
+#include "tests/ui/ui-test.h"
+
+#include "ui/machine-window-private.h"
+#include "ui/type-dialog.h"
+
+typedef struct
+{
+  TestStage *stage;
+  LibraryMachine *record;
+  Machine *machine;
+  TestControl *control;
+  BunshinMachineWindow *window;
+} Fixture;
+
+static void
+set_up (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  MachineConfig config = {
+    .name = "Test",
+    .memory = 32 << 20,
+    .ide[2] = { .kind = MACHINE_SLOT_CDROM },
+    .floppy_present[0] = TRUE,
+  };
+
+  fixture->stage = test_stage_new ();
+  fixture->record = test_stage_add_machine (fixture->stage, "Test machine", "debian12");
+  library_machine_add_drive (fixture->record, LIBRARY_CONTROLLER_FLOPPY, LIBRARY_MEDIUM_FLOPPY, NULL, NULL);
+  library_update_machine (fixture->stage->library, fixture->record, &error);
+  g_assert_no_error (error);
+  fixture->machine = machine_new (&config, &error);
+  g_assert_no_error (error);
+  fixture->control = test_control_new (fixture->record->uuid);
+  test_control_set_machine (fixture->control, fixture->machine);
+  test_control_set_state (fixture->control, LIBRARY_STATE_RUNNING, NULL);
+  machine_start (fixture->machine, &error);
+  g_assert_no_error (error);
+  fixture->window = bunshin_machine_window_new (BUNSHIN_MACHINE_CONTROL (fixture->control), fixture->record,
+                                                fixture->stage->library);
+  gtk_window_present (GTK_WINDOW (fixture->window));
+  test_settle ();
+}
+
+static void
+tear_down (Fixture *fixture, gconstpointer data)
+{
+  gtk_window_destroy (GTK_WINDOW (fixture->window));
+  test_settle ();
+  machine_free (fixture->machine);
+  g_object_unref (fixture->control);
+  library_machine_free (fixture->record);
+  test_stage_free (fixture->stage);
+}
+
+static LibraryState
+state (Fixture *fixture)
+{
+  return bunshin_machine_control_get_state (BUNSHIN_MACHINE_CONTROL (fixture->control));
+}
+
+static void
+activate (Fixture *fixture, const char *action)
+{
+  g_assert_true (gtk_widget_activate_action (GTK_WIDGET (fixture->window), action, NULL));
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+}
+
+static gboolean
+shows_text (Fixture *fixture, const char *text)
+{
+  g_autofree char *screen = display_get_text (machine_display (fixture->machine));
+
+  return screen != NULL && strstr (screen, text) != NULL;
+}
+
+/* The firmware's words reach the screen, and the window takes the screen's size. */
+static void
+test_screen (Fixture *fixture, gconstpointer data)
+{
+  int width, height;
+
+  test_wait_until (shows_text (fixture, "SeaBIOS"));
+  test_settle ();
+  bunshin_display_view_get_guest_size (fixture->window->view, &width, &height);
+  g_assert_cmpint (width, >, 0);
+  test_wait_until (gtk_widget_get_width (GTK_WIDGET (fixture->window->scroller)) == width);
+  g_assert_cmpint (gtk_widget_get_height (GTK_WIDGET (fixture->window->scroller)), ==, height);
+  test_screenshot ("machine-screen");
+}
+
+static void
+test_pause (Fixture *fixture, gconstpointer data)
+{
+  test_click (fixture->window->pause_button);
+  g_assert_cmpint (state (fixture), ==, LIBRARY_STATE_PAUSED);
+  g_assert_true (gtk_widget_get_visible (fixture->window->paused_panel));
+  test_screenshot ("machine-paused");
+  test_control_set_state (fixture->control, LIBRARY_STATE_PAUSED,
+                          "There is no room left on the disk for “system.vdi”. Make room, then resume.");
+  g_assert_true (gtk_widget_get_visible (GTK_WIDGET (fixture->window->paused_message)));
+  test_screenshot ("machine-disk-full");
+  test_click (fixture->window->paused_resume);
+  g_assert_cmpint (state (fixture), ==, LIBRARY_STATE_RUNNING);
+  g_assert_false (gtk_widget_get_visible (fixture->window->paused_panel));
+}
+
+static void
+test_close (Fixture *fixture, gconstpointer data)
+{
+  gtk_window_close (GTK_WINDOW (fixture->window));
+  test_screenshot ("machine-close");
+  test_respond ("cancel");
+  g_assert_true (gtk_widget_get_visible (GTK_WIDGET (fixture->window)));
+  gtk_window_close (GTK_WINDOW (fixture->window));
+  test_respond ("background");
+  g_assert_false (gtk_widget_get_visible (GTK_WIDGET (fixture->window)));
+  g_assert_cmpint (state (fixture), ==, LIBRARY_STATE_RUNNING);
+  gtk_window_present (GTK_WINDOW (fixture->window));
+  gtk_window_close (GTK_WINDOW (fixture->window));
+  test_respond ("off");
+  g_assert_cmpint (state (fixture), ==, LIBRARY_STATE_POWERED_OFF);
+}
+
+static void
+test_confirmations (Fixture *fixture, gconstpointer data)
+{
+  activate (fixture, "win.reset");
+  test_respond ("cancel");
+  activate (fixture, "win.power-off");
+  test_respond ("confirm");
+  g_assert_cmpint (state (fixture), ==, LIBRARY_STATE_POWERED_OFF);
+}
+
+static int
+count_entries (Fixture *fixture, int section)
+{
+  g_autoptr (GMenuModel) entries = g_menu_model_get_item_link (G_MENU_MODEL (fixture->window->media_menu), section,
+                                                               G_MENU_LINK_SECTION);
+
+  return g_menu_model_get_n_items (entries);
+}
+
+static void
+test_media (Fixture *fixture, gconstpointer data)
+{
+  g_assert_cmpint (g_menu_model_get_n_items (G_MENU_MODEL (fixture->window->media_menu)), ==, 2);
+  g_assert_cmpint (count_entries (fixture, 0), ==, 1);
+  /* Another process put a disc in: the menu knows when it opens. */
+  library_set_medium (fixture->stage->library, fixture->record->uuid, LIBRARY_CONTROLLER_IDE, 2, "/images/some disc.iso",
+                      NULL);
+  gtk_menu_button_popup (GTK_MENU_BUTTON (fixture->window->media_button));
+  test_settle ();
+  test_screenshot ("machine-media");
+  g_assert_cmpint (count_entries (fixture, 0), ==, 2);
+  gtk_menu_button_popdown (GTK_MENU_BUTTON (fixture->window->media_button));
+  gtk_widget_activate_action (GTK_WIDGET (fixture->window), "win.eject", "s", "ide2");
+  test_wait_until (count_entries (fixture, 0) == 1);
+  /* A locked drive can be emptied by force. */
+  machine_window_note_ejected (fixture->window, "ide2");
+  test_control_fail_next (fixture->control, "the guest has locked the drive");
+  gtk_widget_activate_action (GTK_WIDGET (fixture->window), "win.eject", "s", "ide2");
+  test_wait_until (test_find_window (ADW_TYPE_MESSAGE_DIALOG) != NULL);
+  test_screenshot ("machine-force");
+  test_respond ("confirm");
+}
+
+static void
+test_menus (Fixture *fixture, gconstpointer data)
+{
+  gtk_menu_button_popup (GTK_MENU_BUTTON (fixture->window->menu_button));
+  test_settle ();
+  test_screenshot ("machine-menu");
+  gtk_menu_button_popdown (GTK_MENU_BUTTON (fixture->window->menu_button));
+  gtk_menu_button_popup (GTK_MENU_BUTTON (fixture->window->keys_button));
+  test_settle ();
+  test_screenshot ("machine-keys");
+  gtk_menu_button_popdown (GTK_MENU_BUTTON (fixture->window->keys_button));
+  activate (fixture, "win.type-text");
+  test_wait_until (test_find_window (BUNSHIN_TYPE_TYPE_DIALOG) != NULL);
+  test_screenshot ("machine-type");
+  gtk_window_close (test_find_window (BUNSHIN_TYPE_TYPE_DIALOG));
+  activate (fixture, "win.information");
+  test_wait_until (test_find_window (ADW_TYPE_PREFERENCES_WINDOW) != NULL);
+  test_screenshot ("machine-information");
+  gtk_window_close (test_find_window (ADW_TYPE_PREFERENCES_WINDOW));
+  activate (fixture, "win.shortcuts");
+  test_wait_until (test_find_window (GTK_TYPE_SHORTCUTS_WINDOW) != NULL);
+  test_screenshot ("machine-shortcuts");
+  gtk_window_close (test_find_window (GTK_TYPE_SHORTCUTS_WINDOW));
+}
+
+static void
+test_scaling (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *stored = NULL;
+
+  gtk_widget_activate_action (GTK_WIDGET (fixture->window), "win.scale", "s", "native");
+  g_assert_cmpint (bunshin_display_view_get_scale_mode (fixture->window->view), ==, DISPLAY_SCALE_NATIVE);
+  stored = library_get_setting (fixture->stage->library, "scale-mode");
+  g_assert_cmpstr (stored, ==, "native");
+  gtk_window_set_default_size (GTK_WINDOW (fixture->window), 420, 360);
+  test_screenshot ("machine-scrolled");
+  gtk_widget_activate_action (GTK_WIDGET (fixture->window), "win.scale", "s", "fit");
+  test_screenshot ("machine-small");
+}
+
+int
+main (int argc, char *argv[])
+{
+  test_ui_init (&argc, &argv);
+#define ADD(path, func) g_test_add ("/ui/machine-window/" path, Fixture, NULL, set_up, func, tear_down)
+  ADD ("screen", test_screen);
+  ADD ("pause", test_pause);
+  ADD ("close", test_close);
+  ADD ("confirmations", test_confirmations);
+  ADD ("media", test_media);
+  ADD ("menus", test_menus);
+  ADD ("scaling", test_scaling);
+#undef ADD
+  return g_test_run ();
+}
