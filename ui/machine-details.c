@@ -178,6 +178,9 @@ update_state (BunshinMachineDetails *self)
   self->style = state_style (state);
   gtk_widget_add_css_class (GTK_WIDGET (self->state_label), self->style);
   gtk_label_set_label (self->state_label, message != NULL && state_is_off (state) ? message : state_text (state));
+  gtk_button_set_icon_name (GTK_BUTTON (self->preview_button),
+                            is_up ? "view-fullscreen-symbolic" : "media-playback-start-symbolic");
+  gtk_widget_set_tooltip_text (self->preview_button, is_up ? _("Show Window") : _("Start"));
   gtk_widget_set_visible (self->start_button, !is_up);
   gtk_widget_set_visible (self->show_button, is_up);
   gtk_widget_set_visible (self->running_verbs, is_up);

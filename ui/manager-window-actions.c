@@ -248,7 +248,14 @@ on_menu (GSimpleAction *action, GVariant *parameter, gpointer data)
   gtk_menu_button_popup (((BunshinManagerWindow *) data)->machine_menu_button);
 }
 
+static void
+on_context_menu (GSimpleAction *action, GVariant *parameter, gpointer data)
+{
+  manager_window_show_context_menu (data);
+}
+
 static const GActionEntry entries[] = {
+  { .name = "context-menu", .activate = on_context_menu },
   { .name = "new", .activate = on_new },
   { .name = "demo", .activate = on_demo },
   { .name = "cancel-demo", .activate = on_cancel_demo },

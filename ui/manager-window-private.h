@@ -23,6 +23,7 @@ struct _BunshinManagerWindow
   BunshinMachineDetails *details;
   GtkWidget *demo_button, *demo_hint, *demo_progress;
   GtkMenuButton *machine_menu_button;
+  GtkPopover *context_menu;
 
   /* owned */
   BunshinMachineList *machines;
@@ -43,6 +44,8 @@ void manager_window_init_actions (BunshinManagerWindow *self);
 /* What may be done with the selected machine now. */
 void manager_window_update_actions (BunshinManagerWindow *self);
 void manager_window_toast (BunshinManagerWindow *self, const char *text);
+/* The selected machine's menu, beside its row. */
+void manager_window_show_context_menu (BunshinManagerWindow *self);
 /* Selects the machine of this UUID, now or when it is listed. */
 void manager_window_select (BunshinManagerWindow *self, const char *uuid);
 GtkListBoxRow *manager_window_find_row (BunshinManagerWindow *self, const char *uuid);

@@ -5,6 +5,7 @@
 
 #include "ui/machine-row.h"
 #include "ui/os-emblem.h"
+#include "ui/shortcuts.h"
 
 #include <glib/gi18n.h>
 
@@ -107,6 +108,38 @@ on_row_activated (BunshinManagerWindow *self, GtkListBoxRow *row)
 {
   if (adw_leaflet_get_folded (self->leaflet))
     adw_leaflet_navigate (self->leaflet, ADW_NAVIGATION_DIRECTION_FORWARD);
+}
+
+static void
+popup_context_menu (BunshinManagerWindow *self, double x, double y)
+{
+  gtk_popover_set_pointing_to (self->context_menu, &(GdkRectangle) { (int) x, (int) y, 1, 1 });
+  gtk_popover_popup (self->context_menu);
+}
+
+void
+manager_window_show_context_menu (BunshinManagerWindow *self)
+{
+  GtkListBoxRow *row = gtk_list_box_get_selected_row (self->list);
+  double x, y;
+
+  if (row == NULL
+      || !gtk_widget_translate_coordinates (GTK_WIDGET (row), GTK_WIDGET (self->list),
+                                            gtk_widget_get_width (GTK_WIDGET (row)) / 2,
+                                            gtk_widget_get_height (GTK_WIDGET (row)) / 2, &x, &y))
+    return;
+  popup_context_menu (self, x, y);
+}
+
+static void
+on_secondary_click (BunshinManagerWindow *self, int n_press, double x, double y)
+{
+  GtkListBoxRow *row = gtk_list_box_get_row_at_y (self->list, (int) y);
+
+  if (row == NULL)
+    return;
+  gtk_list_box_select_row (self->list, row);
+  popup_context_menu (self, x, y);
 }
 
 /* --- The list --- */
@@ -248,6 +281,8 @@ bunshin_manager_window_dispose (GObject *object)
     g_signal_handlers_disconnect_by_data (self->kept, self);
   if (self->found != NULL)
     g_signal_handlers_disconnect_by_data (self->found, self);
+  if (self->context_menu != NULL && gtk_widget_get_parent (GTK_WIDGET (self->context_menu)) != NULL)
+    gtk_widget_unparent (GTK_WIDGET (self->context_menu));
   if (self->list != NULL)
     gtk_list_box_bind_model (self->list, NULL, NULL, NULL, NULL);
   if (self->machines != NULL)
@@ -300,7 +335,9 @@ bunshin_manager_window_class_init (BunshinManagerWindowClass *klass)
   BIND (demo_hint);
   BIND (demo_progress);
   BIND (machine_menu_button);
+  BIND (context_menu);
 #undef BIND
+  gtk_widget_class_bind_template_callback (widget_class, on_secondary_click);
   gtk_widget_class_bind_template_callback (widget_class, on_search_changed);
   gtk_widget_class_bind_template_callback (widget_class, on_search_activated);
   gtk_widget_class_bind_template_callback (widget_class, on_row_selected);
@@ -313,6 +350,9 @@ bunshin_manager_window_init (BunshinManagerWindow *self)
   self->systems = bunshin_os_database_new ();
   manager_window_init_deletions (self);
   gtk_widget_init_template (GTK_WIDGET (self));
+  gtk_widget_set_parent (GTK_WIDGET (self->context_menu), GTK_WIDGET (self->list));
+  gtk_application_window_set_help_overlay (GTK_APPLICATION_WINDOW (self),
+                                           GTK_SHORTCUTS_WINDOW (shortcuts_new_manager ()));
   gtk_search_bar_connect_entry (self->search_bar, GTK_EDITABLE (self->search_entry));
   gtk_search_bar_set_key_capture_widget (self->search_bar, self->sidebar);
   bunshin_machine_details_set_os_database (self->details, self->systems);

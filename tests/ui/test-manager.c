@@ -69,6 +69,10 @@ test_verbs (void)
   g_assert_cmpstr (selected_name (window), ==, "Alpine test");
   g_assert_cmpuint (count_rows (window), ==, 3);
   test_screenshot ("manager-off");
+  gtk_widget_activate_action (window, "win.context-menu", NULL);
+  test_settle ();
+  test_screenshot ("manager-context-menu");
+  gtk_popover_popdown (GTK_POPOVER (test_find (window, "context_menu")));
 
   test_click (test_find (window, "start_button"));
   test_wait_until (bunshin_machine_control_get_state (BUNSHIN_MACHINE_CONTROL (control)) == LIBRARY_STATE_RUNNING);
