@@ -44,7 +44,7 @@ run_suite ()
   name=$3
   shift 3
   echo "# $name"
-  if ! meson test -C "$directory" --list --suite "$suite" 2>/dev/null | grep -qv '^No suitable'; then
+  if ! meson test -C "$directory" --list --suite "$suite" 2>/dev/null | grep -q ' / '; then
     # Asked for by name, a suite without tests is a mistake.
     [ $all = yes ] || { echo "there are no tests in suite $suite"; broken=$((broken + 1)); }
     return 0
