@@ -284,7 +284,8 @@ machine_free (Machine *m)
       vcpus_kick (m);
       for (unsigned i = 0; i < m->cpu_count; i++)
         g_thread_join (g_steal_pointer (&m->vcpus[i].thread));
-      /* After the notices that are still in the queue. */
+      /* After the notices that are still in the queue, and not after a network source that is always ready. */
+      g_source_set_priority (source, G_PRIORITY_DEFAULT);
       g_source_set_callback (source, quit_loop, m->loop, NULL);
       g_source_attach (source, m->context);
       g_thread_join (m->io_thread);
