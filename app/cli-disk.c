@@ -51,7 +51,7 @@ disk_info_file (char **args, GError **error)
       !(disk = disk_open (path, DISK_OPEN_READ_ONLY, error)))
     return 1;
   stat (path, &file);
-  size = size_format (disk_size (disk));
+  size = cli_size_format (disk_size (disk));
   variant = disk_is_fixed (disk) ? "fixed" : "dynamic";
   if (as_json)
     {

@@ -200,7 +200,7 @@ cli_list (char **args, GError **error)
     {
       const LibraryMachine *machine = g_ptr_array_index (machines, i);
       const char *state = library_state_name (library_machine_state (machine, NULL, NULL));
-      g_autofree char *memory = size_format (machine->memory);
+      g_autofree char *memory = cli_size_format (machine->memory);
 
       if (as_json)
         {

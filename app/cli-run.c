@@ -238,7 +238,7 @@ add_timers (Run *run, const RunOptions *o, guint64 timeout, GArray *timers)
 {
   if (timeout)
     {
-      guint id = g_timeout_add_seconds ((guint) timeout, on_timeout, run);
+      guint id = g_timeout_add ((guint) timeout * 1000, on_timeout, run);
 
       g_array_append_val (timers, id);
     }

@@ -39,7 +39,7 @@ manager_run (GError **error)
   g_autoptr (Library) library = NULL;
   UiManagerEnv env;
 
-  if (!ui_init (error) || !(library = library_open (NULL, error)))
+  if (!(library = library_open (NULL, error)))
     return 1;
   demo_script = find_demo_script ();
   env = (UiManagerEnv) { .library = library, .host = &host, .demo_script = demo_script };

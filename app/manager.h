@@ -4,5 +4,5 @@
 
 #include <glib.h>
 
-/* Returns the exit status when the manager has been closed; the error says what to do without a display. */
+/* Returns the exit status when the manager has been closed. */
 int manager_run (GError **error);

@@ -102,7 +102,7 @@ parse_number (const char *option, const char *text, guint64 min, guint64 max, gu
 gboolean
 parse_size_option (const char *option, const char *text, guint64 *value, GError **error)
 {
-  if (size_parse (text, value))
+  if (cli_size_parse (text, value))
     return TRUE;
   return usage_error (error, _("%s %s: must be a size such as 512M or 20G"), option, text);
 }

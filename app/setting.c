@@ -287,7 +287,7 @@ char *
 setting_describe (const LibraryMachine *machine, LibraryState state, const char *message)
 {
   GString *text = g_string_new (NULL);
-  g_autofree char *memory = size_format (machine->memory), *boot = library_boot_format (machine->boot);
+  g_autofree char *memory = cli_size_format (machine->memory), *boot = library_boot_format (machine->boot);
   g_autofree char *created = format_created (machine);
   const struct { const char *key, *value; } lines[] = {
     { "name", machine->name }, { "uuid", machine->uuid }, { "state", library_state_name (state) },

@@ -8,7 +8,7 @@
 static const char units[] = "KMGT";
 
 gboolean
-size_parse (const char *text, guint64 *bytes)
+cli_size_parse (const char *text, guint64 *bytes)
 {
   guint64 number = 0;
   const char *p = text;
@@ -39,7 +39,7 @@ size_parse (const char *text, guint64 *bytes)
 }
 
 char *
-size_format (guint64 bytes)
+cli_size_format (guint64 bytes)
 {
   int unit = -1;
 

@@ -5,6 +5,6 @@
 #include <glib.h>
 
 /* A whole number and K, M, G or T; without a letter: bytes. FALSE when it is something else or does not fit. */
-gboolean size_parse (const char *text, guint64 *bytes);
+gboolean cli_size_parse (const char *text, guint64 *bytes);
 /* The shortest exact form. Caller frees. */
-char *size_format (guint64 bytes);
+char *cli_size_format (guint64 bytes);

@@ -28,13 +28,13 @@ test_sizes (void)
     {
       g_autofree char *formatted = NULL;
 
-      g_assert_true (size_parse (good[i].text, &bytes));
+      g_assert_true (cli_size_parse (good[i].text, &bytes));
       g_assert_cmpuint (bytes, ==, good[i].bytes);
-      formatted = size_format (bytes);
+      formatted = cli_size_format (bytes);
       g_assert_cmpstr (formatted, ==, good[i].formatted);
     }
   for (unsigned i = 0; i < G_N_ELEMENTS (bad); i++)
-    g_assert_false (size_parse (bad[i], &bytes));
+    g_assert_false (cli_size_parse (bad[i], &bytes));
 }
 
 static void
