@@ -208,9 +208,12 @@ want_fd (int fd, int events, void *opaque)
 static gboolean
 has_frames_from_adapter (Nat *nat)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&nat->lock);
+  gboolean has;
 
-  return !g_queue_is_empty (&nat->from_adapter);
+  g_mutex_lock (&nat->lock);
+  has = !g_queue_is_empty (&nat->from_adapter);
+  g_mutex_unlock (&nat->lock);
+  return has;
 }
 
 static gboolean
