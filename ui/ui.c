@@ -12,22 +12,25 @@
 #include <libintl.h>
 #include <locale.h>
 
-/* A build folder keeps its catalogues beside the program's folder: app/bunshin, po/zh_TW/LC_MESSAGES/bunshin.mo. */
+enum { MAX_BUILD_DEPTH = 3 };
+
+/* A build folder keeps its catalogues in po/zh_TW/LC_MESSAGES/bunshin.mo; the program lies some folders below it. */
 static char *
 build_catalogues (void)
 {
-  g_autofree char *program = g_file_read_link ("/proc/self/exe", NULL);
+  g_autofree char *folder = g_file_read_link ("/proc/self/exe", NULL);
 
-  if (program == NULL)
-    return NULL;
+  for (int depth = 0; folder != NULL && depth < MAX_BUILD_DEPTH; depth++)
+    {
+      g_autofree char *parent = g_path_get_dirname (folder);
+      g_autofree char *ninja = g_build_filename (parent, "build.ninja", NULL);
 
-  g_autofree char *folder = g_path_get_dirname (program);
-  g_autofree char *top = g_path_get_dirname (folder);
-  g_autofree char *ninja = g_build_filename (top, "build.ninja", NULL);
-
-  if (!g_file_test (ninja, G_FILE_TEST_EXISTS))
-    return NULL;
-  return g_build_filename (top, "po", NULL);
+      if (g_file_test (ninja, G_FILE_TEST_EXISTS))
+        return g_build_filename (parent, "po", NULL);
+      g_free (folder);
+      folder = g_steal_pointer (&parent);
+    }
+  return NULL;
 }
 
 void
