@@ -193,7 +193,7 @@ def run_ends():
         process = subprocess.Popen([BUNSHIN, 'run', '--headless', '--memory', '32M', '--serial', 'unix:s.sock', '--debugcon',
                                     'log'], env=bunshin.environment, cwd=bunshin.folder)
         log, end = bunshin.folder / 'log', time.monotonic() + 60
-        while not (log.exists() and log.stat().st_size) and time.monotonic() < end:
+        while not (log.exists() and 'SeaBIOS' in log.read_text()) and time.monotonic() < end:
             time.sleep(0.01)
         assert (bunshin.folder / 's.sock').exists()
         process.terminate()
