@@ -6,6 +6,8 @@
 #include "ui/size-row.h"
 #include "ui/wizard-private.h"
 
+#include <glib/gstdio.h>
+
 typedef struct
 {
   TestStage *stage;
@@ -228,6 +230,57 @@ test_bad_disc (Fixture *fixture, gconstpointer data)
   g_assert_true (can_go_on (fixture));
 }
 
+/* A disc that can be started from, with this volume name. FALSE where it cannot be made. */
+static gboolean
+make_disc (const char *folder, const char *path, const char *volume)
+{
+  g_autofree char *tree = g_build_filename (folder, "tree", NULL), *boot = g_build_filename (tree, "boot.img", NULL);
+  char sector[2048] = { 0 };
+  const char *argv[] = { "xorriso", "-as", "mkisofs", "-V", volume, "-b", "boot.img", "-no-emul-boot", "-o", path, tree,
+                         NULL };
+  int status;
+
+  g_mkdir (tree, 0700);
+  g_assert_true (g_file_set_contents (boot, sector, sizeof sector, NULL));
+  return g_spawn_sync (NULL, (char **) argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, NULL,
+                       NULL, &status, NULL)
+         && g_spawn_check_wait_status (status, NULL);
+}
+
+/* The system on a disc is found, and chosen unless the user did so by hand. */
+static void
+test_detection (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *debian = g_build_filename (fixture->stage->home, "debian.iso", NULL);
+  g_autofree char *other = g_build_filename (fixture->stage->home, "other.iso", NULL);
+
+  if (!make_disc (fixture->stage->home, debian, "Debian 12.5.0 amd64 n")
+      || !make_disc (fixture->stage->home, other, "MY_OWN_DISC"))
+    {
+      g_test_skip ("xorriso is not installed");
+      return;
+    }
+  open_wizard (fixture);
+  bunshin_wizard_set_disc (fixture->wizard, debian);
+  test_wait_until (fixture->wizard->draft->os_id != NULL);
+  g_assert_cmpstr (fixture->wizard->draft->os_id, ==, "debian12");
+  g_assert_cmpstr (fixture->wizard->draft->name, ==, "Debian 12");
+  test_screenshot ("wizard-detected");
+  next (fixture);
+  test_screenshot ("wizard-detected-system");
+  g_assert_true (can_go_on (fixture));
+  choose_system (fixture, "windows 11");
+  gtk_widget_activate_action (GTK_WIDGET (fixture->wizard), "wizard.back", NULL);
+  gtk_widget_activate_action (GTK_WIDGET (fixture->wizard), "wizard.back", NULL);
+  bunshin_wizard_set_disc (fixture->wizard, other);
+  test_wait_until (!gtk_spinner_get_spinning (GTK_SPINNER (fixture->wizard->disc_spinner)));
+  g_assert_false (gtk_widget_has_css_class (GTK_WIDGET (fixture->wizard->disc_result_label), "warning"));
+  g_assert_cmpstr (fixture->wizard->draft->os_id, ==, "win11");
+  bunshin_wizard_set_disc (fixture->wizard, debian);
+  test_wait_until (!gtk_spinner_get_spinning (GTK_SPINNER (fixture->wizard->disc_spinner)));
+  g_assert_cmpstr (fixture->wizard->draft->os_id, ==, "win11");
+}
+
 /* What fails halfway leaves nothing: no machine, no file, and the wizard is still there. */
 static void
 test_failure_is_undone (Fixture *fixture, gconstpointer data)
@@ -279,6 +332,7 @@ main (int argc, char *argv[])
   ADD ("other-systems", test_other_systems);
   ADD ("disk-choices", test_disk_choices);
   ADD ("bad-disc", test_bad_disc);
+  ADD ("detection", test_detection);
   ADD ("failure-is-undone", test_failure_is_undone);
   ADD ("narrow", test_narrow);
 #undef ADD
