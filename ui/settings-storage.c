@@ -8,7 +8,7 @@
 
 #include <glib/gi18n.h>
 
-/* Which drive a row's button belongs to. */
+/* Which drive a row's button or a dialog is about. A dialog keeps the window; a button goes with it. */
 typedef struct
 {
   BunshinSettingsWindow *window;
@@ -147,9 +147,9 @@ on_remove (GtkButton *button, gpointer data)
 /* --- Rows --- */
 
 static void
-drive_closure_free (gpointer data, GClosure *closure)
+button_drive_free (gpointer data, GClosure *closure)
 {
-  drive_free (data);
+  g_free (data);
 }
 
 static void
@@ -157,13 +157,16 @@ add_button (BunshinSettingsWindow *self, GtkWidget *row, const LibraryAttachment
             const char *tooltip, GCallback clicked, gboolean enabled)
 {
   GtkWidget *button = gtk_button_new_from_icon_name (icon);
+  Drive *drive = g_new0 (Drive, 1);
 
   gtk_widget_set_valign (button, GTK_ALIGN_CENTER);
   gtk_widget_set_tooltip_text (button, tooltip);
   gtk_widget_set_sensitive (button, enabled);
   gtk_widget_add_css_class (button, "flat");
-  /* The row, and with it the button, goes before the window does. */
-  g_signal_connect_data (button, "clicked", clicked, drive_new (self, attachment), drive_closure_free, 0);
+  drive->window = self;
+  drive->controller = attachment->controller;
+  drive->unit = attachment->unit;
+  g_signal_connect_data (button, "clicked", clicked, drive, button_drive_free, 0);
   adw_action_row_add_suffix (ADW_ACTION_ROW (row), button);
 }
 

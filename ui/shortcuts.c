@@ -3,18 +3,19 @@
 
 #include "ui/shortcuts.h"
 
+/* GTK keeps windows until they are destroyed. */
 static GtkWidget *
 load (const char *resource)
 {
   g_autoptr (GtkBuilder) builder = gtk_builder_new_from_resource (resource);
 
-  return g_object_ref (GTK_WIDGET (gtk_builder_get_object (builder, "shortcuts")));
+  return GTK_WIDGET (gtk_builder_get_object (builder, "shortcuts"));
 }
 
 void
 shortcuts_show_machine (GtkWindow *parent)
 {
-  g_autoptr (GtkWidget) window = load ("/org/bunshin/Bunshin/shortcuts-machine.ui");
+  GtkWidget *window = load ("/org/bunshin/Bunshin/shortcuts-machine.ui");
 
   gtk_window_set_transient_for (GTK_WINDOW (window), parent);
   gtk_window_present (GTK_WINDOW (window));

@@ -8,7 +8,7 @@ G_BEGIN_DECLS
 
 /* Those of a machine's window, which are pressed with the host key. */
 void shortcuts_show_machine (GtkWindow *parent);
-/* Those of the manager; borrowed by nobody: give it to gtk_application_window_set_help_overlay(). */
+/* Those of the manager, for gtk_application_window_set_help_overlay(). */
 GtkWidget *shortcuts_new_manager (void);
 
 G_END_DECLS

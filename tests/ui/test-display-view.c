@@ -122,8 +122,7 @@ set_up (Guest *guest, gconstpointer data)
 static void
 tear_down (Guest *guest, gconstpointer data)
 {
-  gtk_window_destroy (GTK_WINDOW (guest->window));
-  test_settle ();
+  test_destroy_windows ();
   input_free (guest->input);
   display_free (guest->display);
   machine_lock_clear (&guest->lock);

@@ -47,8 +47,7 @@ set_up (Fixture *fixture, gconstpointer data)
 static void
 tear_down (Fixture *fixture, gconstpointer data)
 {
-  gtk_window_destroy (GTK_WINDOW (fixture->window));
-  test_settle ();
+  test_destroy_windows ();
   machine_free (fixture->machine);
   g_object_unref (fixture->control);
   library_machine_free (fixture->record);

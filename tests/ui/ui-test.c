@@ -311,17 +311,34 @@ remove_tree (const char *path)
 }
 
 void
-test_stage_free (TestStage *stage)
+test_destroy_windows (void)
 {
   GListModel *windows = gtk_window_get_toplevels ();
+  guint count = g_list_model_get_n_items (windows);
+  g_autofree gpointer *alive = g_new0 (gpointer, count);
+  g_autofree const char **names = g_new0 (const char *, count);
 
-  while (g_list_model_get_n_items (windows) > 0)
+  for (guint i = 0; i < count; i++)
     {
-      g_autoptr (GtkWindow) window = g_list_model_get_item (windows, 0);
+      g_autoptr (GtkWindow) window = g_list_model_get_item (windows, i);
 
-      gtk_window_destroy (window);
+      alive[i] = window;
+      names[i] = G_OBJECT_TYPE_NAME (window);
+      g_object_add_weak_pointer (G_OBJECT (window), &alive[i]);
     }
+  for (guint i = 0; i < count; i++)
+    if (alive[i] != NULL)
+      gtk_window_destroy (alive[i]);
   test_settle ();
+  for (guint i = 0; i < count; i++)
+    if (alive[i] != NULL)
+      g_error ("a %s was not freed", names[i]);
+}
+
+void
+test_stage_free (TestStage *stage)
+{
+  test_destroy_windows ();
   g_hash_table_unref (stage->controls);
   library_close (stage->library);
   remove_tree (stage->home);

@@ -34,6 +34,8 @@ typedef struct
 /* g_test_init() and the display; skips the program (status 77) where there is none. */
 void test_ui_init (int *argc, char ***argv);
 TestStage *test_stage_new (void);
+/* Every window. One that lives on is kept by something that forgot to let go: the test fails. */
+void test_destroy_windows (void);
 void test_stage_free (TestStage *stage);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TestStage, test_stage_free)
 /* A machine in the library with a CD drive and NAT; the record belongs to the caller. */
