@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+enum { MERGE_WASTE = 4 };
+
 typedef struct
 {
   const DisplayListener *ops;
@@ -24,7 +26,7 @@ struct Display
   gboolean resized, full;     /* since the listeners were told; the next refresh draws everything */
   DisplayRect damage[DISPLAY_MAX_RECTS];
   int damage_count;
-  GMutex listeners_lock;
+  GRecMutex listeners_lock;   /* held while they run: one that was removed is not running */
   GArray *listeners;
 };
 
@@ -35,7 +37,7 @@ display_new (MachineLock *lock)
 
   d->machine_lock = lock;
   g_mutex_init (&d->lock);
-  g_mutex_init (&d->listeners_lock);
+  g_rec_mutex_init (&d->listeners_lock);
   d->listeners = g_array_new (FALSE, FALSE, sizeof (Registered));
   d->full = TRUE;
   return d;
@@ -47,7 +49,7 @@ display_free (Display *d)
   if (d == NULL)
     return;
   g_array_unref (d->listeners);
-  g_mutex_clear (&d->listeners_lock);
+  g_rec_mutex_clear (&d->listeners_lock);
   g_mutex_clear (&d->lock);
   g_free (d->pixels);
   g_free (d);
@@ -92,44 +94,76 @@ touches (const DisplayRect *a, const DisplayRect *b)
   return a->x <= b->x + b->width && b->x <= a->x + a->width && a->y <= b->y + b->height && b->y <= a->y + a->height;
 }
 
-static void
-unite (DisplayRect *a, const DisplayRect *b)
+static DisplayRect
+unite (const DisplayRect *a, const DisplayRect *b)
 {
-  int right = MAX (a->x + a->width, b->x + b->width), bottom = MAX (a->y + a->height, b->y + b->height);
+  DisplayRect all = { .x = MIN (a->x, b->x), .y = MIN (a->y, b->y) };
 
-  a->x = MIN (a->x, b->x);
-  a->y = MIN (a->y, b->y);
-  a->width = right - a->x;
-  a->height = bottom - a->y;
+  all.width = MAX (a->x + a->width, b->x + b->width) - all.x;
+  all.height = MAX (a->y + a->height, b->y + b->height) - all.y;
+  return all;
+}
+
+/* Pixels that are in neither, but that uniting the two would add. At most DISPLAY_MAX_WIDTH × DISPLAY_MAX_HEIGHT. */
+static int
+waste (const DisplayRect *a, const DisplayRect *b)
+{
+  DisplayRect all = unite (a, b);
+
+  return all.width * all.height - a->width * a->height - b->width * b->height;
+}
+
+/* Whether one rectangle is better than the two: they touch, and little is drawn for nothing. */
+static gboolean
+should_unite (const DisplayRect *a, const DisplayRect *b)
+{
+  return touches (a, b) && waste (a, b) <= (a->width * a->height + b->width * b->height) / MERGE_WASTE;
+}
+
+static void
+add_damage (Display *d, DisplayRect rect)
+{
+  int best = 0, least = G_MAXINT;
+
+  /* What grew may touch others. */
+  for (int i = 0; i < d->damage_count;)
+    {
+      if (should_unite (&d->damage[i], &rect))
+        {
+          rect = unite (&d->damage[i], &rect);
+          d->damage[i] = d->damage[--d->damage_count];
+          i = 0;
+        }
+      else
+        i++;
+    }
+  if (d->damage_count < DISPLAY_MAX_RECTS)
+    {
+      d->damage[d->damage_count++] = rect;
+      return;
+    }
+  for (int i = 0; i < d->damage_count; i++)
+    {
+      int wasted = waste (&d->damage[i], &rect);
+
+      if (wasted < least)
+        {
+          least = wasted;
+          best = i;
+        }
+    }
+  d->damage[best] = unite (&d->damage[best], &rect);
 }
 
 void
 display_damage (Display *d, int x, int y, int width, int height)
 {
-  DisplayRect rect;
-  int right = MIN (x + width, d->width), bottom = MIN (y + height, d->height);
+  DisplayRect rect = { .x = MAX (x, 0), .y = MAX (y, 0) };
 
-  rect.x = MAX (x, 0);
-  rect.y = MAX (y, 0);
-  rect.width = right - rect.x;
-  rect.height = bottom - rect.y;
-  if (rect.width <= 0 || rect.height <= 0)
-    return;
-  /* Neighbours above and below in the same columns, and what overlaps, become one. */
-  for (int i = 0; i < d->damage_count; i++)
-    {
-      DisplayRect *other = &d->damage[i];
-
-      if (touches (other, &rect) && (other->x == rect.x && other->width == rect.width))
-        {
-          unite (other, &rect);
-          return;
-        }
-    }
-  if (d->damage_count < DISPLAY_MAX_RECTS)
-    d->damage[d->damage_count++] = rect;
-  else
-    unite (&d->damage[DISPLAY_MAX_RECTS - 1], &rect);
+  rect.width = MIN (x + width, d->width) - rect.x;
+  rect.height = MIN (y + height, d->height) - rect.y;
+  if (rect.width > 0 && rect.height > 0)
+    add_damage (d, rect);
 }
 
 void
@@ -137,21 +171,34 @@ display_add_listener (Display *d, const DisplayListener *listener, void *opaque)
 {
   Registered registered = { listener, opaque };
 
-  g_mutex_lock (&d->listeners_lock);
+  g_rec_mutex_lock (&d->listeners_lock);
   g_array_append_val (d->listeners, registered);
-  g_mutex_unlock (&d->listeners_lock);
+  g_rec_mutex_unlock (&d->listeners_lock);
 }
 
 void
 display_remove_listener (Display *d, void *opaque)
 {
-  g_mutex_lock (&d->listeners_lock);
+  g_rec_mutex_lock (&d->listeners_lock);
   for (guint i = d->listeners->len; i-- > 0;)
     {
       if (g_array_index (d->listeners, Registered, i).opaque == opaque)
         g_array_remove_index (d->listeners, i);
     }
-  g_mutex_unlock (&d->listeners_lock);
+  g_rec_mutex_unlock (&d->listeners_lock);
+}
+
+static gboolean
+is_listening (Display *d, const Registered *registered)
+{
+  for (guint i = 0; i < d->listeners->len; i++)
+    {
+      const Registered *r = &g_array_index (d->listeners, Registered, i);
+
+      if (r->ops == registered->ops && r->opaque == registered->opaque)
+        return TRUE;
+    }
+  return FALSE;
 }
 
 static void
@@ -188,18 +235,19 @@ display_refresh (Display *d)
   if (count == 0 && !resized)
     return;
 
-  g_mutex_lock (&d->listeners_lock);
+  g_rec_mutex_lock (&d->listeners_lock);
+  /* A copy, for one may add or remove some. */
   listeners = g_array_copy (d->listeners);
-  g_mutex_unlock (&d->listeners_lock);
   for (guint i = 0; i < listeners->len; i++)
     {
       const Registered *r = &g_array_index (listeners, Registered, i);
 
-      if (resized && r->ops->resized != NULL)
+      if (resized && r->ops->resized != NULL && is_listening (d, r))
         r->ops->resized (r->opaque, width, height);
-      if (count > 0 && r->ops->damaged != NULL)
+      if (count > 0 && r->ops->damaged != NULL && is_listening (d, r))
         r->ops->damaged (r->opaque, damage, count);
     }
+  g_rec_mutex_unlock (&d->listeners_lock);
 }
 
 const uint32_t *

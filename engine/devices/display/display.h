@@ -7,7 +7,8 @@
  *
  * Threads: the display has its own lock. display_refresh() takes the machine
  * lock first, then the display's; listeners run inside display_refresh(), on
- * the thread that called it, with neither lock held.
+ * the thread that called it, with neither lock held, so it is not called with
+ * the machine lock held. A listener may add and remove listeners.
  */
 #pragma once
 
@@ -50,13 +51,14 @@ typedef struct
 } DisplayListener;
 
 void display_add_listener (Display *display, const DisplayListener *listener, void *opaque);
+/* When this returns, the listener is not running on another thread and will not be called again. */
 void display_remove_listener (Display *display, void *opaque);
 /* Brings the scanout up to date and tells the listeners. Any thread. */
 void display_refresh (Display *display);
 /* Locks and returns the pixels; *@stride in pixels. NULL before the first frame. Always pair with display_unlock(). */
 const uint32_t *display_lock (Display *display, int *width, int *height, int *stride);
 void display_unlock (Display *display);
-/* Refreshes; the cells of a text mode as UTF-8 lines, or NULL in a graphics mode. Caller frees. */
+/* The cells of a text mode as UTF-8 lines, or NULL in a graphics mode. Caller frees. */
 char *display_get_text (Display *display);
 /* Refreshes and encodes the scanout as PNG. Caller owns. */
 GBytes *display_get_png (Display *display, GError **error);

@@ -30,7 +30,8 @@ png_write (const uint32_t *pixels, int width, int height, int stride, GError **e
       png_destroy_write_struct (&png, &info);
       g_byte_array_unref (out);
       g_free (row);
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "cannot encode a picture of %d × %d pixels as PNG", width, height);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "cannot encode a picture of %d × %d pixels as PNG",
+                   width, height);
       return NULL;
     }
   png_set_write_fn (png, out, append, flush);
