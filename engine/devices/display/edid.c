@@ -45,15 +45,17 @@ put_timing (uint8_t *block, unsigned width, unsigned height)
 }
 
 void
-edid_build (uint8_t edid[128], int width, int height)
+edid_build (uint8_t edid[EDID_SIZE], int width, int height)
 {
   static const uint8_t header[8] = { 0, 255, 255, 255, 255, 255, 255, 0 };
   static const uint8_t chroma[10] = { 0xee, 0x91, 0xa3, 0x54, 0x4c, 0x99, 0x26, 0x0f, 0x50, 0x54 }; /* sRGB */
-  static const uint8_t standard[16] = { 0x31, 0x59, 0x45, 0x59, 0x61, 0x59, 0x81, 0x80, 0x81, 0xc0, 0xa9, 0x40, 0xb3, 0x00, 0xd1, 0xc0 };
+  /* 640 × 480, 800 × 600, 1024 × 768, 1280 × 1024, 1280 × 720, 1600 × 1200, 1680 × 1050, 1920 × 1080 */
+  static const uint8_t standard[16] = { 0x31, 0x59, 0x45, 0x59, 0x61, 0x59, 0x81, 0x80,
+                                        0x81, 0xc0, 0xa9, 0x40, 0xb3, 0x00, 0xd1, 0xc0 };
   unsigned w = (unsigned) CLAMP (width, 640, DISPI_MAX_XRES), h = (unsigned) CLAMP (height, 480, DISPI_MAX_YRES);
   uint8_t sum = 0;
 
-  memset (edid, 0, 128);
+  memset (edid, 0, EDID_SIZE);
   memcpy (edid, header, sizeof header);
   edid[8] = 0x09; /* “BNS” */
   edid[9] = 0xd3;
@@ -79,9 +81,11 @@ edid_build (uint8_t edid[128], int width, int height)
   edid[72 + 8] = 160;
   edid[72 + 9] = 60;
   edid[72 + 10] = 0x01;
+  edid[72 + 11] = '\n';
+  memset (edid + 72 + 12, ' ', 6);
   put_name (edid + 90, "Bunshin");
   edid[108 + 3] = 0x10; /* nothing */
-  for (int i = 0; i < 127; i++)
+  for (int i = 0; i < EDID_SIZE - 1; i++)
     sum = (uint8_t) (sum + edid[i]);
-  edid[127] = (uint8_t) -sum;
+  edid[EDID_SIZE - 1] = (uint8_t) -sum;
 }

@@ -16,25 +16,46 @@ vga_dispi_enabled (const Vga *d)
   return d->dispi[DISPI_ENABLE] & DISPI_ENABLED;
 }
 
+gboolean
+vga_dispi_is_linear (const Vga *d)
+{
+  return vga_dispi_enabled (d) && d->dispi[DISPI_BPP] != 4;
+}
+
+/* 0 with four planes of a bit each. */
 static unsigned
 bytes_per_pixel (const Vga *d)
 {
   return d->dispi[DISPI_BPP] == 4 ? 0 : (d->dispi[DISPI_BPP] + 7u) / 8;
 }
 
-/* Bytes from one line to the next. */
+/* Bytes of @width pixels side by side. */
+static uint64_t
+line_bytes (const Vga *d, unsigned width)
+{
+  return bytes_per_pixel (d) != 0 ? (uint64_t) width * bytes_per_pixel (d) : width / 2;
+}
+
 unsigned
 vga_dispi_pitch (const Vga *d)
 {
-  unsigned width = MAX (d->dispi[DISPI_VIRT_WIDTH], d->dispi[DISPI_XRES]);
+  return (unsigned) line_bytes (d, MAX (d->dispi[DISPI_VIRT_WIDTH], d->dispi[DISPI_XRES]));
+}
 
-  return bytes_per_pixel (d) != 0 ? width * bytes_per_pixel (d) : width / 2;
+uint64_t
+vga_dispi_start (const Vga *d)
+{
+  uint64_t rows = (uint64_t) d->dispi[DISPI_Y_OFFSET] * vga_dispi_pitch (d);
+
+  return (rows + line_bytes (d, d->dispi[DISPI_X_OFFSET])) & (d->vram_size - 1);
 }
 
 uint16_t
 vga_dispi_read (Vga *d, unsigned index)
 {
-  static const uint16_t maxima[] = { [DISPI_XRES] = DISPI_MAX_XRES, [DISPI_YRES] = DISPI_MAX_YRES, [DISPI_BPP] = DISPI_MAX_BPP };
+  static const uint16_t maxima[] = {
+    [DISPI_XRES] = DISPI_MAX_XRES, [DISPI_YRES] = DISPI_MAX_YRES, [DISPI_BPP] = DISPI_MAX_BPP
+  };
 
   if (index >= DISPI_COUNT)
     return 0;
@@ -50,11 +71,21 @@ vga_dispi_read (Vga *d, unsigned index)
 static gboolean
 is_valid_mode (const Vga *d)
 {
-  unsigned bpp = d->dispi[DISPI_BPP];
+  unsigned xres = d->dispi[DISPI_XRES], yres = d->dispi[DISPI_YRES], bpp = d->dispi[DISPI_BPP];
 
-  return d->dispi[DISPI_XRES] >= 8 && d->dispi[DISPI_XRES] <= DISPI_MAX_XRES && d->dispi[DISPI_YRES] >= 1 &&
-         d->dispi[DISPI_YRES] <= DISPI_MAX_YRES && (bpp == 4 || bpp == 8 || bpp == 15 || bpp == 16 || bpp == 24 || bpp == 32) &&
-         (uint64_t) d->dispi[DISPI_XRES] * d->dispi[DISPI_YRES] * MAX (bytes_per_pixel (d), 1) <= d->vram_size;
+  return xres >= 8 && xres <= DISPI_MAX_XRES && yres >= 1 && yres <= DISPI_MAX_YRES &&
+         (bpp == 4 || bpp == 8 || bpp == 15 || bpp == 16 || bpp == 24 || bpp == 32) &&
+         line_bytes (d, xres) * yres <= d->vram_size;
+}
+
+gboolean
+vga_dispi_is_sane (const Vga *d)
+{
+  if (d->dispi[DISPI_BANK] >= d->vram_size >> 16)
+    return FALSE;
+  if (!vga_dispi_enabled (d))
+    return TRUE;
+  return is_valid_mode (d) && (uint64_t) vga_dispi_pitch (d) * d->dispi[DISPI_YRES] <= d->vram_size;
 }
 
 /* What the VGA BIOS relies on when it reads the mode back from the VGA registers. */
@@ -121,7 +152,7 @@ vga_dispi_write (Vga *d, unsigned index, uint16_t value)
     case DISPI_ID:
       if (value >= ID_FIRST && value <= ID_LAST)
         d->dispi[DISPI_ID] = value;
-      break;
+      return;
     case DISPI_XRES:
     case DISPI_YRES:
     case DISPI_BPP:
@@ -134,9 +165,10 @@ vga_dispi_write (Vga *d, unsigned index, uint16_t value)
       break;
     case DISPI_BANK:
       d->dispi[DISPI_BANK] = (uint16_t) (value & (d->vram_size / 0x10000 - 1));
-      break;
+      vga_update_mapping (d);
+      return;
     case DISPI_VIRT_WIDTH:
-      if (value >= d->dispi[DISPI_XRES] && (uint64_t) value * MAX (bytes_per_pixel (d), 1) <= d->vram_size / MAX (d->dispi[DISPI_YRES], 1))
+      if (value >= d->dispi[DISPI_XRES] && line_bytes (d, value) * d->dispi[DISPI_YRES] <= d->vram_size)
         d->dispi[DISPI_VIRT_WIDTH] = value;
       break;
     case DISPI_X_OFFSET:
@@ -146,7 +178,7 @@ vga_dispi_write (Vga *d, unsigned index, uint16_t value)
     default:
       return;
     }
-  d->registers_dirty = TRUE;
+  d->redraw = TRUE;
   vga_update_mapping (d);
 }
 
@@ -172,98 +204,79 @@ pio_write (void *opaque, uint16_t offset, uint32_t value, unsigned size)
 /* Index at 1CEh, data at 1CFh or, for the aligned, 1D0h. */
 const PioOps vga_dispi_pio_ops = { .read = pio_read, .write = pio_write, .min_size = 1, .max_size = 2 };
 
-static void
-convert_line (Vga *d, uint64_t from, int width)
+static uint32_t
+expand_5 (uint32_t v)
 {
-  uint64_t mask = d->vram_size - 1;
-  uint32_t *out = d->line;
+  return v << 3 | v >> 2;
+}
 
-  /* A line that does not reach the end of memory needs no wrapping. */
+/* Fills d->line from pixels side by side. */
+static void
+convert_line (Vga *d, const uint8_t *from, int width, const uint32_t dac[256])
+{
+  uint32_t *out = d->line;
+  /* Where the lower and the upper bytes of a pixel are. */
+  unsigned low = d->big_endian ? 1 : 0, high = 1 - low;
+
   switch (d->dispi[DISPI_BPP])
     {
     case 8:
       for (int x = 0; x < width; x++)
-        out[x] = vga_dac_color (d, d->vram[(from + (unsigned) x) & mask]);
+        out[x] = dac[from[x]];
       break;
     case 15:
-      for (int x = 0; x < width; x++)
+      for (int x = 0; x < width; x++, from += 2)
         {
-          uint64_t at = from + 2u * (unsigned) x;
-          uint32_t v = d->vram[at & mask] | (uint32_t) d->vram[(at + 1) & mask] << 8;
-          uint32_t r = v >> 10 & 31, g = v >> 5 & 31, b = v & 31;
+          uint32_t v = from[low] | (uint32_t) from[high] << 8;
 
-          out[x] = (r << 3 | r >> 2) << 16 | (g << 3 | g >> 2) << 8 | (b << 3 | b >> 2);
+          out[x] = expand_5 (v >> 10 & 31) << 16 | expand_5 (v >> 5 & 31) << 8 | expand_5 (v & 31);
         }
       break;
     case 16:
-      for (int x = 0; x < width; x++)
+      for (int x = 0; x < width; x++, from += 2)
         {
-          uint64_t at = from + 2u * (unsigned) x;
-          uint32_t v = d->vram[at & mask] | (uint32_t) d->vram[(at + 1) & mask] << 8;
-          uint32_t r = v >> 11 & 31, g = v >> 5 & 63, b = v & 31;
+          uint32_t v = from[low] | (uint32_t) from[high] << 8, g = v >> 5 & 63;
 
-          out[x] = (r << 3 | r >> 2) << 16 | (g << 2 | g >> 4) << 8 | (b << 3 | b >> 2);
+          out[x] = expand_5 (v >> 11) << 16 | (g << 2 | g >> 4) << 8 | expand_5 (v & 31);
         }
       break;
     case 24:
-      for (int x = 0; x < width; x++)
-        {
-          uint64_t at = from + 3u * (unsigned) x;
-
-          out[x] = d->vram[at & mask] | (uint32_t) d->vram[(at + 1) & mask] << 8 | (uint32_t) d->vram[(at + 2) & mask] << 16;
-        }
+      for (int x = 0; x < width; x++, from += 3)
+        out[x] = from[2 * low] | (uint32_t) from[1] << 8 | (uint32_t) from[2 * high] << 16;
       break;
     default:
-      if (from + 4u * (unsigned) width <= d->vram_size)
-        {
-          memcpy (out, d->vram + from, 4u * (unsigned) width);
-          for (int x = 0; x < width; x++)
-            out[x] &= 0xffffff;
-        }
-      else
-        {
-          for (int x = 0; x < width; x++)
-            {
-              uint32_t v;
-
-              memcpy (&v, d->vram + ((from + 4u * (unsigned) x) & mask & ~(uint64_t) 3), 4);
-              out[x] = v & 0xffffff;
-            }
-        }
+      memcpy (out, from, 4 * (size_t) width);
+      for (int x = 0; x < width; x++)
+        out[x] = (d->big_endian ? GUINT32_SWAP_LE_BE (out[x]) : out[x]) & 0xffffff;
       break;
     }
-}
-
-static gboolean
-line_is_dirty (const Vga *d, uint64_t from, uint64_t length)
-{
-  uint64_t pages = d->vram_size >> GUEST_PAGE_SHIFT;
-
-  for (uint64_t page = from >> GUEST_PAGE_SHIFT; page <= (from + length - 1) >> GUEST_PAGE_SHIFT; page++)
-    {
-      if (d->dirty_pages[page & (pages - 1)])
-        return TRUE;
-    }
-  return FALSE;
 }
 
 void
-vga_dispi_draw (Vga *d, gboolean full)
+vga_dispi_draw (Vga *d, uint32_t *frame, int stride, gboolean full)
 {
-  int width = d->dispi[DISPI_XRES], height = d->dispi[DISPI_YRES], stride;
-  unsigned pitch = vga_dispi_pitch (d), bpp = MAX (bytes_per_pixel (d), 1);
-  uint64_t start = ((uint64_t) d->dispi[DISPI_Y_OFFSET] * pitch + (uint64_t) d->dispi[DISPI_X_OFFSET] * bpp) & (d->vram_size - 1);
-  uint32_t *frame = display_begin_frame (d->display, width, height, &stride);
+  int width = d->dispi[DISPI_XRES], height = d->dispi[DISPI_YRES];
+  uint64_t start = vga_dispi_start (d), length = line_bytes (d, (unsigned) width), wrap = d->vram_size - 1;
+  unsigned pitch = vga_dispi_pitch (d);
+  uint32_t dac[256];
 
-  if (frame == NULL)
-    return;
+  for (int i = 0; i < 256; i++)
+    dac[i] = vga_dac_color (d, (uint8_t) i);
   for (int y = 0; y < height; y++)
     {
-      uint64_t from = (start + (uint64_t) y * pitch) & (d->vram_size - 1);
+      uint64_t from = (start + (uint64_t) y * pitch) & wrap;
+      const uint8_t *pixels = d->vram + from;
 
-      if (!full && !line_is_dirty (d, from, (uint64_t) width * bpp))
+      if (!full && !vga_is_dirty (d, from, length, wrap))
         continue;
-      convert_line (d, from, width);
+      if (length > d->vram_size - from)
+        {
+          /* The line goes on at the start of memory. */
+          memcpy (d->wrapped, d->vram + from, d->vram_size - from);
+          memcpy (d->wrapped + (d->vram_size - from), d->vram, length - (d->vram_size - from));
+          pixels = d->wrapped;
+        }
+      convert_line (d, pixels, width, dac);
       vga_put_line (d, frame, stride, y, width);
     }
 }

@@ -1,14 +1,37 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The VGA's window at A0000h: write modes, read modes, latches.
- * Specification: IBM VGA Technical Reference, graphics controller.
+ * Specification: IBM VGA Technical Reference, sequencer and graphics controller.
  */
 
 #include "engine/devices/display/vga-private.h"
 
 #include <string.h>
 
-enum { WINDOW_BASE = 0xa0000, BANK_SIZE = 0x10000, DIRECT_PRIORITY = 2, MISC_RAM_ENABLE = 1 << 1 };
+enum { WINDOW_BASE = 0xa0000, BANK_SIZE = 0x10000, DIRECT_PRIORITY = 2, ALL_PLANES = 15 };
+
+enum
+{
+  MAP_128K, MAP_64K, MAP_MONO, MAP_COLOR,
+  MAP_MONO_OFFSET = 0x10000, MAP_COLOR_OFFSET = 0x18000, MAP_TEXT_SIZE = 0x8000
+};
+
+enum { ROTATE_COUNT = 7, FUNCTION_SHIFT = 3, FUNCTION_AND = 1, FUNCTION_OR, FUNCTION_XOR };
+
+/* A byte of the window: its doubleword of planes, and which of these it is. */
+typedef struct
+{
+  uint8_t *planes;
+  uint64_t address;   /* of planes in video memory */
+  unsigned read;      /* plane */
+  unsigned write;     /* planes, a bit each */
+} Place;
+
+static unsigned
+memory_map (const Vga *d)
+{
+  return d->gr[GR_MISC] >> GR_MISC_MAP_SHIFT & 3;
+}
 
 static uint64_t
 bank_offset (const Vga *d)
@@ -16,142 +39,175 @@ bank_offset (const Vga *d)
   return vga_dispi_enabled (d) ? (uint64_t) d->dispi[DISPI_BANK] * BANK_SIZE : 0;
 }
 
-/* The offset in the video memory's address space, or FALSE outside the mapped part of the window. */
+static uint64_t
+wrap_mask (const Vga *d)
+{
+  return vga_dispi_enabled (d) ? d->vram_size - 1 : VGA_MEMORY_SIZE - 1;
+}
+
+/* The address that the processor's @offset in the window is to the VGA; FALSE outside the mapped part. */
 static gboolean
-window_offset (const Vga *d, uint64_t offset, uint64_t *at)
+window_address (const Vga *d, uint64_t offset, uint64_t *at)
 {
   if (!(d->misc & MISC_RAM_ENABLE))
     return FALSE;
-  switch (d->gr[GR_MISC] >> 2 & 3)
+  switch (memory_map (d))
     {
-    case 0:
-      *at = offset;
+    case MAP_128K:
+      *at = offset + bank_offset (d);
       return TRUE;
-    case 1:
+    case MAP_64K:
       *at = offset + bank_offset (d);
       return offset < BANK_SIZE;
-    case 2:
-      *at = offset - 0x10000;
-      return offset >= 0x10000 && offset < 0x18000;
+    case MAP_MONO:
+      *at = offset - MAP_MONO_OFFSET;
+      return offset >= MAP_MONO_OFFSET && offset < MAP_MONO_OFFSET + MAP_TEXT_SIZE;
     default:
-      *at = offset - 0x18000;
-      return offset >= 0x18000;
+      *at = offset - MAP_COLOR_OFFSET;
+      return offset >= MAP_COLOR_OFFSET;
     }
 }
 
-static uint8_t *
-byte_at (Vga *d, uint64_t at)
+/* Chain-4 spreads bytes over the planes by address bits 0 and 1, odd/even by bit 0; reads and writes choose apart. */
+static void
+find_place (Vga *d, uint64_t at, gboolean odd_even, Place *place)
 {
-  return &d->vram[at & (d->vram_size - 1)];
+  if (d->seq[SEQ_MEMORY_MODE] & SEQ_MEMORY_CHAIN4)
+    {
+      place->address = at & ~(uint64_t) 3;
+      place->read = at & 3;
+      place->write = 1u << (at & 3);
+    }
+  else if (odd_even)
+    {
+      place->address = (at & ~(uint64_t) 1) << 1;
+      place->read = (d->gr[GR_READ_MAP] & 2) | (at & 1);
+      place->write = at & 1 ? 0xa : 0x5;
+    }
+  else
+    {
+      place->address = at << 2;
+      place->read = d->gr[GR_READ_MAP] & 3;
+      place->write = ALL_PLANES;
+    }
+  place->address &= wrap_mask (d);
+  place->planes = d->vram + place->address;
 }
 
-static uint8_t *
-planes_at (Vga *d, uint64_t at)
+/* Bits 0 to 3 to all bits of bytes 0 to 3. */
+static uint32_t
+spread_planes (unsigned planes)
 {
-  return &d->vram[(at * 4) & (d->vram_size - 1)];
+  return (((planes & ALL_PLANES) * 0x00204081u) & 0x01010101u) * 0xff;
+}
+
+static uint32_t
+repeat_byte (uint8_t byte)
+{
+  return byte * 0x01010101u;
 }
 
 static uint8_t
 read_byte (Vga *d, uint64_t offset)
 {
   uint64_t at;
-  uint8_t *planes, value;
+  uint32_t differs;
+  Place place;
 
-  if (!window_offset (d, offset, &at))
+  if (!window_address (d, offset, &at))
     return 0xff;
-  if (d->seq[SEQ_MEMORY_MODE] & SEQ_MEMORY_CHAIN4)
-    return *byte_at (d, at);
-  if (d->gr[GR_MODE] & GR_MODE_ODD_EVEN)
-    return *byte_at (d, (at & ~(uint64_t) 1) << 1 | (d->gr[GR_READ_MAP] & 2) | (at & 1));
-  planes = planes_at (d, at);
-  memcpy (d->latch, planes, 4);
+  if (vga_dispi_is_linear (d))
+    return d->vram[at & (d->vram_size - 1)];
+  find_place (d, at, d->gr[GR_MODE] & GR_MODE_ODD_EVEN, &place);
+  memcpy (&d->latch, place.planes, sizeof d->latch);
   if (!(d->gr[GR_MODE] & GR_MODE_READ1))
-    return d->latch[d->gr[GR_READ_MAP] & 3];
-  value = 0xff;
-  for (int p = 0; p < 4; p++)
-    {
-      if (d->gr[GR_DONT_CARE] >> p & 1)
-        value &= (uint8_t) ~(d->latch[p] ^ (d->gr[GR_COMPARE] >> p & 1 ? 0xff : 0));
-    }
-  return value;
+    return (uint8_t) (d->latch >> (8 * place.read));
+  /* Ones where all planes that are cared for have the colour compared with. */
+  differs = (d->latch ^ spread_planes (d->gr[GR_COMPARE])) & spread_planes (d->gr[GR_DONT_CARE]);
+  differs |= differs >> 16;
+  return (uint8_t) ~(differs | differs >> 8);
 }
 
 static uint8_t
 rotate (const Vga *d, uint8_t value)
 {
-  unsigned count = d->gr[GR_ROTATE] & 7;
+  unsigned count = d->gr[GR_ROTATE] & ROTATE_COUNT;
 
   return (uint8_t) (value >> count | value << (8 - count));
 }
 
-static void
-write_planar (Vga *d, uint64_t at, uint8_t value)
+/* What the graphics controller makes of a byte and the latches. */
+static uint32_t
+combine (const Vga *d, uint8_t value)
 {
-  uint8_t *planes = planes_at (d, at), mask = d->gr[GR_BIT_MASK], rotated = rotate (d, value);
-  unsigned mode = d->gr[GR_MODE] & 3;
+  uint32_t set = spread_planes (d->gr[GR_SET_RESET]), enable = spread_planes (d->gr[GR_ENABLE_SET_RESET]), data;
+  uint8_t mask = d->gr[GR_BIT_MASK];
 
-  for (int p = 0; p < 4; p++)
+  switch (d->gr[GR_MODE] & GR_MODE_WRITE)
     {
-      uint8_t set = d->gr[GR_SET_RESET] >> p & 1 ? 0xff : 0, data, bits = mask;
-
-      if (!(d->seq[SEQ_MAP_MASK] >> p & 1))
-        continue;
-      switch (mode)
-        {
-        case 0:
-          data = d->gr[GR_ENABLE_SET_RESET] >> p & 1 ? set : rotated;
-          break;
-        case 1:
-          planes[p] = d->latch[p];
-          continue;
-        case 2:
-          data = value >> p & 1 ? 0xff : 0;
-          break;
-        default:
-          data = set;
-          bits &= rotated;
-          break;
-        }
-      switch (d->gr[GR_ROTATE] >> 3 & 3)
-        {
-        case 1:
-          data &= d->latch[p];
-          break;
-        case 2:
-          data |= d->latch[p];
-          break;
-        case 3:
-          data ^= d->latch[p];
-          break;
-        default:
-          break;
-        }
-      planes[p] = (uint8_t) ((data & bits) | (d->latch[p] & ~bits));
+    case 0:
+      data = (repeat_byte (rotate (d, value)) & ~enable) | (set & enable);
+      break;
+    case 1:
+      return d->latch;
+    case 2:
+      data = spread_planes (value);
+      break;
+    default:
+      data = set;
+      mask &= rotate (d, value);
+      break;
     }
+  switch (d->gr[GR_ROTATE] >> FUNCTION_SHIFT & 3)
+    {
+    case FUNCTION_AND:
+      data &= d->latch;
+      break;
+    case FUNCTION_OR:
+      data |= d->latch;
+      break;
+    case FUNCTION_XOR:
+      data ^= d->latch;
+      break;
+    default:
+      break;
+    }
+  return (data & repeat_byte (mask)) | (d->latch & ~repeat_byte (mask));
+}
+
+static void
+mark_changed (Vga *d, uint64_t address)
+{
+  d->dirty_pages[address >> GUEST_PAGE_SHIFT] = 1;
+  d->changed = TRUE;
 }
 
 static void
 write_byte (Vga *d, uint64_t offset, uint8_t value)
 {
   uint64_t at;
-  unsigned plane;
+  uint32_t old, new, planes;
+  Place place;
 
-  if (!window_offset (d, offset, &at))
+  if (!window_address (d, offset, &at))
     return;
-  d->memory_dirty = TRUE;
-  if (d->seq[SEQ_MEMORY_MODE] & SEQ_MEMORY_CHAIN4)
+  if (vga_dispi_is_linear (d))
     {
-      if (d->seq[SEQ_MAP_MASK] >> (at & 3) & 1)
-        *byte_at (d, at) = value;
+      at &= d->vram_size - 1;
+      d->vram[at] = value;
+      mark_changed (d, at);
+      return;
     }
-  else if (d->gr[GR_MODE] & GR_MODE_ODD_EVEN)
-    {
-      plane = (d->gr[GR_READ_MAP] & 2) | (at & 1);
-      if (d->seq[SEQ_MAP_MASK] >> plane & 1)
-        *byte_at (d, (at & ~(uint64_t) 1) << 1 | plane) = value;
-    }
-  else
-    write_planar (d, at, value);
+  find_place (d, at, !(d->seq[SEQ_MEMORY_MODE] & SEQ_MEMORY_PLANAR), &place);
+  planes = spread_planes (d->seq[SEQ_MAP_MASK] & place.write);
+  memcpy (&old, place.planes, sizeof old);
+  new = (old & ~planes) | (combine (d, value) & planes);
+  if (new == old)
+    return;
+  memcpy (place.planes, &new, sizeof new);
+  mark_changed (d, place.address);
+  if ((old ^ new) & spread_planes (1 << 2))
+    d->fonts_changed = TRUE;
 }
 
 static uint64_t
@@ -173,21 +229,32 @@ legacy_write (void *opaque, uint64_t offset, uint64_t value, unsigned size)
 
 const MmioOps vga_legacy_ops = { .read = legacy_read, .write = legacy_write, .min_size = 1, .max_size = 8 };
 
+/* Whether the window at A0000h is plain memory: a bank of a VBE mode, or chain-4 with nothing in between. */
+static gboolean
+is_plain (const Vga *d)
+{
+  if (!(d->misc & MISC_RAM_ENABLE))
+    return FALSE;
+  if (vga_dispi_is_linear (d))
+    return memory_map (d) == MAP_64K || memory_map (d) == MAP_128K;
+  return !vga_dispi_enabled (d) && memory_map (d) == MAP_64K && d->seq[SEQ_MEMORY_MODE] & SEQ_MEMORY_CHAIN4 &&
+         (d->seq[SEQ_MAP_MASK] & ALL_PLANES) == ALL_PLANES && !(d->gr[GR_MODE] & (GR_MODE_WRITE | GR_MODE_READ1)) &&
+         d->gr[GR_ENABLE_SET_RESET] == 0 && d->gr[GR_ROTATE] == 0 && d->gr[GR_BIT_MASK] == 0xff;
+}
+
 void
 vga_update_mapping (Vga *d)
 {
-  gboolean direct = d->misc & MISC_RAM_ENABLE && d->seq[SEQ_MEMORY_MODE] & SEQ_MEMORY_CHAIN4 &&
-                    (d->seq[SEQ_MAP_MASK] & 15) == 15 && (d->gr[GR_MISC] >> 2 & 3) == 1;
+  AddressSpace *memory = d->parent.parent.env.memory;
   uint64_t offset = bank_offset (d);
+  gboolean direct = is_plain (d) && offset + BANK_SIZE <= d->vram_size;
 
-  if (offset + BANK_SIZE > d->vram_size)
-    direct = FALSE;
   if (direct == (d->direct != NULL) && (!direct || offset == d->direct_offset))
     return;
-  address_space_begin (d->parent.parent.env.memory);
+  address_space_begin (memory);
   g_clear_pointer (&d->direct, memory_region_remove);
   if (direct)
-    d->direct = address_space_add_ram (d->parent.parent.env.memory, WINDOW_BASE, BANK_SIZE, DIRECT_PRIORITY, d->vram_block, offset);
-  address_space_commit (d->parent.parent.env.memory);
+    d->direct = address_space_add_ram (memory, WINDOW_BASE, BANK_SIZE, DIRECT_PRIORITY, d->vram_block, offset);
+  address_space_commit (memory);
   d->direct_offset = offset;
 }

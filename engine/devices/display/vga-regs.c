@@ -9,32 +9,29 @@
 
 enum
 {
-  PORT_BASE = 0x3b0, AR_ADDRESS = 0x3c0, AR_READ = 0x3c1, MISC_WRITE = 0x3c2, SEQ_ADDRESS = 0x3c4, SEQ_DATA = 0x3c5, DAC_MASK = 0x3c6,
-  DAC_READ_INDEX = 0x3c7, DAC_WRITE_INDEX = 0x3c8, DAC_DATA = 0x3c9, FEATURE_READ = 0x3ca, MISC_READ = 0x3cc, GR_ADDRESS = 0x3ce,
-  GR_DATA = 0x3cf, CR_ADDRESS_MONO = 0x3b4, CR_DATA_MONO = 0x3b5, STATUS1_MONO = 0x3ba, CR_ADDRESS = 0x3d4, CR_DATA = 0x3d5,
-  STATUS1 = 0x3da,
-  STATUS1_BLANK = 1 << 0, STATUS1_RETRACE = 1 << 3, CR_PROTECT = 1 << 7, CR_PROTECTED_OVERFLOW = 1 << 4,
-  DAC_WRITING = 0, DAC_READING = 3,
-  /* 70 frames a second of 449 lines, 400 of them shown; a fifth of each line is blanked. */
-  FRAME_NS = 14268000, LINES = 449, LINES_SHOWN = 400, RETRACE_FIRST = 412, RETRACE_LAST = 414
+  PORT_BASE = 0x3b0, AR_ADDRESS = 0x3c0, AR_READ = 0x3c1, MISC_WRITE = 0x3c2, SEQ_ADDRESS = 0x3c4, SEQ_DATA = 0x3c5,
+  DAC_MASK = 0x3c6, DAC_READ_INDEX = 0x3c7, DAC_WRITE_INDEX = 0x3c8, DAC_DATA = 0x3c9, FEATURE_READ = 0x3ca,
+  MISC_READ = 0x3cc, GR_ADDRESS = 0x3ce, GR_DATA = 0x3cf, CR_ADDRESS_MONO = 0x3b4, CR_DATA_MONO = 0x3b5,
+  STATUS1_MONO = 0x3ba, CR_ADDRESS = 0x3d4, CR_DATA = 0x3d5, STATUS1 = 0x3da
+};
+
+enum
+{
+  STATUS0_SENSE = 1 << 4, MISC_RESERVED = 1 << 4, CR_PROTECT = 1 << 7, CR_OVERFLOW_COMPARE = 1 << 4,
+  DAC_WRITING = 0, DAC_READING = 3, AR_INDEX_MASK = 0x1f
 };
 
 static const uint8_t seq_mask[SEQ_COUNT] = { 0x03, 0x3d, 0x0f, 0x3f, 0x0e, 0x00, 0x00, 0xff };
 static const uint8_t gr_mask[GR_COUNT] = { 0x0f, 0x0f, 0x0f, 0x1f, 0x03, 0x7b, 0x0f, 0x0f, 0xff };
 
-static uint8_t
-input_status1 (Vga *d)
+/* Sets a register of what is shown. */
+static void
+set_shown (Vga *d, uint8_t *reg, uint8_t value)
 {
-  int64_t in_frame = clock_now (d->parent.parent.env.clock) % FRAME_NS, line_ns = FRAME_NS / LINES;
-  int64_t line = in_frame / line_ns;
-  uint8_t status = 0;
-
-  d->ar_flip_flop = 0;
-  if (line >= LINES_SHOWN || in_frame % line_ns > line_ns * 4 / 5)
-    status |= STATUS1_BLANK;
-  if (line >= RETRACE_FIRST && line <= RETRACE_LAST)
-    status |= STATUS1_RETRACE | STATUS1_BLANK;
-  return status;
+  if (*reg == value)
+    return;
+  *reg = value;
+  d->redraw = TRUE;
 }
 
 static uint8_t
@@ -58,42 +55,98 @@ dac_data_write (Vga *d, uint8_t value)
     return;
   d->dac_component = 0;
   for (int i = 0; i < 3; i++)
-    d->palette[d->dac_write * 3 + i] = d->dispi[DISPI_ENABLE] & DISPI_8BIT_DAC ? d->dac_cache[i] : d->dac_cache[i] & 0x3f;
+    set_shown (d, &d->palette[d->dac_write * 3 + i],
+               d->dispi[DISPI_ENABLE] & DISPI_8BIT_DAC ? d->dac_cache[i] : d->dac_cache[i] & 0x3f);
   d->dac_write++;
-  d->registers_dirty = TRUE;
 }
 
+/* Index and data by turns, at one port. */
 static void
 attribute_write (Vga *d, uint8_t value)
 {
-  unsigned index = d->ar_index & 0x1f;
+  unsigned index = d->ar_index & AR_INDEX_MASK;
 
   d->ar_flip_flop ^= 1;
   if (d->ar_flip_flop)
     {
-      d->ar_index = value & 0x3f;
-      d->registers_dirty = TRUE;
-      return;
+      if ((d->ar_index ^ value) & AR_INDEX_VIDEO)
+        d->redraw = TRUE;
+      d->ar_index = value & (AR_INDEX_MASK | AR_INDEX_VIDEO);
     }
-  if (index < AR_COUNT)
-    d->ar[index] = index < 16 ? value & 0x3f : value;
-  d->registers_dirty = TRUE;
+  else if (index < AR_COUNT)
+    set_shown (d, &d->ar[index], index < 16 ? value & 0x3f : value);
+}
+
+static void
+sequencer_write (Vga *d, uint8_t value)
+{
+  value &= seq_mask[d->seq_index];
+  if (d->seq_index == SEQ_CLOCKING || d->seq_index == SEQ_FONT)
+    set_shown (d, &d->seq[d->seq_index], value);
+  else
+    d->seq[d->seq_index] = value;
+  vga_update_mapping (d);
+}
+
+static void
+graphics_write (Vga *d, uint8_t value)
+{
+  value &= gr_mask[d->gr_index];
+  if (d->gr_index == GR_MISC || (d->gr_index == GR_MODE && (d->gr[GR_MODE] ^ value) & GR_MODE_SHIFT))
+    set_shown (d, &d->gr[d->gr_index], value);
+  else
+    d->gr[d->gr_index] = value;
+  vga_update_mapping (d);
 }
 
 static void
 crtc_write (Vga *d, uint8_t value)
 {
+  uint8_t *reg;
+
   if (d->cr_index >= CR_COUNT)
     return;
+  reg = &d->cr[d->cr_index];
   if (d->cr[CR_VSYNC_END] & CR_PROTECT && d->cr_index <= CR_OVERFLOW)
     {
       /* One bit of the protected registers stays writable: bit 8 of line compare. */
       if (d->cr_index == CR_OVERFLOW)
-        d->cr[CR_OVERFLOW] = (uint8_t) ((d->cr[CR_OVERFLOW] & ~CR_PROTECTED_OVERFLOW) | (value & CR_PROTECTED_OVERFLOW));
+        set_shown (d, reg, (uint8_t) ((*reg & ~CR_OVERFLOW_COMPARE) | (value & CR_OVERFLOW_COMPARE)));
+      return;
     }
-  else
-    d->cr[d->cr_index] = value;
-  d->registers_dirty = TRUE;
+  switch (d->cr_index)
+    {
+    case CR_START_HIGH:
+    case CR_START_LOW:
+      /* Text that scrolls is compared cell by cell. */
+      if (d->gr[GR_MISC] & GR_MISC_GRAPHICS)
+        set_shown (d, reg, value);
+      else
+        d->changed |= *reg != value;
+      break;
+    case CR_CURSOR_HIGH:
+    case CR_CURSOR_LOW:
+      d->changed |= *reg != value;
+      break;
+    default:
+      set_shown (d, reg, value);
+      return;
+    }
+  *reg = value;
+}
+
+static uint8_t
+crtc_read (const Vga *d)
+{
+  switch (d->cr_index)
+    {
+    case CR_LATCH:
+      return (uint8_t) (d->latch >> (8 * (d->gr[GR_READ_MAP] & 3)));
+    case CR_FLIP_FLOP:
+      return d->ar_flip_flop ? 0x80 : 0;
+    default:
+      return d->cr_index < CR_COUNT ? d->cr[d->cr_index] : 0;
+    }
 }
 
 /* The CRTC and status ports answer at 3Bxh or 3Dxh, as the miscellaneous register says. */
@@ -115,11 +168,11 @@ vga_port_read (Vga *d, uint16_t port)
   switch (port)
     {
     case AR_ADDRESS:
-      return d->ar_flip_flop ? 0 : d->ar_index;
+      return d->ar_index;
     case AR_READ:
-      return (d->ar_index & 0x1f) < AR_COUNT ? d->ar[d->ar_index & 0x1f] : 0;
+      return (d->ar_index & AR_INDEX_MASK) < AR_COUNT ? d->ar[d->ar_index & AR_INDEX_MASK] : 0;
     case MISC_WRITE:
-      return 0x10; /* input status 0: a monitor is there */
+      return STATUS0_SENSE; /* a monitor is there */
     case SEQ_ADDRESS:
       return d->seq_index;
     case SEQ_DATA:
@@ -145,10 +198,11 @@ vga_port_read (Vga *d, uint16_t port)
       return d->cr_index;
     case CR_DATA_MONO:
     case CR_DATA:
-      return d->cr_index < CR_COUNT ? d->cr[d->cr_index] : 0;
+      return crtc_read (d);
     case STATUS1_MONO:
     case STATUS1:
-      return input_status1 (d);
+      d->ar_flip_flop = 0;
+      return vga_input_status1 (d, clock_now (d->parent.parent.env.clock));
     default:
       return 0xff;
     }
@@ -165,21 +219,17 @@ vga_port_write (Vga *d, uint16_t port, uint8_t value)
       attribute_write (d, value);
       break;
     case MISC_WRITE:
-      d->misc = value & ~0x10;
-      d->registers_dirty = TRUE;
+      d->misc = value & (uint8_t) ~MISC_RESERVED;
       vga_update_mapping (d);
       break;
     case SEQ_ADDRESS:
       d->seq_index = value & 7;
       break;
     case SEQ_DATA:
-      d->seq[d->seq_index] = value & seq_mask[d->seq_index];
-      d->registers_dirty = TRUE;
-      vga_update_mapping (d);
+      sequencer_write (d, value);
       break;
     case DAC_MASK:
-      d->dac_mask = value;
-      d->registers_dirty = TRUE;
+      set_shown (d, &d->dac_mask, value);
       break;
     case DAC_READ_INDEX:
       d->dac_read = value;
@@ -198,9 +248,7 @@ vga_port_write (Vga *d, uint16_t port, uint8_t value)
       d->gr_index = value & 0xf;
       break;
     case GR_DATA:
-      d->gr[d->gr_index] = value & gr_mask[d->gr_index];
-      d->registers_dirty = TRUE;
-      vga_update_mapping (d);
+      graphics_write (d, value);
       break;
     case CR_ADDRESS_MONO:
     case CR_ADDRESS:

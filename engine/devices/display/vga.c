@@ -14,12 +14,20 @@
 
 enum
 {
-  VRAM_DEFAULT = 16 << 20, PORT_VGA = 0x3b0, PORT_VGA_COUNT = 0x30, PORT_DISPI = 0x1ce, LEGACY_BASE = 0xa0000, LEGACY_SIZE = 0x20000,
-  LEGACY_PRIORITY = 1, MMIO_SIZE = 0x1000, MMIO_PORTS = 0x400, MMIO_DISPI = 0x500, MMIO_EXTENSION = 0x600, EXTENSION_SIZE = 8,
-  BLINK_NS = 266666667, VGA_SLOT = 2
+  VRAM_DEFAULT = 16 << 20, VRAM_MIN = 1 << 20, VRAM_MAX = 256 << 20, PORT_VGA = 0x3b0, PORT_VGA_COUNT = 0x30,
+  PORT_DISPI = 0x1ce, PORT_DISPI_COUNT = 4, LEGACY_BASE = 0xa0000, LEGACY_SIZE = 0x20000, LEGACY_PRIORITY = 1,
+  EDID_WIDTH = 1280, EDID_HEIGHT = 800, VGA_SLOT = 2
+};
+
+/* Layout of BAR 2; the EDID is at its start. */
+enum
+{
+  MMIO_PORTS = 0x400, MMIO_PORTS_SIZE = 0x20, PORT_MMIO_BASE = 0x3c0, MMIO_DISPI = 0x500, MMIO_EXTENSION = 0x600,
+  MMIO_ENDIAN = 0x604, EXTENSION_SIZE = 8, MMIO_SIZE = 0x1000
 };
 
 #define LITTLE_ENDIAN_MARK 0x1e1e1e1e
+#define BIG_ENDIAN_MARK    0xbebebebe
 
 /* Registers by MMIO (BAR 2). */
 
@@ -27,24 +35,30 @@ static uint64_t
 mmio_read (void *opaque, uint64_t offset, unsigned size)
 {
   Vga *d = opaque;
+  uint64_t value = 0;
 
-  if (offset < EDID_SIZE)
+  if (offset >= MMIO_PORTS && offset < MMIO_PORTS + MMIO_PORTS_SIZE)
     {
-      uint64_t value = 0;
-
+      for (unsigned i = 0; i < size && offset + i < MMIO_PORTS + MMIO_PORTS_SIZE; i++)
+        value |= (uint64_t) vga_port_read (d, (uint16_t) (PORT_MMIO_BASE + offset + i - MMIO_PORTS)) << (8 * i);
+    }
+  else if (offset >= MMIO_DISPI && offset < MMIO_DISPI + 2 * DISPI_COUNT)
+    {
+      value = vga_dispi_read (d, (unsigned) (offset - MMIO_DISPI) / 2);
+      if (size == 4)
+        value |= (uint64_t) vga_dispi_read (d, (unsigned) (offset - MMIO_DISPI) / 2 + 1) << 16;
+      value >>= 8 * (offset & 1);
+    }
+  else if (offset == MMIO_EXTENSION)
+    value = EXTENSION_SIZE;
+  else if (offset == MMIO_ENDIAN)
+    value = d->big_endian ? BIG_ENDIAN_MARK : LITTLE_ENDIAN_MARK;
+  else
+    {
       for (unsigned i = 0; i < size && offset + i < EDID_SIZE; i++)
         value |= (uint64_t) d->edid[offset + i] << (8 * i);
-      return value;
     }
-  if (offset >= MMIO_PORTS && offset < MMIO_PORTS + 0x20)
-    return vga_port_read (d, (uint16_t) (0x3c0 + offset - MMIO_PORTS));
-  if (offset >= MMIO_DISPI && offset < MMIO_DISPI + 2 * DISPI_COUNT)
-    return vga_dispi_read (d, (unsigned) (offset - MMIO_DISPI) / 2);
-  if (offset == MMIO_EXTENSION)
-    return EXTENSION_SIZE;
-  if (offset == MMIO_EXTENSION + 4)
-    return LITTLE_ENDIAN_MARK;
-  return 0;
+  return value;
 }
 
 static void
@@ -52,51 +66,38 @@ mmio_write (void *opaque, uint64_t offset, uint64_t value, unsigned size)
 {
   Vga *d = opaque;
 
-  if (offset >= MMIO_PORTS && offset < MMIO_PORTS + 0x20)
+  if (offset >= MMIO_PORTS && offset < MMIO_PORTS + MMIO_PORTS_SIZE)
     {
-      for (unsigned i = 0; i < MIN (size, 2); i++)
-        vga_port_write (d, (uint16_t) (0x3c0 + offset + i - MMIO_PORTS), (uint8_t) (value >> (8 * i)));
+      for (unsigned i = 0; i < size && offset + i < MMIO_PORTS + MMIO_PORTS_SIZE; i++)
+        vga_port_write (d, (uint16_t) (PORT_MMIO_BASE + offset + i - MMIO_PORTS), (uint8_t) (value >> (8 * i)));
     }
-  else if (offset >= MMIO_DISPI && offset < MMIO_DISPI + 2 * DISPI_COUNT)
-    vga_dispi_write (d, (unsigned) (offset - MMIO_DISPI) / 2, (uint16_t) value);
+  else if (offset >= MMIO_DISPI && offset < MMIO_DISPI + 2 * DISPI_COUNT && offset % 2 == 0)
+    {
+      vga_dispi_write (d, (unsigned) (offset - MMIO_DISPI) / 2, (uint16_t) value);
+      if (size == 4)
+        vga_dispi_write (d, (unsigned) (offset - MMIO_DISPI) / 2 + 1, (uint16_t) (value >> 16));
+    }
+  else if (offset == MMIO_ENDIAN && (value == BIG_ENDIAN_MARK || value == LITTLE_ENDIAN_MARK))
+    {
+      d->big_endian = value == BIG_ENDIAN_MARK;
+      d->redraw = TRUE;
+    }
 }
 
 static const MmioOps mmio_ops = { .read = mmio_read, .write = mmio_write, .min_size = 1, .max_size = 4 };
 
 /* The display's side */
 
-static gboolean
-collect_dirty (Vga *d)
-{
-  uint64_t pages = d->vram_size >> GUEST_PAGE_SHIFT;
-
-  memset (d->dirty_pages, 0, pages);
-  return ram_block_collect_dirty (d->vram_block, 0, pages, d->dirty_pages);
-}
-
 static void
 refresh (void *opaque, gboolean full)
 {
-  Vga *d = opaque;
-  unsigned phase = (unsigned) (clock_now (d->parent.parent.env.clock) / BLINK_NS) & 3;
-  gboolean text = !vga_dispi_enabled (d) && !(d->gr[GR_MISC] & GR_MISC_GRAPHICS);
-  gboolean written = collect_dirty (d) || d->memory_dirty;
-
-  full |= d->registers_dirty;
-  if (!full && !written && !(text && phase != d->blink_phase))
-    return;
-  d->registers_dirty = d->memory_dirty = FALSE;
-  d->blink_phase = phase;
-  if (vga_dispi_enabled (d) && d->dispi[DISPI_BPP] != 4)
-    vga_dispi_draw (d, full);
-  else
-    vga_draw (d);
+  vga_refresh (opaque, full);
 }
 
 static char *
 text (void *opaque)
 {
-  return vga_text (opaque);
+  return vga_dump_text (opaque);
 }
 
 static void
@@ -111,19 +112,20 @@ static gboolean
 vga_realize (Device *dev, const DeviceEnv *env, GError **error)
 {
   Vga *d = (Vga *) dev;
-  PciBar framebuffer = { .kind = PCI_BAR_MEMORY_PREFETCH }, mmio = { .kind = PCI_BAR_MEMORY, .size = MMIO_SIZE, .mmio = &mmio_ops };
+  PciBar framebuffer = { .kind = PCI_BAR_MEMORY_PREFETCH };
+  PciBar mmio = { .kind = PCI_BAR_MEMORY, .size = MMIO_SIZE, .mmio = &mmio_ops };
 
   if (d->vram_size == 0)
     d->vram_size = VRAM_DEFAULT;
   d->vram_block = ram_block_new ("video memory", d->vram_size, error);
   if (d->vram_block == NULL)
-    return FALSE;
+    goto fail;
   d->vram = ram_block_host (d->vram_block);
   d->dirty_pages = g_malloc0 (d->vram_size >> GUEST_PAGE_SHIFT);
   if (!pci_device_init (&d->parent, env, VGA_SLOT << 3, 0x1234, 0x1111, 0x0300, error))
     goto fail;
   if (!bus_add_pio (env->bus, PORT_VGA, PORT_VGA_COUNT, &vga_pio_ops, d, error) ||
-      !bus_add_pio (env->bus, PORT_DISPI, 4, &vga_dispi_pio_ops, d, error) ||
+      !bus_add_pio (env->bus, PORT_DISPI, PORT_DISPI_COUNT, &vga_dispi_pio_ops, d, error) ||
       (d->rom != NULL && !pci_register_rom (&d->parent, d->rom, error)))
     goto fail_bus;
   d->parent.config[PCI_REVISION_ID] = 2;
@@ -133,7 +135,7 @@ vga_realize (Device *dev, const DeviceEnv *env, GError **error)
   pci_register_bar (&d->parent, 2, &mmio);
   d->legacy = address_space_add_mmio (env->memory, LEGACY_BASE, LEGACY_SIZE, LEGACY_PRIORITY, &vga_legacy_ops, d);
   ram_block_enable_dirty_log (d->vram_block, env->memory);
-  edid_build (d->edid, 1280, 800);
+  edid_build (d->edid, EDID_WIDTH, EDID_HEIGHT);
   if (d->display != NULL)
     display_set_source (d->display, &display_source, d);
   return TRUE;
@@ -145,6 +147,7 @@ fail_bus:
 fail:
   g_clear_pointer (&d->vram_block, ram_block_free);
   g_clear_pointer (&d->dirty_pages, g_free);
+  g_clear_pointer (&d->rom, g_free);
   return FALSE;
 }
 
@@ -154,13 +157,14 @@ vga_reset (Device *dev)
   Vga *d = (Vga *) dev;
 
   pci_device_reset (&d->parent);
-  d->misc = d->feature = d->seq_index = d->gr_index = d->cr_index = d->ar_index = d->ar_flip_flop = 0;
+  d->feature = d->seq_index = d->gr_index = d->cr_index = d->ar_index = d->ar_flip_flop = 0;
   memset (d->seq, 0, sizeof d->seq);
   memset (d->gr, 0, sizeof d->gr);
   memset (d->cr, 0, sizeof d->cr);
   memset (d->ar, 0, sizeof d->ar);
   memset (d->palette, 0, sizeof d->palette);
-  memset (d->latch, 0, sizeof d->latch);
+  d->latch = 0;
+  d->big_endian = FALSE;
   memset (d->vram, 0, d->vram_size);
   d->misc = MISC_COLOR;
   /* 80 × 25 until a BIOS says otherwise: front ends have something to show. */
@@ -175,7 +179,7 @@ vga_reset (Device *dev)
   d->dispi[DISPI_ID] = 0xb0c5;
   d->dispi[DISPI_BPP] = 8;
   d->dispi_index = 0;
-  d->registers_dirty = d->memory_dirty = TRUE;
+  d->redraw = TRUE;
   vga_update_mapping (d);
 }
 
@@ -184,14 +188,14 @@ vga_after_load (Device *dev, GError **error)
 {
   Vga *d = (Vga *) dev;
 
-  if (d->seq_index >= SEQ_COUNT || d->gr_index >= GR_COUNT || d->dac_component > 2 || d->dispi[DISPI_XRES] > DISPI_MAX_XRES ||
-      d->dispi[DISPI_YRES] > DISPI_MAX_YRES || d->dispi[DISPI_BANK] >= d->vram_size >> 16)
+  if (d->seq_index >= SEQ_COUNT || d->gr_index >= GR_COUNT || d->dac_component > 2 ||
+      !vga_dispi_is_sane (d))
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "saved state of %s is damaged", dev->type->name);
       return FALSE;
     }
   pci_device_loaded (&d->parent);
-  d->registers_dirty = d->memory_dirty = TRUE;
+  d->redraw = TRUE;
   vga_update_mapping (d);
   return TRUE;
 }
@@ -210,15 +214,17 @@ vga_unrealize (Device *dev)
   pci_device_exit (&d->parent);
   ram_block_free (d->vram_block);
   g_free (d->dirty_pages);
+  g_free (d->cells);
   g_free (d->rom);
 }
 
 static const StateField vga_fields[] = {
-  PCI_STATE_FIELDS (Vga), STATE_U8 (Vga, misc), STATE_U8 (Vga, feature), STATE_U8 (Vga, seq_index), STATE_U8 (Vga, gr_index),
-  STATE_U8 (Vga, cr_index), STATE_U8 (Vga, ar_index), STATE_U8 (Vga, ar_flip_flop), STATE_U8 (Vga, seq), STATE_U8 (Vga, gr),
-  STATE_U8 (Vga, cr), STATE_U8 (Vga, ar), STATE_U8 (Vga, dac_mask), STATE_U8 (Vga, dac_state), STATE_U8 (Vga, dac_read),
-  STATE_U8 (Vga, dac_write), STATE_U8 (Vga, dac_component), STATE_U8 (Vga, dac_cache), STATE_U8 (Vga, palette),
-  STATE_U8 (Vga, latch), STATE_U16 (Vga, dispi_index), STATE_U16 (Vga, dispi), STATE_U8 (Vga, edid), STATE_END
+  PCI_STATE_FIELDS (Vga), STATE_U8 (Vga, misc), STATE_U8 (Vga, feature), STATE_U8 (Vga, seq_index),
+  STATE_U8 (Vga, gr_index), STATE_U8 (Vga, cr_index), STATE_U8 (Vga, ar_index), STATE_U8 (Vga, ar_flip_flop),
+  STATE_U8 (Vga, seq), STATE_U8 (Vga, gr), STATE_U8 (Vga, cr), STATE_U8 (Vga, ar), STATE_U8 (Vga, dac_mask),
+  STATE_U8 (Vga, dac_state), STATE_U8 (Vga, dac_read), STATE_U8 (Vga, dac_write), STATE_U8 (Vga, dac_component),
+  STATE_U8 (Vga, dac_cache), STATE_U8 (Vga, palette), STATE_U8 (Vga, big_endian), STATE_U32 (Vga, latch),
+  STATE_U16 (Vga, dispi_index), STATE_U16 (Vga, dispi), STATE_U8 (Vga, edid), STATE_END
 };
 
 const DeviceType vga_type = {
@@ -244,6 +250,6 @@ vga_set_rom (Device *dev, const char *path)
 void
 vga_set_memory_size (Device *dev, uint64_t bytes)
 {
-  g_assert (bytes >= 1 << 20 && bytes <= 256 << 20 && (bytes & (bytes - 1)) == 0);
+  g_assert (bytes >= VRAM_MIN && bytes <= VRAM_MAX && (bytes & (bytes - 1)) == 0);
   ((Vga *) dev)->vram_size = bytes;
 }
