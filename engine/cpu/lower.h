@@ -62,6 +62,8 @@ extern const X86OpEntry *const x86_op_tables[];
 uint8_t x86_lower_reg (ZydisRegister reg);
 /* Fills base, index, scale, disp, seg, segno, ea from memory operand @n. Returns FALSE (#UD) on VSIB and the like. */
 gboolean x86_lower_mem (X86Lower *lw, X86Op *op, unsigned n);
+/* As x86_lower_mem() for an implied operand in segment @seg: sets seg, segno, ea; op->asize must be set. */
+void x86_lower_segment (const X86Lower *lw, X86Op *op, unsigned seg);
 gboolean x86_is_reg (const X86Lower *lw, unsigned n);
 gboolean x86_is_mem (const X86Lower *lw, unsigned n);
 gboolean x86_is_imm (const X86Lower *lw, unsigned n);
@@ -74,6 +76,9 @@ gboolean x86_lower_plain (X86Lower *lw, X86Op *op, const X86OpEntry *entry);
  * fns[1]: reg, mem; fns[2]: mem, reg (NULL where there is none). dst and src are register numbers; size is the size of
  * the first operand. One operand: fns[0] reg (dst), fns[1] mem. Also takes reg, imm: fns[0] with op->imm. */
 gboolean x86_lower_vec (X86Lower *lw, X86Op *op, const X86OpEntry *entry);
+
+/* The prefix segment of string instructions and XLAT: DS unless overridden. */
+unsigned x86_lower_override (const X86Lower *lw);
 
 /* Ends the block at @op, whose instruction has advanced rip or not (X86_ENTRY_END handlers that do not branch). */
 const X86Op *x86_end_block (X86Cpu *cpu, const X86Op *op);

@@ -155,6 +155,9 @@ x86_r16 (X86Cpu *cpu, unsigned n)
 /* Out-of-line part: @offset is the unmasked sum without the segment base. Raises #GP, #SS, #AC. */
 uint64_t x86_ea_general (X86Cpu *cpu, const X86Op *op, uint64_t offset, unsigned size, X86Access access);
 
+/* The same for any segment and an @offset already truncated to the address size. */
+uint64_t x86_seg_linear (X86Cpu *cpu, const X86Op *op, unsigned segno, uint64_t offset, unsigned size, X86Access access);
+
 /* The offset within the segment, as LEA has it before truncation to the address size. */
 static inline uint64_t
 x86_ea_offset (const X86Cpu *cpu, const X86Op *op)

@@ -206,7 +206,7 @@ typedef struct
   uint64_t pat, misc_enable, mcg_status, mcg_ctl;
   uint64_t mtrr_def_type, mtrr_fixed[11], mtrr_base[X86_MTRR_VARIABLE], mtrr_mask[X86_MTRR_VARIABLE];
   uint64_t apic_base; /* when the board has no APIC */
-  uint64_t hwcr, spec_ctrl;
+  uint64_t hwcr;
 } X86Msrs;
 
 struct X86Cpu
@@ -225,7 +225,6 @@ struct X86Cpu
   uint32_t mode;         /* X86_MODE_… */
   uint8_t cpl;
   uint8_t mmu_index;
-  const X86Op *op;       /* the op that entered a slow path last */
 
   X86Vec vec[16] __attribute__ ((aligned (64)));
   uint32_t mxcsr;
@@ -243,17 +242,16 @@ struct X86Cpu
   /* Events. */
   uint32_t pending;      /* X86_REQ_… (atomic) */
   uint8_t sipi_vector;
-  uint8_t shadow;        /* the next instruction runs with interrupts held off: STI, MOV SS */
+  uint8_t shadow;        /* X86_SHADOW_…: the next instruction runs with interrupts held off */
   uint8_t halted;        /* X86_HALT_… */
   uint8_t nmi_masked;
   uint8_t step_trap;     /* a #DB for single-step is due after this instruction */
-  uint8_t delivering;    /* an exception is being delivered: class of the first fault */
+  uint8_t delivering;    /* an event is being delivered: its vector + 1, or 0xff for external interrupts */
   uint8_t event_vector;  /* the fault that longjmp brought */
-  uint8_t event_has_error;
-  uint8_t external_event;/* EXT bit for error codes */
   uint32_t event_error;
   uint64_t debug_hits;   /* DR6 bits to report after this instruction */
-  int jump_ready;
+  uint64_t ram_base, ram_size; /* the RAM section that physical accesses hit last, and where it is */
+  uint8_t *ram_host, *ram_dirty;
   jmp_buf fault_jump;
 
   /* MMU. */
@@ -264,7 +262,6 @@ struct X86Cpu
   uint32_t flush_count;  /* of code_key */
   uint64_t large_first, large_last; /* linear range that has seen large pages, for INVLPG */
   uint64_t phys_mask;    /* bits of a physical address that a page table may hold */
-  uint64_t pte_reserved; /* reserved bits of PAE/long entries under the current controls */
 
   /* The rest of the world. */
   X86System *system;
@@ -275,9 +272,14 @@ struct X86Cpu
   uint64_t features[2];  /* X86_FEAT_… bits in effect */
   unsigned index;
   X86BlockCache *cache;
+  struct X86Decoder *decoder;
   X86Counters counters;
   GMutex code_lock;      /* guards code_queue */
-  GArray *code_queue;    /* host ranges written by others */
+  GArray *code_queue;    /* what others did to code pages: X86CodeEvent */
+  uint32_t code_done;    /* events of the queue taken so far (atomic) */
+  uint32_t code_asked;   /* events put into it so far; under code_lock */
+  uint32_t is_running;   /* inside x86_cpu_run() (atomic) */
 };
 
+enum { X86_SHADOW_NONE, X86_SHADOW_STI, X86_SHADOW_MOV_SS };
 enum { X86_HALT_NONE, X86_HALT_HLT, X86_HALT_SIPI, X86_HALT_SHUTDOWN };

@@ -465,8 +465,8 @@ machine_serial_input (Machine *m, unsigned port, const uint8_t *data, size_t len
   return taken;
 }
 
-gboolean
-machine_insert (Machine *m, const char *slot, Disk *disk, gboolean force, GError **error)
+static gboolean
+insert_now (Machine *m, const char *slot, Disk *disk, gboolean force, GError **error)
 {
   gboolean ok = FALSE;
 
@@ -479,6 +479,26 @@ machine_insert (Machine *m, const char *slot, Disk *disk, gboolean force, GError
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "machine “%s” has no drive “%s”", m->name, slot);
   machine_lock_release (&m->lock);
   return ok;
+}
+
+gboolean
+machine_insert (Machine *m, const char *slot, Disk *disk, gboolean force, GError **error)
+{
+  enum { WAIT_US = 1000, WAITS = 2000 };
+  g_autoptr (GError) failure = NULL;
+
+  /* A drive that is reading is done in a moment. */
+  for (int waits = 0; !insert_now (m, slot, disk, force, &failure); waits++)
+    {
+      if (waits == WAITS || !g_error_matches (failure, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
+        {
+          g_propagate_error (error, g_steal_pointer (&failure));
+          return FALSE;
+        }
+      g_clear_error (&failure);
+      g_usleep (WAIT_US);
+    }
+  return TRUE;
 }
 
 NetPort *

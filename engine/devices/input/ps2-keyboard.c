@@ -16,7 +16,9 @@ enum
   CMD_DISABLE = 0xf5, CMD_DEFAULTS = 0xf6, CMD_ALL_FIRST = 0xf7, CMD_KEY_FIRST = 0xfb, CMD_KEY_LAST = 0xfd,
   CMD_RESEND = 0xfe, CMD_RESET = 0xff,
   REPLY_ACK = 0xfa, REPLY_RESEND = 0xfe, REPLY_BAT_OK = 0xaa, REPLY_ECHO = 0xee,
-  DEFAULT_TYPEMATIC = 0x2b, EXTENDED = 0x100
+  DEFAULT_TYPEMATIC = 0x2b, EXTENDED = 0x100,
+  /* Room kept for command replies, so that keys never crowd them out. */
+  REPLY_ROOM = 16
 };
 
 gboolean
@@ -181,10 +183,10 @@ set3_code (uint16_t set1)
 }
 
 static void
-put (Ps2Keyboard *kbd, const uint8_t *bytes, unsigned count)
+put (Ps2Keyboard *kbd, const uint8_t *bytes, unsigned count, unsigned room)
 {
-  /* A key that does not fit is lost whole. */
-  if (ps2_queue_free (&kbd->queue) < count)
+  /* What does not fit is lost whole. */
+  if (ps2_queue_free (&kbd->queue) < count + room)
     return;
   for (unsigned i = 0; i < count; i++)
     ps2_queue_put (&kbd->queue, bytes[i]);
@@ -195,7 +197,7 @@ static void
 put_byte (Ps2Keyboard *kbd, uint8_t byte)
 {
   kbd->last_sent = byte;
-  put (kbd, &byte, 1);
+  put (kbd, &byte, 1, 0);
 }
 
 void
@@ -217,11 +219,11 @@ ps2_keyboard_key (Ps2Keyboard *kbd, unsigned evdev_code, gboolean down)
       if (!down)
         return;
       if (kbd->scan_set == 1)
-        put (kbd, set1, sizeof set1);
+        put (kbd, set1, sizeof set1, REPLY_ROOM);
       else if (kbd->scan_set == 2)
-        put (kbd, set2, sizeof set2);
+        put (kbd, set2, sizeof set2, REPLY_ROOM);
       else
-        put (kbd, set3, sizeof set3);
+        put (kbd, set3, sizeof set3, REPLY_ROOM);
       return;
     }
   if (code == 0)
@@ -253,7 +255,7 @@ ps2_keyboard_key (Ps2Keyboard *kbd, unsigned evdev_code, gboolean down)
       bytes[n++] = translated;
       break;
     }
-  put (kbd, bytes, n);
+  put (kbd, bytes, n, REPLY_ROOM);
 }
 
 static void

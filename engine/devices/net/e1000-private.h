@@ -44,7 +44,7 @@ enum
   RCTL_BAM = 1 << 15, RCTL_VFE = 1 << 18, RCTL_BSEX = 1 << 25, RCTL_SECRC = 1 << 26,
   RXCSUM_IPOFL = 1 << 8, RXCSUM_TUOFL = 1 << 9,
   TCTL_EN = 1 << 1,
-  RAH_AV = 1u << 31
+  RDTR_FPD = 1u << 31, RAH_AV = 1u << 31
 };
 
 enum { PHY_COUNT = 32, EEPROM_WORDS = 64, DESCRIPTOR_SIZE = 16 };
@@ -58,6 +58,14 @@ typedef struct
   uint16_t ipcse, tucse, mss, pad2;
   uint32_t payload_length;
 } E1000TxContext;
+
+/* A ring's interrupt that may wait for more packets. */
+typedef struct
+{
+  uint32_t cause;
+  ClockTimer *timer;
+  int64_t limit;         /* of the absolute timer */
+} E1000Delay;
 
 typedef struct
 {
@@ -87,12 +95,23 @@ typedef struct
 
   int64_t next_interrupt;
   ClockTimer *interrupt_timer;
+  E1000Delay rx_delay, tx_delay;
   ClockTimer *tx_timer;
+  int tx_budget;         /* while transmitting: what may still be done at once */
 } E1000;
 
 #define REG(d, r) ((d)->reg[(r) / 4])
 
+void e1000_interrupt_init (E1000 *d);
+void e1000_interrupt_exit (E1000 *d);
+void e1000_interrupt_reset (E1000 *d);
+/* Raises what the delay timers still hold back. */
+void e1000_interrupt_flush (E1000 *d);
+void e1000_update_interrupt (E1000 *d);
 void e1000_raise (E1000 *d, uint32_t causes);
+/* Raises the ring's cause when the delays in the two registers say so. */
+void e1000_raise_later (E1000 *d, E1000Delay *delay, unsigned packet_reg, unsigned absolute_reg);
+void e1000_raise_now (E1000 *d, E1000Delay *delay);
 void e1000_count64 (E1000 *d, unsigned low, uint64_t bytes);
 
 void e1000_eeprom_init (E1000 *d);

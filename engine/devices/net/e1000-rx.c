@@ -242,7 +242,9 @@ e1000_receive_frame (E1000 *d, const uint8_t *data, size_t length)
     }
 
   threshold = count >> ((REG (d, REG_RCTL) >> 8 & 3) + 1);
-  e1000_raise (d, ICR_RXT0 | (free_descriptors (d) <= threshold ? ICR_RXDMT0 : 0));
+  if (free_descriptors (d) <= threshold)
+    e1000_raise (d, ICR_RXDMT0);
+  e1000_raise_later (d, &d->rx_delay, REG_RDTR, REG_RADV);
   return TRUE;
 }
 

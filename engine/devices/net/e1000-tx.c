@@ -12,14 +12,16 @@
 enum
 {
   TXD_CMD_EOP = 1 << 0, TXD_CMD_IC = 1 << 2, TXD_CMD_TSE = 1 << 2, TXD_CMD_RS = 1 << 3, TXD_CMD_RPS = 1 << 4,
-  TXD_CMD_DEXT = 1 << 5, TXD_CMD_VLE = 1 << 6,
+  TXD_CMD_DEXT = 1 << 5, TXD_CMD_VLE = 1 << 6, TXD_CMD_IDE = 1 << 7,
   TXD_DTYP_CONTEXT = 0, TXD_DTYP_DATA = 1,
   TXD_TUCMD_TCP = 1 << 0, TXD_TUCMD_IP = 1 << 1,
   TXD_POPTS_IXSM = 1 << 0, TXD_POPTS_TXSM = 1 << 1,
   TXD_STATUS_DD = 1 << 0,
   TCP_FIN = 1 << 0, TCP_PSH = 1 << 3,
-  /* Descriptors worked off without letting others have the machine lock. */
-  TX_BUDGET = 512
+  /* Descriptors and frames worked off without letting others have the machine lock, and how long they have it then. */
+  TX_BUDGET = 512, TX_PAUSE_NS = 20 * CLOCK_NS_PER_US,
+  /* Smaller segments serve nobody but one who wants to keep us busy. */
+  TX_MSS_MIN = 16
 };
 
 static void
@@ -60,6 +62,7 @@ send_frame (E1000 *d, size_t length)
       length += 4;
     }
   count_sent (d, data, length);
+  d->tx_budget--;
   if (REG (d, REG_RCTL) & RCTL_LBM)
     {
       if (REG (d, REG_RCTL) & RCTL_EN)
@@ -195,7 +198,7 @@ gather (E1000 *d, uint64_t from, uint32_t length)
             d->tso_ip_id = e1000_be16 (d->tx_frame + c->ipcss + 4);
           if (c->tucss + 8u <= c->header_length)
             d->tso_sequence = GUINT32_SWAP_LE_BE (pci_get_long (d->tx_frame + c->tucss + 4));
-          if (c->mss == 0)
+          if (c->mss < TX_MSS_MIN)
             d->tx_bad = TRUE;
         }
       else if (d->tx_length == (uint32_t) c->header_length + c->mss && d->tso_sent + c->mss < c->payload_length)
@@ -260,18 +263,19 @@ void
 e1000_transmit (E1000 *d)
 {
   uint64_t ring = ((uint64_t) REG (d, REG_TDBAH) << 32 | REG (d, REG_TDBAL)) & ~(uint64_t) 15;
-  uint32_t count = REG (d, REG_TDLEN) / DESCRIPTOR_SIZE, causes = 0;
+  uint32_t count = REG (d, REG_TDLEN) / DESCRIPTOR_SIZE;
+  gboolean report = FALSE, report_later = FALSE;
 
   if (!(REG (d, REG_TCTL) & TCTL_EN) || REG (d, REG_TDH) >= count || REG (d, REG_TDT) >= count)
     return;
-  for (int budget = TX_BUDGET; REG (d, REG_TDH) != REG (d, REG_TDT); budget--)
+  for (d->tx_budget = TX_BUDGET; REG (d, REG_TDH) != REG (d, REG_TDT); d->tx_budget--)
     {
       uint64_t at = ring + (uint64_t) REG (d, REG_TDH) * DESCRIPTOR_SIZE;
       uint8_t descriptor[DESCRIPTOR_SIZE];
 
-      if (budget == 0)
+      if (d->tx_budget <= 0)
         {
-          clock_timer_arm (d->tx_timer, 0);
+          clock_timer_arm (d->tx_timer, clock_now (d->parent.parent.env.clock) + TX_PAUSE_NS);
           break;
         }
       if (!pci_dma_read (&d->parent, at, descriptor, sizeof descriptor))
@@ -281,11 +285,17 @@ e1000_transmit (E1000 *d)
         {
           descriptor[12] |= TXD_STATUS_DD;
           pci_dma_write (&d->parent, at + 12, descriptor + 12, 1);
-          causes |= ICR_TXDW;
+          if (descriptor[11] & TXD_CMD_IDE)
+            report_later = TRUE;
+          else
+            report = TRUE;
         }
       REG (d, REG_TDH) = REG (d, REG_TDH) + 1 >= count ? 0 : REG (d, REG_TDH) + 1;
     }
   if (REG (d, REG_TDH) == REG (d, REG_TDT))
-    causes |= ICR_TXQE;
-  e1000_raise (d, causes);
+    e1000_raise (d, ICR_TXQE);
+  if (report)
+    e1000_raise_now (d, &d->tx_delay);
+  else if (report_later)
+    e1000_raise_later (d, &d->tx_delay, REG_TIDV, REG_TADV);
 }

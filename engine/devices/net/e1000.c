@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Intel 82540EM gigabit Ethernet controller: registers, interrupts, reset.
+ * Intel 82540EM gigabit Ethernet controller: registers and reset.
  * Specification: Intel PCI/PCI-X Family of Gigabit Ethernet Controllers
  * Software Developer's Manual (317453), chapter 13.
  */
@@ -12,7 +12,7 @@
 #include <gio/gio.h>
 #include <string.h>
 
-enum { MMIO_SIZE = 0x20000, IO_SIZE = 0x40, IO_ADDRESS = 0, IO_DATA = 4, ITR_UNIT_NS = 256 };
+enum { MMIO_SIZE = 0x20000, IO_SIZE = 0x40, IO_ADDRESS = 0, IO_DATA = 4 };
 
 void
 e1000_count64 (E1000 *d, unsigned low, uint64_t bytes)
@@ -21,43 +21,6 @@ e1000_count64 (E1000 *d, unsigned low, uint64_t bytes)
 
   REG (d, low) = (uint32_t) value;
   REG (d, low + 4) = (uint32_t) (value >> 32);
-}
-
-/* Interrupts: at most one assertion each ITR × 256 ns. */
-
-static void
-update_interrupt (E1000 *d)
-{
-  int64_t now;
-
-  if (!(REG (d, REG_ICR) & REG (d, REG_IMS)))
-    {
-      pci_set_irq (&d->parent, 0);
-      return;
-    }
-  if (d->parent.irq_level)
-    return;
-  now = clock_now (d->parent.parent.env.clock);
-  if (now < d->next_interrupt)
-    {
-      clock_timer_arm (d->interrupt_timer, d->next_interrupt);
-      return;
-    }
-  d->next_interrupt = now + (int64_t) (REG (d, REG_ITR) & 0xffff) * ITR_UNIT_NS;
-  pci_set_irq (&d->parent, 1);
-}
-
-static void
-interrupt_due (void *opaque)
-{
-  update_interrupt (opaque);
-}
-
-void
-e1000_raise (E1000 *d, uint32_t causes)
-{
-  REG (d, REG_ICR) |= causes & ICR_ALL;
-  update_interrupt (d);
 }
 
 static void
@@ -70,7 +33,6 @@ transmit_on (void *opaque)
 static void
 reset_registers (E1000 *d)
 {
-  clock_timer_cancel (d->interrupt_timer);
   clock_timer_cancel (d->tx_timer);
   memset (d->reg, 0, sizeof d->reg);
   REG (d, REG_CTRL) = CTRL_FD | CTRL_SPEED_1000 | 1u << 20 /* advertised D3 wake-up */;
@@ -85,8 +47,7 @@ reset_registers (E1000 *d)
   d->tso_sent = 0;
   memset (&d->context, 0, sizeof d->context);
   memset (&d->tso_context, 0, sizeof d->tso_context);
-  d->next_interrupt = 0;
-  update_interrupt (d);
+  e1000_interrupt_reset (d);
 }
 
 static uint32_t
@@ -107,7 +68,7 @@ read_register (E1000 *d, uint32_t offset)
     case REG_ICR:
       value = REG (d, REG_ICR);
       REG (d, REG_ICR) = 0;
-      update_interrupt (d);
+      e1000_update_interrupt (d);
       return value;
     case REG_EECD:
       return e1000_eecd_read (d);
@@ -161,18 +122,18 @@ write_register (E1000 *d, uint32_t offset, uint32_t value)
       break;
     case REG_ICR:
       REG (d, REG_ICR) &= ~value;
-      update_interrupt (d);
+      e1000_update_interrupt (d);
       break;
     case REG_ICS:
       e1000_raise (d, value);
       break;
     case REG_IMS:
       REG (d, REG_IMS) |= value & ICR_ALL;
-      update_interrupt (d);
+      e1000_update_interrupt (d);
       break;
     case REG_IMC:
       REG (d, REG_IMS) &= ~value;
-      update_interrupt (d);
+      e1000_update_interrupt (d);
       break;
     case REG_RCTL:
       REG (d, REG_RCTL) = value;
@@ -182,9 +143,17 @@ write_register (E1000 *d, uint32_t offset, uint32_t value)
       REG (d, REG_RDT) = value & 0xffff;
       network_may_go_on (d);
       break;
+    case REG_RDTR:
+      REG (d, REG_RDTR) = value & 0xffff;
+      if (value & RDTR_FPD)
+        e1000_interrupt_flush (d);
+      break;
     case REG_RDH:
     case REG_TDH:
     case REG_ITR:
+    case REG_RADV:
+    case REG_TIDV:
+    case REG_TADV:
       REG (d, offset) = value & 0xffff;
       break;
     case REG_RDLEN:
@@ -281,7 +250,7 @@ e1000_realize (Device *dev, const DeviceEnv *env, GError **error)
       pci_device_exit (&d->parent);
       return FALSE;
     }
-  d->interrupt_timer = clock_timer_new (env->clock, interrupt_due, d);
+  e1000_interrupt_init (d);
   d->tx_timer = clock_timer_new (env->clock, transmit_on, d);
   e1000_eeprom_init (d);
   if (d->port != NULL)
@@ -302,6 +271,12 @@ e1000_reset (Device *dev)
   d->eeprom_write_enabled = FALSE;
 }
 
+static void
+e1000_before_save (Device *dev)
+{
+  e1000_interrupt_flush ((E1000 *) dev);
+}
+
 static gboolean
 e1000_after_load (Device *dev, GError **error)
 {
@@ -314,7 +289,7 @@ e1000_after_load (Device *dev, GError **error)
     }
   pci_device_loaded (&d->parent);
   d->next_interrupt = 0;
-  update_interrupt (d);
+  e1000_update_interrupt (d);
   e1000_transmit (d);
   return TRUE;
 }
@@ -326,7 +301,7 @@ e1000_unrealize (Device *dev)
 
   if (d->port != NULL)
     net_port_set_receiver (d->port, NULL, NULL);
-  clock_timer_free (d->interrupt_timer);
+  e1000_interrupt_exit (d);
   clock_timer_free (d->tx_timer);
   pci_device_exit (&d->parent);
   g_free (d->rom);
@@ -346,7 +321,8 @@ static const StateField e1000_fields[] = {
 
 const DeviceType e1000_type = {
   .name = "e1000", .size = sizeof (E1000), .version = 1, .fields = e1000_fields,
-  .realize = e1000_realize, .reset = e1000_reset, .after_load = e1000_after_load, .unrealize = e1000_unrealize
+  .realize = e1000_realize, .reset = e1000_reset, .before_save = e1000_before_save,
+  .after_load = e1000_after_load, .unrealize = e1000_unrealize
 };
 
 void

@@ -8,6 +8,8 @@ enum
   REG_CAPABILITIES = 0x000, REG_CONFIG = 0x010, REG_STATUS = 0x020, REG_COUNTER = 0x0f0, REG_TIMERS = 0x100, TIMER_SIZE = 0x20,
   REG_TIMER_CONFIG = 0x00, REG_TIMER_COMPARATOR = 0x08, REG_SPACE = 0x400,
   TIMERS = 3, PERIOD_NS = 10,
+  /* A guest that asks for more gets no more: the I/O thread has others to serve. */
+  MIN_PERIOD_NS = 20 * CLOCK_NS_PER_US,
   CONFIG_ENABLE = 1 << 0, CONFIG_LEGACY = 1 << 1,
   TIMER_LEVEL = 1 << 1, TIMER_ENABLE = 1 << 2, TIMER_PERIODIC = 1 << 3, TIMER_CAN_PERIODIC = 1 << 4, TIMER_IS_64 = 1 << 5,
   TIMER_SET_VALUE = 1 << 6, TIMER_32 = 1 << 8, TIMER_ROUTE_SHIFT = 9, TIMER_ROUTE = 31 << 9,
@@ -74,6 +76,7 @@ schedule (HpetTimer *t)
 {
   Hpet *d = t->hpet;
   uint64_t now = counter (d), left;
+  int64_t deadline;
 
   if (!(d->config & CONFIG_ENABLE) || !(t->config & TIMER_ENABLE))
     {
@@ -85,7 +88,10 @@ schedule (HpetTimer *t)
    * counter wraps. Bounded, so that the deadline stays a number. */
   if (left > (uint64_t) G_MAXINT64 / PERIOD_NS / 2)
     left = (uint64_t) G_MAXINT64 / PERIOD_NS / 2;
-  clock_timer_arm (t->timer, d->start + (int64_t) ((now + left) * PERIOD_NS));
+  deadline = d->start + (int64_t) ((now + left) * PERIOD_NS);
+  if (t->config & TIMER_PERIODIC)
+    deadline = MAX (deadline, clock_now (d->parent.env.clock) + MIN_PERIOD_NS);
+  clock_timer_arm (t->timer, deadline);
 }
 
 static void

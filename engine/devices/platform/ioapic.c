@@ -25,7 +25,7 @@ typedef struct
   MemoryRegion *region;
   uint8_t select, id;
   uint32_t lines;       /* pins that are asserted */
-  uint32_t irr;         /* edge: seen and not yet sent */
+  uint32_t irr;         /* edge: seen and not yet sent; what comes while masked is lost */
   uint64_t table[IOAPIC_PINS];
 } IoApic;
 
@@ -59,7 +59,7 @@ ioapic_input (void *dev, int pin, int level)
     return;
   bit = 1u << pin;
   /* The board's lines are all active high inside; polarity is what the wiring outside would be. */
-  if (level && !(d->lines & bit))
+  if (level && !(d->lines & bit) && !(d->table[pin] & (RED_LEVEL | RED_MASKED)))
     d->irr |= bit;
   if (level)
     d->lines |= bit;

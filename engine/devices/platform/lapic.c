@@ -27,7 +27,9 @@ enum
   SVR_ENABLE = 1 << 8, ESR_SEND_ILLEGAL = 1 << 5, ESR_RECEIVE_ILLEGAL = 1 << 6, ESR_ILLEGAL_REGISTER = 1 << 7,
   ICR_LOGICAL = 1 << 11, ICR_ASSERT = 1 << 14, ICR_LEVEL = 1 << 15,
   VERSION = 0x00050014, /* 6 local vectors */
-  BASE_BSP = 1 << 8, BASE_ENABLE = 1 << 11
+  BASE_BSP = 1 << 8, BASE_ENABLE = 1 << 11,
+  /* A guest that asks for more gets no more: the I/O thread has others to serve. */
+  TIMER_MIN_PERIOD_NS = 20 * CLOCK_NS_PER_US
 };
 
 typedef struct
@@ -46,6 +48,7 @@ typedef struct
   uint32_t isr[8], tmr[8], irr[8];
   uint32_t timer_initial, timer_divide;
   int64_t timer_start;
+  uint8_t timer_running; /* one-shot: has not expired yet */
   uint64_t tsc_deadline;
   uint8_t external;      /* level at LINT0 */
   uint8_t told;          /* what the processor was told last */
@@ -251,7 +254,7 @@ arm_timer (Lapic *d)
         clock_timer_arm (d->timer, d->ops->time_of_tsc (d->opaque, d->tsc_deadline));
       return;
     default:
-      if (d->timer_initial == 0)
+      if (d->timer_initial == 0 || !(d->timer_running || d->lvt[LVT_TIMER] & LVT_TIMER_PERIODIC))
         {
           clock_timer_cancel (d->timer);
           return;
@@ -259,7 +262,7 @@ arm_timer (Lapic *d)
       period = d->timer_initial * divider (d);
       deadline = d->timer_start + period;
       if (deadline <= now && d->lvt[LVT_TIMER] & LVT_TIMER_PERIODIC)
-        deadline = d->timer_start + ((now - d->timer_start) / period + 1) * period;
+        deadline = MAX (d->timer_start + ((now - d->timer_start) / period + 1) * period, now + TIMER_MIN_PERIOD_NS);
       clock_timer_arm (d->timer, deadline);
       return;
     }
@@ -273,6 +276,7 @@ timer_expired (void *opaque)
 
   if (mode == LVT_TIMER_DEADLINE)
     d->tsc_deadline = 0;
+  d->timer_running = FALSE;
   deliver_local (d, LVT_TIMER);
   if (mode == LVT_TIMER_PERIODIC)
     arm_timer (d);
@@ -458,6 +462,7 @@ lapic_write (Device *dev, unsigned offset, uint32_t value)
         break;
       d->timer_initial = value;
       d->timer_start = clock_now (d->parent.env.clock);
+      d->timer_running = TRUE;
       arm_timer (d);
       break;
     case REG_TIMER_DIVIDE:
@@ -597,6 +602,7 @@ lapic_init (Device *dev)
   memset (d->tmr, 0, sizeof d->tmr);
   memset (d->irr, 0, sizeof d->irr);
   d->timer_initial = d->timer_divide = 0;
+  d->timer_running = FALSE;
   d->tsc_deadline = 0;
   update (d);
 }
@@ -651,6 +657,7 @@ static const StateField lapic_fields[] = {
   STATE_U32 (Lapic, svr), STATE_U32 (Lapic, esr), STATE_U32 (Lapic, esr_pending), STATE_U32 (Lapic, icr_low),
   STATE_U32 (Lapic, icr_high), STATE_U32 (Lapic, lvt), STATE_U32 (Lapic, isr), STATE_U32 (Lapic, tmr), STATE_U32 (Lapic, irr),
   STATE_U32 (Lapic, timer_initial), STATE_U32 (Lapic, timer_divide), STATE_I64 (Lapic, timer_start),
+  STATE_U8 (Lapic, timer_running),
   STATE_U64 (Lapic, tsc_deadline), STATE_U8 (Lapic, external), STATE_END
 };
 

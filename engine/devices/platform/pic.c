@@ -99,7 +99,9 @@ set_line (Pic *d, int which, int line, int level)
     }
   else if (level && !(c->lines & bit))
     c->irr |= bit;
-  else if (!level)
+  /* An edge stays latched, as chipsets since the 8259A have it: a short pulse counts. The slave's request does not:
+   * it goes away with its cause. */
+  else if (!level && which == 0 && line == CASCADE)
     c->irr &= (uint8_t) ~bit;
   if (level)
     c->lines |= bit;
@@ -149,6 +151,8 @@ pic_acknowledge (Device *dev)
         line = 7;
       else
         acknowledge_line (&d->chip[1], line);
+      /* The slave lets go of its request: another one, in automatic EOI mode, makes a new edge. */
+      set_line (d, 0, CASCADE, 0);
       vector = (uint8_t) (d->chip[1].vector + line);
     }
   else
@@ -320,8 +324,13 @@ static void
 elcr_write (void *opaque, uint16_t offset, uint32_t value, unsigned size)
 {
   Pic *d = opaque;
+  Chip *c = &d->chip[offset & 1];
+  uint8_t levels = (uint8_t) value & elcr_mask (offset & 1);
 
-  d->chip[offset & 1].elcr = (uint8_t) value & elcr_mask (offset & 1);
+  /* What becomes level-triggered asks for as long as its line is driven. */
+  c->irr = (uint8_t) ((c->irr & ~levels) | (c->lines & levels));
+  c->elcr = levels;
+  update (d);
 }
 
 static const PioOps master_ops = { .read = master_read, .write = master_write };

@@ -20,7 +20,9 @@ enum
   PORT_B_GATE2 = 1 << 0, PORT_B_SPEAKER = 1 << 1, PORT_B_REFRESH = 1 << 4, PORT_B_OUT2 = 1 << 5,
   REFRESH_NS = 15085,
   /* Interrupts that were missed are made up for only this far. */
-  CATCH_UP_NS = 200 * CLOCK_NS_PER_MS
+  CATCH_UP_NS = 200 * CLOCK_NS_PER_MS,
+  /* A guest that asks for more gets no more: the I/O thread has others to serve. */
+  MIN_PERIOD_NS = 20 * CLOCK_NS_PER_US
 };
 
 typedef struct
@@ -221,7 +223,7 @@ tick (void *opaque)
       else
         c->next_irq = next_edge (c, edge);
       /* Late interrupts are spread, so that the guest gets to handle each. */
-      clock_timer_arm (d->timer, c->next_irq <= now ? now + period / 2 : c->next_irq);
+      clock_timer_arm (d->timer, MAX (c->next_irq <= now ? now + period / 2 : c->next_irq, now + MIN_PERIOD_NS));
     }
   else
     c->next_irq = -1;

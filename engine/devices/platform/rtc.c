@@ -33,6 +33,8 @@ typedef struct
   uint8_t reg[REG_COUNT];   /* time registers hold the time only while SET stops the clock */
   int64_t wall_offset;      /* µs that the guest's clock is ahead of the host's */
   int64_t next_periodic;    /* virtual time */
+  int64_t periods_seen;     /* of the periodic interrupt and seconds of the guest's time, when C was last read: */
+  int64_t second_seen;      /* flags of interrupts that are off are made up from them */
   uint8_t irq_disabled;
 } Rtc;
 
@@ -180,7 +182,7 @@ schedule_second (Rtc *d)
 {
   int64_t left = US_PER_SECOND - guest_us (d) % US_PER_SECOND;
 
-  /* Nobody waits: UF is made up when C is read. */
+  /* When nobody waits, UF is made up as C is read. */
   if (!(d->reg[REG_B] & (REG_B_UIE | REG_B_AIE)))
     clock_timer_cancel (d->second);
   else
@@ -220,6 +222,21 @@ second_passed (void *opaque)
   schedule_second (d);
 }
 
+/* Updates and periods that passed unwatched. */
+static void
+catch_up_flags (Rtc *d)
+{
+  int64_t second = guest_us (d) / US_PER_SECOND, period = periodic_ns (d);
+  int64_t periods = period != 0 ? clock_now (d->parent.env.clock) / period : 0;
+
+  if (running (d) && !(d->reg[REG_B] & REG_B_UIE) && second != d->second_seen)
+    d->reg[REG_C] |= REG_C_UF;
+  if (period != 0 && !(d->reg[REG_B] & REG_B_PIE) && periods != d->periods_seen)
+    d->reg[REG_C] |= REG_C_PF;
+  d->second_seen = second;
+  d->periods_seen = periods;
+}
+
 /* Ports */
 
 static uint8_t
@@ -243,6 +260,7 @@ read_register (Rtc *d)
         value |= REG_A_UIP;
       return value;
     case REG_C:
+      catch_up_flags (d);
       value = d->reg[REG_C];
       d->reg[REG_C] = 0;
       update_irq (d);
@@ -373,7 +391,7 @@ rtc_unrealize (Device *dev)
 
 static const StateField rtc_fields[] = {
   STATE_U8 (Rtc, index), STATE_U8 (Rtc, reg), STATE_I64 (Rtc, wall_offset), STATE_I64 (Rtc, next_periodic),
-  STATE_U8 (Rtc, irq_disabled), STATE_END
+  STATE_I64 (Rtc, periods_seen), STATE_I64 (Rtc, second_seen), STATE_U8 (Rtc, irq_disabled), STATE_END
 };
 
 const DeviceType rtc_type = {

@@ -781,7 +781,7 @@ floppy_set_disk (Device *dev, unsigned number, Disk *disk, GError **error)
     }
   if (d->busy && d->drive == number)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY, "drive floppy%u is busy: try again", number);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK, "drive floppy%u is busy: try again", number);
       return FALSE;
     }
   g_clear_pointer (&d->drives[number].disk, disk_unref);

@@ -516,7 +516,7 @@ piix3_ide_set_disc (Device *dev, unsigned number, Disk *disk, gboolean force, GE
     }
   if (drive->busy)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY, "drive ide%u is reading: try again", number);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK, "drive ide%u is reading: try again", number);
       return FALSE;
     }
   g_clear_pointer (&drive->disk, disk_unref);

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the parts of the processor call of each other. Specification: see
+ * x86-state.h.
+ */
+#pragma once
+
+#include "engine/cpu/op.h"
+
+/* --- mmu.c, mmu-walk.c --- */
+
+typedef struct
+{
+  uint64_t phys;       /* of the page */
+  uint64_t size;       /* of the mapping: 4 KiB, 2 or 4 MiB, 1 GiB */
+  uint8_t rights;      /* 1 << X86_ACCESS_… */
+  uint8_t is_global;
+  uint32_t error;      /* #PF error code when the walk failed */
+} X86Walk;
+
+/* Walks the tables for an access; sets A and D unless @peek. Returns FALSE with out->error on a fault. */
+gboolean x86_walk (X86Cpu *cpu, uint64_t lin, X86Access access, unsigned mmu, gboolean peek, X86Walk *out);
+/* Reads the PAE page-directory pointers at CR3; FALSE: a reserved bit is set (#GP). */
+gboolean x86_load_pdptes (X86Cpu *cpu, uint64_t cr3);
+/* Host address of @length bytes of RAM at @gpa that do not cross a page, or NULL. */
+uint8_t *x86_phys_ram (X86Cpu *cpu, uint64_t gpa, gboolean write);
+/* The translation of @lin for @access, filled if need be. Raises #PF, or #GP/#SS when @lin is not canonical. */
+X86TlbInfo *x86_translate (X86Cpu *cpu, const X86Op *op, uint64_t lin, X86Access access, unsigned mmu);
+
+void x86_tlb_init (X86Cpu *cpu);
+void x86_tlb_free (X86Cpu *cpu);
+void x86_tlb_flush_all (X86Cpu *cpu);
+void x86_tlb_flush_page (X86Cpu *cpu, uint64_t lin);
+/* After CR3 was written: takes up the address space of the new CR3, keeping what PCIDs allow. */
+void x86_tlb_switch (X86Cpu *cpu, gboolean keep);
+/* INVPCID of one process-context identifier. */
+void x86_tlb_flush_pcid (X86Cpu *cpu, unsigned pcid);
+/* Stores to this host page take the slow path from now on. */
+void x86_tlb_protect_host (X86Cpu *cpu, const uint8_t *host_page);
+/* Empties cpu->ram_…, after the topology changed. */
+void x86_forget_ram (X86Cpu *cpu);
+
+/* Supervisor accesses by the processor itself: descriptor tables, TSS, interrupt frames on an inner stack (@mmu says
+ * as whom). They fault like any other. */
+uint64_t x86_sys_read (X86Cpu *cpu, const X86Op *op, uint64_t lin, unsigned size, unsigned mmu);
+void x86_sys_write (X86Cpu *cpu, const X86Op *op, uint64_t lin, uint64_t value, unsigned size, unsigned mmu);
+void x86_sys_probe_write (X86Cpu *cpu, const X86Op *op, uint64_t lin, unsigned size, unsigned mmu);
+
+static inline gboolean
+x86_is_canonical (uint64_t lin)
+{
+  return ((int64_t) (lin << 16)) >> 16 == (int64_t) lin;
+}
+
+static inline gboolean x86_long_mode (const X86Cpu *cpu) { return (cpu->msr.efer & X86_EFER_LMA) != 0; }
+static inline gboolean x86_code64 (const X86Cpu *cpu) { return (cpu->mode & X86_MODE_CODE64) != 0; }
+static inline gboolean x86_protected (const X86Cpu *cpu) { return (cpu->cr0 & X86_CR0_PE) != 0; }
+static inline gboolean x86_vm86 (const X86Cpu *cpu) { return (cpu->eflags & X86_FLAG_VM) != 0; }
+static inline unsigned x86_iopl (const X86Cpu *cpu) { return (cpu->eflags >> 12) & 3; }
+
+/* --- cache.c: decoded blocks --- */
+
+struct X86Block
+{
+  X86Block *hash_next;
+  X86Block *page_next;
+  const uint8_t *host;  /* of its first byte */
+  uint32_t mode;
+  uint16_t length;      /* bytes of code */
+  uint8_t op_count;
+  uint8_t is_dead;
+  X86Op ops[];
+};
+
+enum { X86_BLOCK_MAX = 48 /* instructions */, X86_BLOCK_OPS = X86_BLOCK_MAX + 3 };
+
+/* After a branch that may be chained: where it goes, once known. Takes the place of an op. */
+typedef struct
+{
+  const X86Op *taken;
+  const X86Op *not_taken;
+} X86Link;
+
+typedef struct
+{
+  const uint8_t *host;
+  uint64_t length;
+  gboolean protect; /* not written: stores to the page must be watched from now on */
+} X86CodeEvent;
+
+X86BlockCache *x86_block_cache_new (void);
+void x86_block_cache_free (X86BlockCache *cache);
+void x86_block_cache_flush (X86Cpu *cpu);
+/* The live block at this host address, or NULL. */
+X86Block *x86_block_find (X86Cpu *cpu, const uint8_t *host, uint32_t mode);
+/* Keeps a block of @op_count ops from @ops; takes care that later stores to it are seen. */
+X86Block *x86_block_add (X86Cpu *cpu, const uint8_t *host, uint32_t mode, unsigned length, const X86Op *ops,
+                         unsigned op_count);
+/* Announces that code of this page is about to be decoded: all processors watch it from now on. */
+void x86_code_page_watch (X86Cpu *cpu, const uint8_t *host_page);
+/* Whether any processor of the machine has code from this page. */
+gboolean x86_code_page_is_watched (X86Cpu *cpu, const uint8_t *host_page);
+/* After a store of this processor to a watched page. */
+void x86_code_stored (X86Cpu *cpu, const uint8_t *host, uint64_t length);
+/* Takes what others queued. */
+void x86_code_take_events (X86Cpu *cpu);
+/* A place for a decoded instruction that no page stands for: it crosses pages, lies in MMIO or at the segment limit.
+ * Returns its ops when these very bytes were decoded there, else NULL and *@slot to be filled. */
+const X86Op *x86_odd_find (X86Cpu *cpu, uint64_t lin, uint32_t mode, const uint8_t *bytes, unsigned available,
+                           X86Op **slot);
+void x86_odd_set (X86Cpu *cpu, const X86Op *slot, uint32_t mode, const uint8_t *bytes, unsigned length);
+
+/* The address space listener's part: a device wrote RAM (any thread, machine lock held). */
+void x86_code_device_wrote (X86System *system, uint64_t gpa, uint64_t length);
+
+/* System-wide registry of processors. */
+struct X86System
+{
+  AddressSpace *memory;
+  X86Cpu *cpus[64];
+  unsigned cpu_count;      /* registered */
+  unsigned told_count;     /* what CPUID tells */
+};
+
+/* --- decode.c --- */
+
+/* Decodes from @bytes until a branch, the limit of a block or the end of the bytes. @in_page: they lie at their place in
+ * a page and end with it. Returns the ops written to @ops
+   (room for X86_BLOCK_OPS) and the bytes taken; 0 when not even one instruction is complete. */
+unsigned x86_decode (X86Cpu *cpu, const uint8_t *bytes, unsigned available, gboolean in_page, uint32_t mode,
+                     unsigned max_instructions, X86Op *ops, unsigned *length);
+void x86_decoder_init (X86Cpu *cpu);
+void x86_decoder_free (X86Cpu *cpu);
+
+/* --- run.c --- */
+
+/* The ops at the current rip; raises what the fetch raises. */
+const X86Op *x86_find_ops (X86Cpu *cpu);
+/* Looks the target up, remembers it in *@link, returns it; NULL when there is something else to do first. */
+const X86Op *x86_link_slow (X86Cpu *cpu, const X86Op **link);
+
+/* All jump entries of a page are in one group, so that INVLPG finds them. */
+enum { X86_JUMP_GROUP = 64 };
+
+static inline X86Jump *
+x86_jump_group (const X86Cpu *cpu, uint64_t lin)
+{
+  return &cpu->jumps[(((lin >> 12) ^ (lin >> 18)) % (X86_JUMP_SIZE / X86_JUMP_GROUP)) * X86_JUMP_GROUP];
+}
+
+static inline X86Jump *
+x86_jump_entry (const X86Cpu *cpu, uint64_t lin)
+{
+  return x86_jump_group (cpu, lin) + ((lin ^ (lin >> 6)) % X86_JUMP_GROUP);
+}
+
+/* --- exception.c --- */
+
+/* Software interrupts: INT n, INT3, INTO, and #DB by ICEBP; r[X86_RIP] is the instruction's, @next what is pushed. */
+void x86_software_interrupt (X86Cpu *cpu, const X86Op *op, uint8_t vector, uint64_t next);
+void x86_deliver_fault (X86Cpu *cpu);
+/* External interrupt or NMI, or a trap (#DB) between instructions. */
+void x86_deliver_event (X86Cpu *cpu, uint8_t vector, gboolean is_external);
+/* Reports DR6 @bits as a trap between instructions. */
+void x86_debug_trap (X86Cpu *cpu, uint64_t bits);
+
+/* --- seg.c: descriptors and segment registers --- */
+
+typedef struct
+{
+  uint32_t lo, hi;
+  uint64_t addr; /* linear */
+} X86Desc;
+
+static inline uint64_t
+x86_desc_base (const X86Desc *d)
+{
+  return (d->lo >> 16) | (d->hi & 0xff) << 16 | (d->hi & 0xff000000);
+}
+static inline uint32_t
+x86_desc_limit (const X86Desc *d)
+{
+  uint32_t limit = (d->lo & 0xffff) | (d->hi & 0xf0000);
+  return (d->hi & (1 << 23)) ? limit << 12 | 0xfff : limit;
+}
+static inline uint32_t x86_desc_attr (const X86Desc *d) { return (d->hi >> 8) & 0xf0ff; }
+static inline unsigned x86_desc_dpl (const X86Desc *d) { return (d->hi >> 13) & 3; }
+static inline unsigned x86_desc_type (const X86Desc *d) { return (d->hi >> 8) & 15; }
+static inline gboolean x86_desc_is_system (const X86Desc *d) { return !(d->hi & (1 << 12)); }
+static inline gboolean x86_desc_present (const X86Desc *d) { return (d->hi & (1 << 15)) != 0; }
+
+enum
+{
+  X86_SYS_TSS16 = 1, X86_SYS_LDT = 2, X86_SYS_TSS16_BUSY = 3, X86_SYS_CALL16 = 4, X86_SYS_TASK_GATE = 5,
+  X86_SYS_INT16 = 6, X86_SYS_TRAP16 = 7, X86_SYS_TSS32 = 9, X86_SYS_TSS32_BUSY = 11, X86_SYS_CALL32 = 12,
+  X86_SYS_INT32 = 14, X86_SYS_TRAP32 = 15
+};
+
+/* Reads the descriptor of @sel from GDT or LDT; FALSE when it lies beyond the limit. */
+gboolean x86_desc_read (X86Cpu *cpu, const X86Op *op, uint16_t sel, X86Desc *desc);
+/* Sets the accessed bit in memory. */
+void x86_desc_set_accessed (X86Cpu *cpu, const X86Op *op, X86Desc *desc);
+/* Reads and raises @vector (selector) when it lies beyond the table. */
+void x86_desc_fetch (X86Cpu *cpu, const X86Op *op, uint16_t sel, X86Desc *desc, uint8_t vector);
+/* Puts a checked descriptor into a segment register. */
+void x86_seg_commit (X86Cpu *cpu, unsigned seg, uint16_t sel, const X86Desc *desc);
+void x86_seg_commit_null (X86Cpu *cpu, unsigned seg, uint16_t sel);
+/* Real-mode and virtual-8086 load: base = selector * 16. */
+void x86_seg_commit_real (X86Cpu *cpu, unsigned seg, uint16_t sel);
+/* MOV/POP/LxS to a data segment or SS, in any mode, with all checks. */
+void x86_seg_load (X86Cpu *cpu, const X86Op *op, unsigned seg, uint16_t sel);
+void x86_lldt (X86Cpu *cpu, const X86Op *op, uint16_t sel);
+void x86_ltr (X86Cpu *cpu, const X86Op *op, uint16_t sel);
+/* SS and the stack pointer for ring @ring from the TSS. */
+void x86_tss_stack (X86Cpu *cpu, const X86Op *op, unsigned ring, uint16_t *ss, uint32_t *esp);
+uint64_t x86_tss_stack64 (X86Cpu *cpu, const X86Op *op, unsigned slot); /* byte offset in the TSS: RSPn, ISTn */
+/* Checks SS @sel for ring @ring with @vector (#TS for inner stacks) and reads its descriptor. */
+void x86_ss_check (X86Cpu *cpu, const X86Op *op, uint16_t sel, unsigned ring, uint8_t vector, X86Desc *desc);
+
+/* A stack being written or read before any register changes. */
+typedef struct
+{
+  X86Cpu *cpu;
+  const X86Op *op;
+  uint64_t base, sp, mask;
+  uint32_t limit, attr;
+  unsigned mmu;
+  gboolean is_flat;  /* 64-bit: no limit */
+  uint16_t error;    /* selector for #SS */
+} X86Stack;
+void x86_stack_current (X86Cpu *cpu, const X86Op *op, X86Stack *stack);
+void x86_stack_push (X86Stack *stack, unsigned size, uint64_t value);
+uint64_t x86_stack_pop (X86Stack *stack, unsigned size);
+/* Writes the pointer back, keeping the bits above the stack size. */
+void x86_stack_commit (X86Stack *stack);
+/* The MMU index of accesses at privilege @cpl. */
+unsigned x86_mmu_for (const X86Cpu *cpu, unsigned cpl);
+
+/* --- far.c, task.c --- */
+
+void x86_far_jump (X86Cpu *cpu, const X86Op *op, uint16_t sel, uint64_t offset, unsigned size);
+void x86_far_call (X86Cpu *cpu, const X86Op *op, uint16_t sel, uint64_t offset, unsigned size);
+void x86_far_ret (X86Cpu *cpu, const X86Op *op, unsigned size, unsigned release);
+void x86_iret (X86Cpu *cpu, const X86Op *op, unsigned size);
+
+typedef enum { X86_TASK_JUMP, X86_TASK_CALL, X86_TASK_IRET } X86TaskSwitch;
+/* @desc is the TSS descriptor of @sel. @next: the offset to save. */
+void x86_task_switch (X86Cpu *cpu, const X86Op *op, uint16_t sel, X86Desc *desc, X86TaskSwitch how, uint64_t next,
+                      const uint32_t *error);
+
+/* --- flags, control registers, MSRs (system.c, msr.c) --- */
+
+/* Writes the bits of @mask into EFLAGS. */
+void x86_set_eflags (X86Cpu *cpu, uint32_t value, uint32_t mask);
+void x86_set_cr0 (X86Cpu *cpu, const X86Op *op, uint64_t value);
+void x86_set_cr3 (X86Cpu *cpu, const X86Op *op, uint64_t value);
+void x86_set_cr4 (X86Cpu *cpu, const X86Op *op, uint64_t value);
+void x86_set_dr (X86Cpu *cpu, unsigned n, uint64_t value);
+uint64_t x86_tsc (X86Cpu *cpu);
+void x86_rdmsr (X86Cpu *cpu, const X86Op *op, uint32_t index, uint64_t *value);
+void x86_wrmsr (X86Cpu *cpu, const X86Op *op, uint32_t index, uint64_t value);
+void x86_msr_reset (X86Cpu *cpu);
+/* XSETBV of XCR0: FALSE when the value is not allowed (#GP). */
+gboolean x86_set_xcr0 (X86Cpu *cpu, uint64_t value);
+
+/* --- port I/O (ops-io.c) --- */
+
+/* Raises #GP unless IOPL or the I/O permission map allows @size bytes at @port. */
+void x86_io_check (X86Cpu *cpu, const X86Op *op, uint16_t port, unsigned size);
+uint32_t x86_pio_in (X86Cpu *cpu, uint16_t port, unsigned size);
+void x86_pio_out (X86Cpu *cpu, uint16_t port, uint32_t value, unsigned size);
+/* Debug registers: data (rw 1 write, 3 read/write) and I/O (rw 2) breakpoints. */
+void x86_check_data_breakpoint (X86Cpu *cpu, uint64_t lin, unsigned size, X86Access access);

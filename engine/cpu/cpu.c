@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The life of a processor: creation, reset, INIT, SIPI, and looking into it.
+ * Specification: Intel SDM volume 3A, chapter 9 (Processor Management and Initialization).
+ */
+
+#include "engine/cpu/cpu-private.h"
+#include "engine/cpu/cpuid.h"
+
+#include <gio/gio.h>
+
+/* --- What the processors of a machine share --- */
+
+static void
+memory_changed (void *opaque)
+{
+  X86System *system = opaque;
+
+  for (unsigned i = 0; i < system->cpu_count; i++)
+    x86_cpu_raise (system->cpus[i], X86_REQ_TLB_FLUSH);
+}
+
+static void
+memory_written (void *opaque, uint64_t gpa, uint64_t length)
+{
+  x86_code_device_wrote (opaque, gpa, length);
+}
+
+X86System *
+x86_system_new (AddressSpace *memory)
+{
+  static const AddressSpaceListener listener = { .changed = memory_changed, .written = memory_written };
+  X86System *system = g_new0 (X86System, 1);
+
+  system->memory = memory;
+  system->told_count = 1;
+  address_space_add_listener (memory, &listener, system);
+  return system;
+}
+
+void
+x86_system_free (X86System *system)
+{
+  if (system == NULL)
+    return;
+  address_space_remove_listener (system->memory, system);
+  g_free (system);
+}
+
+void
+x86_system_set_count (X86System *system, unsigned count)
+{
+  system->told_count = count;
+}
+
+/* --- Creation --- */
+
+X86Cpu *
+x86_cpu_new (X86System *system, const X86CpuModel *model, unsigned index, const X86HostOps *ops, void *opaque,
+             GError **error)
+{
+  X86Cpu *cpu;
+
+  if (system->cpu_count == G_N_ELEMENTS (system->cpus))
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE, "processor %u: a machine has at most %u processors", index,
+                   (unsigned) G_N_ELEMENTS (system->cpus));
+      return NULL;
+    }
+  cpu = g_aligned_alloc0 (1, sizeof *cpu, 64);
+  cpu->system = system;
+  cpu->memory = system->memory;
+  cpu->model = model;
+  cpu->index = index;
+  cpu->ops = ops;
+  cpu->opaque = opaque;
+  cpu->a20_mask = ~(uint64_t) 0;
+  g_mutex_init (&cpu->code_lock);
+  cpu->code_queue = g_array_new (FALSE, FALSE, sizeof (X86CodeEvent));
+  x86_cpuid_setup (cpu);
+  cpu->cache = x86_block_cache_new ();
+  x86_tlb_init (cpu);
+  x86_decoder_init (cpu);
+  system->cpus[system->cpu_count++] = cpu;
+  x86_cpu_reset (cpu);
+  return cpu;
+}
+
+void
+x86_cpu_free (X86Cpu *cpu)
+{
+  X86System *system;
+
+  if (cpu == NULL)
+    return;
+  system = cpu->system;
+  for (unsigned i = 0; i < system->cpu_count; i++)
+    if (system->cpus[i] == cpu)
+      {
+        system->cpus[i] = system->cpus[--system->cpu_count];
+        break;
+      }
+  x86_decoder_free (cpu);
+  x86_tlb_free (cpu);
+  x86_block_cache_free (cpu->cache);
+  g_array_unref (cpu->code_queue);
+  g_mutex_clear (&cpu->code_lock);
+  g_aligned_free (cpu);
+}
+
+/* --- Reset, INIT, SIPI --- */
+
+static void
+reset_common (X86Cpu *cpu)
+{
+  uint32_t out[4];
+
+  for (unsigned i = 0; i < X86_REG_COUNT; i++)
+    cpu->r[i] = 0;
+  x86_cpuid (cpu, 1, 0, out);
+  cpu->r[X86_RDX] = out[0];
+  cpu->r[X86_RIP] = 0xfff0;
+  cpu->eflags = 0;
+  x86_set_arith_flags (cpu, 0);
+  for (unsigned i = 0; i < X86_SEG_COUNT; i++)
+    cpu->seg[i] = (X86Seg) { .sel = 0, .limit = 0xffff,
+                             .attr = X86_SEG_P | X86_SEG_S | X86_SEG_WRITABLE | X86_SEG_ACCESSED };
+  cpu->seg[X86_CS].sel = 0xf000;
+  cpu->r[X86_SEGBASE + X86_CS] = 0xffff0000u;
+  cpu->gdtr = cpu->idtr = (X86Table) { .limit = 0xffff };
+  cpu->ldtr = (X86Table) { .limit = 0xffff, .attr = X86_SEG_P | X86_SYS_LDT };
+  cpu->tr = (X86Table) { .limit = 0xffff, .attr = X86_SEG_P | X86_SYS_TSS32_BUSY };
+  cpu->cr0 = (cpu->cr0 & (X86_CR0_CD | X86_CR0_NW)) | X86_CR0_ET;
+  cpu->cr2 = cpu->cr3 = cpu->cr4 = cpu->cr8 = 0;
+  cpu->msr.efer = 0;
+  memset (cpu->dr, 0, sizeof cpu->dr);
+  cpu->dr[6] = 0xffff0ff0u;
+  cpu->dr[7] = 0x400;
+  cpu->cpl = 0;
+  cpu->shadow = cpu->nmi_masked = cpu->delivering = 0;
+  cpu->halted = cpu->index == 0 ? X86_HALT_NONE : X86_HALT_SIPI;
+  x86_forget_ram (cpu);
+  x86_tlb_flush_all (cpu);
+  x86_update_mode (cpu);
+}
+
+void
+x86_cpu_reset (X86Cpu *cpu)
+{
+  x86_msr_reset (cpu);
+  cpu->cr0 = X86_CR0_CD | X86_CR0_NW;
+  cpu->xcr0 = 1;
+  memset (cpu->vec, 0, sizeof cpu->vec);
+  cpu->mxcsr = 0x1f80;
+  memset (&cpu->fpu, 0, sizeof cpu->fpu);
+  cpu->fpu.fcw = 0x40;
+  cpu->a20_mask = ~(uint64_t) 0;
+  __atomic_store_n (&cpu->pending, 0, __ATOMIC_SEQ_CST);
+  reset_common (cpu);
+  x86_block_cache_flush (cpu);
+}
+
+void
+x86_cpu_init (X86Cpu *cpu)
+{
+  reset_common (cpu);
+}
+
+void
+x86_cpu_sipi (X86Cpu *cpu, uint8_t vector)
+{
+  __atomic_store_n (&cpu->sipi_vector, vector, __ATOMIC_SEQ_CST);
+  x86_cpu_raise (cpu, X86_REQ_SIPI);
+}
+
+void
+x86_cpu_set_a20 (X86Cpu *cpu, gboolean enabled)
+{
+  uint64_t mask = enabled ? ~(uint64_t) 0 : ~((uint64_t) 1 << 20);
+
+  if (__atomic_exchange_n (&cpu->a20_mask, mask, __ATOMIC_SEQ_CST) != mask)
+    x86_cpu_raise (cpu, X86_REQ_TLB_FLUSH);
+}
+
+/* --- Looking into it --- */
+
+void
+x86_cpu_counters (const X86Cpu *cpu, X86Counters *counters)
+{
+  *counters = cpu->counters;
+  counters->instructions = cpu->retired;
+}
+
+unsigned
+x86_cpu_index (const X86Cpu *cpu)
+{
+  return cpu->index;
+}
+
+void
+x86_cpu_dump (X86Cpu *cpu, GString *out)
+{
+  static const char *const names[16] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+                                         "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15" };
+  static const char *const segs[X86_SEG_COUNT] = { "es", "cs", "ss", "ds", "fs", "gs" };
+
+  g_string_append_printf (out, "cpu %u: rip %016" G_GINT64_MODIFIER "x eflags %08x cpl %u mode %04x%s\n", cpu->index,
+                          cpu->r[X86_RIP], x86_get_eflags (cpu), cpu->cpl, cpu->mode,
+                          cpu->halted == X86_HALT_NONE ? "" : " halted");
+  for (unsigned i = 0; i < 16; i++)
+    g_string_append_printf (out, "%s %016" G_GINT64_MODIFIER "x%c", names[i], cpu->r[i], i % 4 == 3 ? '\n' : ' ');
+  for (unsigned i = 0; i < X86_SEG_COUNT; i++)
+    g_string_append_printf (out, "%s %04x base %016" G_GINT64_MODIFIER "x limit %08x attr %05x\n", segs[i],
+                            cpu->seg[i].sel, cpu->r[X86_SEGBASE + i], cpu->seg[i].limit, cpu->seg[i].attr);
+  g_string_append_printf (out,
+                          "gdt %016" G_GINT64_MODIFIER "x %04x idt %016" G_GINT64_MODIFIER
+                          "x %04x ldt %04x tr %04x base %016" G_GINT64_MODIFIER "x\n",
+                          cpu->gdtr.base, cpu->gdtr.limit, cpu->idtr.base, cpu->idtr.limit, cpu->ldtr.sel, cpu->tr.sel,
+                          cpu->tr.base);
+  g_string_append_printf (out,
+                          "cr0 %08" G_GINT64_MODIFIER "x cr2 %016" G_GINT64_MODIFIER "x cr3 %016" G_GINT64_MODIFIER
+                          "x cr4 %08" G_GINT64_MODIFIER "x efer %04" G_GINT64_MODIFIER "x\n",
+                          cpu->cr0, cpu->cr2, cpu->cr3, cpu->cr4, cpu->msr.efer);
+}

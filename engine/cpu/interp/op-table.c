@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Every instruction the interpreter knows, file by file. Within a mnemonic the first entry that fits wins. */
+
+#include "engine/cpu/interp/interp.h"
+
+const X86OpEntry *const x86_op_tables[] = {
+  x86_ops_alu,
+  x86_ops_mov,
+  x86_ops_int,
+  x86_ops_shift,
+  x86_ops_bit,
+  x86_ops_flow,
+  x86_ops_string,
+  x86_ops_io,
+  x86_ops_system,
+  NULL
+};

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * MOVS STOS LODS SCAS CMPS with their repeat prefixes. Specification: Intel SDM volume 2.
+ */
+
+#include "engine/cpu/interp/string.h"
+
+/* How many elements from pointer @reg on lie in one page, one segment and below the wrap of the pointer. */
+static uint64_t
+run_length (X86Cpu *cpu, const X86Op *op, uint64_t lin, unsigned reg, unsigned segno)
+{
+  uint64_t bytes = GUEST_PAGE_SIZE - (lin & 0xfff), offset = x86_string_truncate (op, cpu->r[reg]);
+  const X86Seg *seg = &cpu->seg[segno];
+
+  if (op->asize < 8)
+    bytes = MIN (bytes, ((uint64_t) 1 << (op->asize * 8)) - offset);
+  if (!x86_code64 (cpu))
+    {
+      if ((seg->attr & (X86_SEG_CODE | X86_SEG_EXPAND_DOWN)) == X86_SEG_EXPAND_DOWN)
+        return 0;
+      bytes = MIN (bytes, (uint64_t) seg->limit - offset + 1);
+    }
+  return bytes / op->size;
+}
+
+/* Copies as much as host memory under both pointers allows; returns the elements done. */
+static G_GNUC_NO_INLINE uint64_t
+copy_run (X86Cpu *cpu, const X86Op *op)
+{
+  uint64_t from = x86_string_source (cpu, op), to = x86_string_target (cpu, op, X86_ACCESS_WRITE), elements, bytes;
+  uint8_t *source = x86_host_read (cpu, from, 1), *target = x86_host_write (cpu, to, 1);
+
+  if (source == NULL || target == NULL || (cpu->eflags & X86_FLAG_DF))
+    return 0;
+  elements = MIN (run_length (cpu, op, from, X86_RSI, op->segno), run_length (cpu, op, to, X86_RDI, X86_ES));
+  elements = MIN (elements, x86_string_count (cpu, op));
+  bytes = elements * op->size;
+  /* An overlap ahead repeats what was just written, element by element. */
+  if (target > source && target < source + bytes)
+    {
+      bytes = (uint64_t) (target - source) / op->size * op->size;
+      elements = bytes / op->size;
+      if (elements == 0)
+        return 0;
+      memcpy (target, source, bytes);
+    }
+  else
+    memmove (target, source, bytes);
+  x86_string_advance (cpu, op, X86_RSI, bytes);
+  x86_string_advance (cpu, op, X86_RDI, bytes);
+  return elements;
+}
+
+static G_GNUC_NO_INLINE uint64_t
+fill_run (X86Cpu *cpu, const X86Op *op)
+{
+  uint64_t to = x86_string_target (cpu, op, X86_ACCESS_WRITE), elements, value = cpu->r[X86_RAX];
+  uint8_t *target = x86_host_write (cpu, to, 1);
+
+  if (target == NULL || (cpu->eflags & X86_FLAG_DF))
+    return 0;
+  elements = MIN (run_length (cpu, op, to, X86_RDI, X86_ES), x86_string_count (cpu, op));
+  switch (op->size)
+    {
+    case 1:
+      memset (target, (int) (value & 0xff), elements);
+      break;
+    case 2:
+      for (uint64_t i = 0; i < elements; i++)
+        memcpy (target + i * 2, &value, 2);
+      break;
+    case 4:
+      for (uint64_t i = 0; i < elements; i++)
+        memcpy (target + i * 4, &value, 4);
+      break;
+    default:
+      for (uint64_t i = 0; i < elements; i++)
+        memcpy (target + i * 8, &value, 8);
+      break;
+    }
+  x86_string_advance (cpu, op, X86_RDI, elements * op->size);
+  return elements;
+}
+
+static inline void
+move_one (X86Cpu *cpu, const X86Op *op)
+{
+  uint64_t from = x86_string_source (cpu, op), to = x86_string_target (cpu, op, X86_ACCESS_WRITE);
+  uint64_t value = x86_mem_get (cpu, op, from, op->size);
+
+  x86_mem_set (cpu, op, to, op->size, value);
+  x86_string_advance (cpu, op, X86_RSI, op->size);
+  x86_string_advance (cpu, op, X86_RDI, op->size);
+}
+
+static inline void
+store_one (X86Cpu *cpu, const X86Op *op)
+{
+  x86_mem_set (cpu, op, x86_string_target (cpu, op, X86_ACCESS_WRITE), op->size, cpu->r[X86_RAX]);
+  x86_string_advance (cpu, op, X86_RDI, op->size);
+}
+
+static inline void
+load_one (X86Cpu *cpu, const X86Op *op)
+{
+  x86_reg_set (cpu, X86_RAX, op->size, x86_mem_get (cpu, op, x86_string_source (cpu, op), op->size));
+  x86_string_advance (cpu, op, X86_RSI, op->size);
+}
+
+static inline void
+scan_one (X86Cpu *cpu, const X86Op *op)
+{
+  s64 b = x86_sext (x86_mem_get (cpu, op, x86_string_target (cpu, op, X86_ACCESS_READ), op->size), op->size);
+  s64 a = x86_sext (cpu->r[X86_RAX], op->size);
+
+  x86_cc_sub (cpu, a, b, x86_sext ((u64) a - (u64) b, op->size));
+  x86_string_advance (cpu, op, X86_RDI, op->size);
+}
+
+static inline void
+compare_one (X86Cpu *cpu, const X86Op *op)
+{
+  uint64_t from = x86_string_source (cpu, op), to = x86_string_target (cpu, op, X86_ACCESS_READ);
+  s64 a = x86_sext (x86_mem_get (cpu, op, from, op->size), op->size);
+  s64 b = x86_sext (x86_mem_get (cpu, op, to, op->size), op->size);
+
+  x86_cc_sub (cpu, a, b, x86_sext ((u64) a - (u64) b, op->size));
+  x86_string_advance (cpu, op, X86_RSI, op->size);
+  x86_string_advance (cpu, op, X86_RDI, op->size);
+}
+
+X86_HANDLER (op_movs) { move_one (cpu, op); X86_NEXT; }
+X86_HANDLER (op_stos) { store_one (cpu, op); X86_NEXT; }
+X86_HANDLER (op_lods) { load_one (cpu, op); X86_NEXT; }
+X86_HANDLER (op_scas) { scan_one (cpu, op); X86_NEXT; }
+X86_HANDLER (op_cmps) { compare_one (cpu, op); X86_NEXT; }
+
+/* Several elements at once only outside single-stepping. */
+#define MAY_RUN (!(cpu->mode & X86_MODE_STEP))
+
+X86_HANDLER (op_rep_movs)
+{
+  if (x86_string_count (cpu, op) == 0)
+    X86_NEXT;
+  for (;;)
+    {
+      u64 done = MAY_RUN ? copy_run (cpu, op) : 0;
+
+      if (done == 0)
+        {
+          move_one (cpu, op);
+          done = 1;
+        }
+      X86_STRING_STEP (done);
+    }
+}
+
+X86_HANDLER (op_rep_stos)
+{
+  if (x86_string_count (cpu, op) == 0)
+    X86_NEXT;
+  for (;;)
+    {
+      u64 done = MAY_RUN ? fill_run (cpu, op) : 0;
+
+      if (done == 0)
+        {
+          store_one (cpu, op);
+          done = 1;
+        }
+      X86_STRING_STEP (done);
+    }
+}
+
+X86_HANDLER (op_rep_lods)
+{
+  if (x86_string_count (cpu, op) == 0)
+    X86_NEXT;
+  for (;;)
+    {
+      load_one (cpu, op);
+      X86_STRING_STEP (1);
+    }
+}
+
+/* REPE and REPNE also end by the result. */
+#define CONDITIONAL_STEP                                                                                                \
+  if (x86_get_zf (cpu) != ((op->flags & X86_OPF_REPE) != 0))                                                            \
+    {                                                                                                                  \
+      x86_reg_set (cpu, X86_RCX, op->asize, x86_string_count (cpu, op) - 1);                                            \
+      X86_NEXT;                                                                                                        \
+    }                                                                                                                  \
+  X86_STRING_STEP (1)
+
+X86_HANDLER (op_rep_scas)
+{
+  if (x86_string_count (cpu, op) == 0)
+    X86_NEXT;
+  for (;;)
+    {
+      scan_one (cpu, op);
+      CONDITIONAL_STEP;
+    }
+}
+
+X86_HANDLER (op_rep_cmps)
+{
+  if (x86_string_count (cpu, op) == 0)
+    X86_NEXT;
+  for (;;)
+    {
+      compare_one (cpu, op);
+      CONDITIONAL_STEP;
+    }
+}
+
+gboolean
+x86_lower_string (X86Lower *lw, X86Op *op, const X86OpEntry *entry)
+{
+  switch (lw->insn.opcode & 1)
+    {
+    case 0: op->size = 1; break;
+    default: op->size = lw->insn.operand_width / 8; break;
+    }
+  x86_lower_segment (lw, op, x86_lower_override (lw));
+  if (op->ea == X86_EA_FLAT32)
+    op->ea = X86_EA_GENERAL; /* the pointers are checked one by one */
+  op->fn = entry->fns[x86_string_repeats (op) ? 1 : 0];
+  return TRUE;
+}
+
+static const X86OpFn fns_movs[] = { op_movs, op_rep_movs }, fns_stos[] = { op_stos, op_rep_stos },
+                     fns_lods[] = { op_lods, op_rep_lods }, fns_scas[] = { op_scas, op_rep_scas },
+                     fns_cmps[] = { op_cmps, op_rep_cmps };
+
+/* MOVSD and CMPSD are also SSE2 instructions: those have another opcode map. */
+static gboolean
+lower_string_not_sse (X86Lower *lw, X86Op *op, const X86OpEntry *entry)
+{
+  return lw->insn.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && x86_lower_string (lw, op, entry);
+}
+
+const X86OpEntry x86_ops_string[] = {
+  { ZYDIS_MNEMONIC_MOVSB, X86_FEAT_NONE, 0, x86_lower_string, fns_movs },
+  { ZYDIS_MNEMONIC_MOVSW, X86_FEAT_NONE, 0, x86_lower_string, fns_movs },
+  { ZYDIS_MNEMONIC_MOVSD, X86_FEAT_NONE, 0, lower_string_not_sse, fns_movs },
+  { ZYDIS_MNEMONIC_MOVSQ, X86_FEAT_NONE, 0, x86_lower_string, fns_movs },
+  { ZYDIS_MNEMONIC_STOSB, X86_FEAT_NONE, 0, x86_lower_string, fns_stos },
+  { ZYDIS_MNEMONIC_STOSW, X86_FEAT_NONE, 0, x86_lower_string, fns_stos },
+  { ZYDIS_MNEMONIC_STOSD, X86_FEAT_NONE, 0, x86_lower_string, fns_stos },
+  { ZYDIS_MNEMONIC_STOSQ, X86_FEAT_NONE, 0, x86_lower_string, fns_stos },
+  { ZYDIS_MNEMONIC_LODSB, X86_FEAT_NONE, 0, x86_lower_string, fns_lods },
+  { ZYDIS_MNEMONIC_LODSW, X86_FEAT_NONE, 0, x86_lower_string, fns_lods },
+  { ZYDIS_MNEMONIC_LODSD, X86_FEAT_NONE, 0, x86_lower_string, fns_lods },
+  { ZYDIS_MNEMONIC_LODSQ, X86_FEAT_NONE, 0, x86_lower_string, fns_lods },
+  { ZYDIS_MNEMONIC_SCASB, X86_FEAT_NONE, 0, x86_lower_string, fns_scas },
+  { ZYDIS_MNEMONIC_SCASW, X86_FEAT_NONE, 0, x86_lower_string, fns_scas },
+  { ZYDIS_MNEMONIC_SCASD, X86_FEAT_NONE, 0, x86_lower_string, fns_scas },
+  { ZYDIS_MNEMONIC_SCASQ, X86_FEAT_NONE, 0, x86_lower_string, fns_scas },
+  { ZYDIS_MNEMONIC_CMPSB, X86_FEAT_NONE, 0, x86_lower_string, fns_cmps },
+  { ZYDIS_MNEMONIC_CMPSW, X86_FEAT_NONE, 0, x86_lower_string, fns_cmps },
+  { ZYDIS_MNEMONIC_CMPSD, X86_FEAT_NONE, 0, lower_string_not_sse, fns_cmps },
+  { ZYDIS_MNEMONIC_CMPSQ, X86_FEAT_NONE, 0, x86_lower_string, fns_cmps },
+  { 0 }
+};

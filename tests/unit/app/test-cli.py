@@ -1,0 +1,260 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line on machines that do not run: what it makes, prints and refuses."""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+
+from cli import BUNSHIN, cli, tap
+
+
+def create_and_show():
+    with cli() as bunshin:
+        iso = bunshin.file('a b.iso')
+        uuid = bunshin.ok('create', 'Debian 12', '--os', 'debian12', '--memory', '256M', '--disk', '64M', '--iso', 'a b.iso',
+                          '--nic', 'nat:host-access', '--nic', 'none', '--nic', 'nat', '--accel', 'interp').strip()
+        shown = json.loads(bunshin.ok('show', 'Debian 12', '--json'))
+        assert shown['uuid'] == uuid and shown['name'] == 'Debian 12' and shown['state'] == 'powered-off', shown
+        assert shown['memory'] == 256 << 20 and shown['os'] == 'debian12' and shown['clock'] == 'utc', shown
+        drives = {drive['slot']: drive for drive in shown['drives']}
+        assert drives['ide2']['kind'] == 'cdrom' and drives['ide2']['path'] == iso, drives
+        assert drives['ide0']['kind'] == 'disk' and drives['ide0']['format'] == 'vdi', drives
+        disk = pathlib.Path(drives['ide0']['path'])
+        assert disk.exists() and bunshin.home in disk.parents and disk.name == 'Debian 12.vdi', disk
+        assert [adapter['nic'] for adapter in shown['adapters']] == [1, 3], shown['adapters']
+        assert shown['adapters'][0]['param'] == 'host-access'
+        assert len({adapter['mac'] for adapter in shown['adapters']}) == 2
+        text = bunshin.ok('show', uuid)
+        assert 'name: Debian 12\n' in text and 'memory: 256M\n' in text, text
+        windows = json.loads(bunshin.ok('show', bunshin.ok('create', 'w', '--os', 'win10', '--disk', 'none').strip(), '--json'))
+        assert windows['clock'] == 'local', windows
+
+
+def list_machines():
+    with cli() as bunshin:
+        assert bunshin.ok('list') == '' and json.loads(bunshin.ok('list', '--json')) == []
+        for name in ('b', '🥷 影分身', 'A'):
+            bunshin.ok('create', name, '--disk', 'none', '--memory', '64M')
+        lines = bunshin.ok('list').splitlines()
+        assert [line.split(maxsplit=3)[3] for line in lines] == ['A', 'b', '🥷 影分身'], lines
+        assert all(line.split()[1:3] == ['powered-off', '64M'] for line in lines), lines
+        listed = json.loads(bunshin.ok('list', '--json'))
+        assert listed[0]['name'] == 'A' and listed[0]['memory'] == 64 << 20 and listed[0]['state'] == 'powered-off'
+
+
+def create_refused():
+    with cli() as bunshin:
+        def check(status, words, *expected):
+            bunshin.refused(status, ['create', *words], *expected)
+        check(2, [])
+        check(2, ['a', 'b'], 'b')
+        check(2, ['a', '--colour', 'red'], 'colour')
+        check(2, ['a', '--memory', '12Q'], '12Q')
+        check(2, ['a', '--memory'], 'memory')
+        check(2, ['a', '--disk', 'big'], 'big')
+        check(2, ['a', '--disk', '0'], '0')
+        check(2, ['a', '--disk-format', 'zip'], 'zip')
+        check(2, ['a', '--disk-variant', 'thick'], 'thick')
+        check(2, ['a', '--controller', 'scsi'], 'scsi')
+        check(2, ['a', '--nic', 'bridged:eth0'], 'bridged:eth0')
+        check(2, ['a', '--nic', 'nat'] + ['--nic', 'nat'] * 8, '8')
+        check(2, ['a', '--cpus', '0'], 'cpus')
+        check(1, ['a', '--memory', '900T'], 'memory', 'MiB')
+        check(1, ['a', '--memory', '1M'], 'memory')
+        check(1, ['a', '--accel', 'warp'], 'warp')
+        check(1, ['a', '--firmware', 'coreboot'], 'coreboot')
+        check(1, ['a', '--nic-model', 'token-ring'], 'token-ring')
+        check(1, [''], 'name')
+        check(1, ['n' * 256], 'name')
+        check(1, ['two\nlines'], 'name')
+        check(1, [' a'], 'name')
+        check(1, ['a', '--iso', '/nowhere/a.iso'], '/nowhere/a.iso', 'No such file')
+        check(1, ['a', '--iso', '.'], 'directory')
+        check(1, ['a', '--attach', '/nowhere/a.vdi'], '/nowhere/a.vdi', 'No such file')
+        assert not bunshin.home.exists() or not list(bunshin.home.rglob('*.vdi'))
+        bunshin.ok('create', 'a', '--disk', 'none')
+        check(1, ['a', '--disk', '16M'], 'a', 'already')
+        assert not list(bunshin.home.rglob('*.vdi')) and len(bunshin.ok('list').splitlines()) == 1
+
+
+def folder_refused():
+    with cli() as bunshin:
+        blocked = bunshin.file('blocked', 0)
+        bunshin.environment['BUNSHIN_HOME'] = blocked + '/home'
+        bunshin.refused(1, ['list'], blocked)
+        bunshin.refused(1, ['create', 'a'], blocked)
+
+
+def set_machine():
+    with cli() as bunshin:
+        bunshin.ok('create', 'a', '--disk', 'none')
+        iso = bunshin.file('c.iso')
+        bunshin.ok('set', 'a', 'name=b', 'memory=128M', 'boot=cdrom,disk', 'clock=local', 'iso=c.iso', 'nic1=none',
+                   'nic2=nat', 'nic2-mac=02:00:00:00:00:01', 'nic2-cable=off', 'description=x=y')
+        shown = json.loads(bunshin.ok('show', 'b', '--json'))
+        assert (shown['memory'], shown['boot'], shown['clock']) == (128 << 20, 'cdrom,disk', 'local'), shown
+        assert shown['description'] == 'x=y' and shown['drives'][0]['path'] == iso, shown
+        assert len(shown['adapters']) == 1 and shown['adapters'][0]['mac'] == '02:00:00:00:00:01', shown
+        assert shown['adapters'][0]['cable'] is False, shown
+        bunshin.ok('set', 'b', 'iso=none')
+        assert json.loads(bunshin.ok('show', 'b', '--json'))['drives'][0]['path'] is None
+
+        bunshin.refused(2, ['set', 'b'])
+        bunshin.refused(2, ['set', 'b', 'memory'], 'memory')
+        bunshin.refused(2, ['set', 'b', 'colour=red'], 'colour')
+        bunshin.refused(1, ['set', 'b', 'memory=900T'], 'memory')
+        bunshin.refused(1, ['set', 'b', 'iso=/nowhere'], '/nowhere')
+        bunshin.refused(1, ['set', 'b', 'boot=tape'], 'tape')
+        bunshin.refused(1, ['set', 'nobody', 'memory=64M'], 'nobody')
+        # All or nothing.
+        bunshin.refused(2, ['set', 'b', 'memory=64M', 'colour=red'], 'colour')
+        assert json.loads(bunshin.ok('show', 'b', '--json'))['memory'] == 128 << 20
+        bunshin.ok('create', 'c', '--disk', 'none')
+        bunshin.refused(1, ['set', 'c', 'name=b'], 'b', 'already')
+        bunshin.refused(1, ['set', 'c', 'nic1-mac=02:00:00:00:00:01'], '02:00:00:00:00:01')
+
+
+def delete_machine():
+    with cli() as bunshin:
+        outside = bunshin.file('outside.img')
+        bunshin.ok('create', 'a', '--disk', '16M', '--attach', outside)
+        own = next(bunshin.home.rglob('*.vdi'))
+        bunshin.ok('delete', 'a')
+        assert not own.exists() and not own.parent.exists() and os.path.exists(outside)
+        bunshin.refused(1, ['delete', 'a'], 'a')
+        bunshin.ok('create', 'a', '--disk', '16M')
+        own = next(bunshin.home.rglob('*.vdi'))
+        bunshin.ok('delete', 'a', '--keep-disks')
+        assert own.exists() and bunshin.ok('list') == ''
+
+
+def powered_off():
+    with cli() as bunshin:
+        bunshin.ok('create', 'a', '--disk', 'none')
+        for words in (['pause', 'a'], ['resume', 'a'], ['reset', 'a'], ['power-button', 'a'], ['power-off', 'a'],
+                      ['screenshot', 'a', 's.png'], ['type', 'a', 'x'], ['key', 'a', 'f1'], ['mouse', 'a', '1', '1'],
+                      ['info', 'a']):
+            bunshin.refused(1, words, 'a', 'powered off')
+            bunshin.refused(1, [words[0], 'nobody', *words[2:]], 'nobody')
+        assert not (bunshin.folder / 's.png').exists()
+        bunshin.ok('wait', 'a', '--state', 'powered-off')
+        bunshin.refused(1, ['wait', 'a', '--state', 'running', '--timeout', '0'], 'powered-off', 'running')
+        bunshin.refused(2, ['wait', 'a'], 'state')
+        bunshin.refused(2, ['wait', 'a', '--state', 'happy'], 'happy')
+        bunshin.refused(2, ['screenshot', 'a', 's.bmp'], 's.bmp')
+        bunshin.refused(2, ['type', 'a', 'é'], 'U+00E9')
+        bunshin.refused(2, ['key', 'a', 'hyper-x'], 'hyper')
+        bunshin.refused(2, ['mouse', 'a', 'x', '1'], 'x')
+        bunshin.refused(2, ['mouse', 'a', '1', '1', 'tickle'], 'tickle')
+
+
+def forwards():
+    with cli() as bunshin:
+        bunshin.ok('create', 'a', '--disk', 'none', '--nic', 'nat', '--nic', 'nat')
+        bunshin.ok('forward', 'a', 'add', 'tcp:2222:22')
+        bunshin.ok('forward', 'a', 'add', 'udp:0.0.0.0:53:53', '--nic', '2')
+        assert bunshin.ok('forward', 'a', 'list').splitlines() == ['nic1  tcp:2222:22', 'nic2  udp:0.0.0.0:53:53']
+        bunshin.refused(1, ['forward', 'a', 'add', 'tcp:2222:80'], 'tcp:2222:80', 'already')
+        bunshin.refused(1, ['forward', 'a', 'remove', 'tcp:2223:22'], 'tcp:2223:22')
+        bunshin.refused(1, ['forward', 'a', 'add', 'tcp:22'], 'tcp:22')
+        bunshin.refused(1, ['forward', 'a', 'add', 'tcp:1:1', '--nic', '3'], '3')
+        bunshin.refused(2, ['forward', 'a', 'add'])
+        bunshin.refused(2, ['forward', 'a', 'lose', 'tcp:1:1'])
+        bunshin.ok('forward', 'a', 'remove', 'tcp:2222:22')
+        assert bunshin.ok('forward', 'a', 'list').splitlines() == ['nic2  udp:0.0.0.0:53:53']
+        bunshin.ok('create', 'none', '--disk', 'none', '--nic', 'none')
+        bunshin.refused(1, ['forward', 'none', 'add', 'tcp:1:1'], 'NAT')
+
+
+def disks():
+    with cli() as bunshin:
+        bunshin.ok('disk', 'create', 'd.vdi', '--size', '64M')
+        info = json.loads(bunshin.ok('disk', 'info', 'd.vdi', '--json'))
+        assert info['format'] == 'vdi' and info['size'] == 64 << 20 and info['allocated'] < 8 << 20, info
+        bunshin.ok('disk', 'create', 'f.vdi', '--size', '8M', '--variant', 'fixed')
+        info = json.loads(bunshin.ok('disk', 'info', 'f.vdi', '--json'))
+        assert info['size'] == 8 << 20 and info['file-size'] >= 8 << 20, info
+        bunshin.ok('disk', 'create', 'r.img', '--size', '8M')
+        info = bunshin.ok('disk', 'info', 'r.img')
+        assert 'format: raw\n' in info and 'size: 8M\n' in info, info
+        bunshin.refused(1, ['disk', 'create', 'd.vdi', '--size', '64M'], 'd.vdi', 'exists')
+        bunshin.refused(1, ['disk', 'create', '/nowhere/d.vdi', '--size', '64M'], '/nowhere/d.vdi')
+        bunshin.refused(1, ['disk', 'info', 'nothing.vdi'], 'nothing.vdi', 'No such file')
+        bunshin.refused(2, ['disk', 'create', 'e.vdi'], 'size')
+        bunshin.refused(2, ['disk', 'create', 'e.vdi', '--size', 'x'], 'x')
+        bunshin.refused(2, ['disk', 'create', 'e.vdi', '--size', '1M', '--format', 'zip'], 'zip')
+        bunshin.refused(2, ['disk', 'crush', 'd.vdi'])
+        bunshin.refused(2, ['disk'])
+
+
+def run_refused():
+    with cli() as bunshin:
+        bunshin.refused(1, ['run', '--headless', '--iso', '/nowhere/a.iso'], '/nowhere/a.iso', 'No such file')
+        bunshin.refused(1, ['run', '--headless', '--kernel', '/nowhere/linux'], '/nowhere/linux', 'No such file')
+        bunshin.refused(2, ['run', '--headless', '--append', 'x'], 'kernel')
+        bunshin.refused(2, ['run', '--headless', '--type', 'x'], 'SECONDS')
+        bunshin.refused(2, ['run', '--headless', '--type', 'x@soon'], 'soon')
+        bunshin.refused(2, ['run', '--headless', '--screenshot', 's.gif'], 's.gif')
+        bunshin.refused(2, ['run', '--headless', '--timeout', '0'], 'timeout')
+        bunshin.refused(2, ['run', 'word'], 'word')
+        bunshin.refused(1, ['run', '--headless', '--memory', '900T'], 'memory')
+        bunshin.refused(1, ['run'], 'display')
+        assert not bunshin.home.exists()
+
+
+def help_texts():
+    with cli() as bunshin:
+        listed = bunshin.ok('help')
+        verbs = [line.split()[0] for line in listed.splitlines() if line.startswith('  ')]
+        assert {'create', 'run', 'disk', 'forward', 'help'} <= set(verbs) and 'snapshot' not in verbs, verbs
+        for verb in verbs:
+            text = bunshin.ok('help', verb)
+            assert text.startswith(f'bunshin {verb}') and f'\n  bunshin {verb}' in text, text
+            assert bunshin.ok(verb, '--help') == text
+        assert bunshin.ok('--help') == listed
+        bunshin.refused(2, ['help', 'frobnicate'], 'frobnicate')
+        bunshin.refused(2, ['frobnicate'], 'frobnicate')
+        bunshin.refused(2, ['snapshot', 'take', 'a', 'b'], 'snapshot')
+        bunshin.refused(1, [], 'display')
+
+
+def completion():
+    """Every verb and option that completion offers is one that the program takes, and the other way round."""
+    script = pathlib.Path(__file__).resolve().parents[3] / 'data' / 'bash-completion' / 'bunshin'
+    if not shutil.which('bash'):
+        raise tap.Skip('there is no bash')
+
+    def complete(*words):
+        line = ' '.join(f"'{word}'" for word in words)
+        result = subprocess.run(['bash', '-c', f'compopt () {{ :; }}; . "{script}"; COMP_WORDS=({line}); '
+                                 f'COMP_CWORD={len(words) - 1}; _bunshin; printf "%s\\n" "${{COMPREPLY[@]}}"'],
+                                capture_output=True, text=True, env=dict(bunshin.environment, PATH=path))
+        return set(result.stdout.split())
+
+    with cli() as bunshin:
+        path = f'{pathlib.Path(BUNSHIN).parent}:{os.environ["PATH"]}'
+        verbs = {line.split()[0] for line in bunshin.ok('help').splitlines() if line.startswith('  ')}
+        assert complete('bunshin', '') == verbs, complete('bunshin', '') ^ verbs
+        for verb in verbs:
+            usage = bunshin.ok('help', verb).split('\n\n')[0]
+            options = {word.strip('[].').split('|')[0] for word in usage.split() if word.strip('[]').startswith('--')}
+            assert complete('bunshin', verb, '-') == options, (verb, complete('bunshin', verb, '-') ^ options)
+        bunshin.ok('create', 'alpha', '--disk', 'none')
+        assert complete('bunshin', 'show', 'a') == {'alpha'}
+
+
+def newer_schema():
+    with cli() as bunshin:
+        if not shutil.which('sqlite3'):
+            raise tap.Skip('there is no sqlite3')
+        bunshin.ok('create', 'a', '--disk', 'none')
+        subprocess.run(['sqlite3', bunshin.home / 'bunshin.db', 'PRAGMA user_version = 99'], check=True)
+        bunshin.refused(1, ['list'], 'bunshin.db', '99', 'newer')
+
+
+if __name__ == '__main__':
+    tap.run([(function.__name__.replace('_', '-'), function) for function in (
+        create_and_show, list_machines, create_refused, folder_refused, set_machine, delete_machine, powered_off, forwards,
+        disks, run_refused, help_texts, completion, newer_schema)])

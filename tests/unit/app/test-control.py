@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line on machines that run (their firmware is guest enough) and the process each has."""
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import socket
+import stat
+import subprocess
+import time
+
+from cli import BUNSHIN, cli, tap
+
+
+@contextlib.contextmanager
+def running(disk='none', start=()):
+    with cli() as bunshin:
+        bunshin.ok('create', 'guest', '--memory', '32M', '--disk', disk)
+        bunshin.ok('start', 'guest', '--headless', *start)
+        try:
+            yield bunshin
+        finally:
+            bunshin.run('power-off', 'guest')
+
+
+def state(bunshin):
+    return json.loads(bunshin.ok('show', 'guest', '--json'))['state']
+
+
+def process_of(bunshin):
+    folder = pathlib.Path(json.loads(bunshin.ok('show', 'guest', '--json'))['folder'])
+    return int((folder / 'lock').read_text().splitlines()[1])
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
+def verbs():
+    with running() as bunshin:
+        assert state(bunshin) == 'running'
+        bunshin.ok('wait', 'guest', '--state', 'running', '--timeout', '0')
+        bunshin.refused(1, ['start', 'guest', '--headless'], 'guest', 'running already')
+        bunshin.refused(1, ['delete', 'guest'], 'guest', 'running')
+        bunshin.ok('pause', 'guest')
+        assert state(bunshin) == 'paused'
+        assert 'paused' in bunshin.ok('list')
+        bunshin.refused(1, ['power-button', 'guest'], 'paused')
+        bunshin.ok('resume', 'guest')
+        assert state(bunshin) == 'running'
+        bunshin.ok('reset', 'guest')
+        info = json.loads(bunshin.ok('info', 'guest', '--json'))
+        assert info['accel'] == 'interp' and info['memory'] == 32 << 20 and info['state'] == 'running', info
+        assert 'accel: interp\n' in bunshin.ok('info', 'guest')
+        bunshin.ok('power-off', 'guest')
+        assert state(bunshin) == 'powered-off'
+        bunshin.refused(1, ['power-off', 'guest'], 'powered off')
+        bunshin.ok('start', 'guest', '--headless')
+        assert state(bunshin) == 'running'
+
+
+def screen_and_keys():
+    with running() as bunshin:
+        path = bunshin.folder / 's.png'
+        bunshin.ok('screenshot', 'guest', 's.png')
+        assert path.read_bytes().startswith(b'\x89PNG'), path.read_bytes()[:8]
+        bunshin.refused(1, ['screenshot', 'guest', '/nowhere/s.png'], '/nowhere')
+        bunshin.ok('type', 'guest', 'Hello\n')
+        bunshin.ok('key', 'guest', 'ctrl-alt-f1')
+        bunshin.ok('mouse', 'guest', '10', '10', 'click')
+        bunshin.refused(2, ['mouse', 'guest', '9000', '10'], 'outside')
+
+
+def media():
+    with cli() as bunshin:
+        iso, other = bunshin.file('one.iso'), bunshin.file('two.iso')
+        bunshin.ok('create', 'guest', '--memory', '32M', '--disk', 'none', '--iso', iso)
+        bunshin.ok('start', 'guest', '--headless')
+        try:
+            def inserted():
+                return json.loads(bunshin.ok('show', 'guest', '--json'))['drives'][0]['path']
+            bunshin.ok('set', 'guest', 'iso=none')
+            assert inserted() is None
+            bunshin.ok('set', 'guest', 'iso=two.iso', 'description=live')
+            assert inserted() == other
+            bunshin.refused(1, ['set', 'guest', 'iso=/nowhere/a.iso'], '/nowhere/a.iso')
+            assert inserted() == other
+            bunshin.refused(1, ['set', 'guest', 'memory=64M'], 'memory', 'powered off')
+            bunshin.refused(1, ['set', 'guest', 'floppy=one.iso'], 'floppy', 'powered off')
+            bunshin.refused(2, ['set', 'guest', 'colour=red'], 'colour')
+            bunshin.ok('set', 'guest', 'nic1-cable=off')
+            shown = json.loads(bunshin.ok('show', 'guest', '--json'))
+            assert shown['description'] == 'live' and shown['adapters'][0]['cable'] is False, shown
+        finally:
+            bunshin.ok('power-off', 'guest')
+        assert json.loads(bunshin.ok('show', 'guest', '--json'))['drives'][0]['path'] == other
+
+
+def forwards():
+    with running() as bunshin:
+        port = free_port()
+        bunshin.ok('forward', 'guest', 'add', f'tcp:{port}:22')
+        with socket.create_connection(('127.0.0.1', port), timeout=10):
+            pass
+        with socket.socket() as taken:
+            taken.bind(('127.0.0.1', 0))
+            taken.listen()
+            number = taken.getsockname()[1]
+            bunshin.refused(1, ['forward', 'guest', 'add', f'tcp:{number}:22'], str(number))
+        assert bunshin.ok('forward', 'guest', 'list') == f'nic1  tcp:{port}:22\n'
+        bunshin.ok('forward', 'guest', 'remove', f'tcp:{port}:22')
+        with socket.socket() as probe:
+            assert probe.connect_ex(('127.0.0.1', port)) != 0
+        # A machine whose forward's port is taken does not start, and says why.
+        bunshin.ok('power-off', 'guest')
+        with socket.socket() as taken:
+            taken.bind(('127.0.0.1', 0))
+            taken.listen()
+            number = taken.getsockname()[1]
+            bunshin.ok('forward', 'guest', 'add', f'tcp:{number}:22')
+            bunshin.refused(1, ['start', 'guest', '--headless'], str(number))
+        assert state(bunshin) == 'powered-off'
+
+
+def start_refused():
+    with cli() as bunshin:
+        iso = bunshin.file('one.iso')
+        disk = str(bunshin.folder / 'shared.vdi')
+        bunshin.ok('disk', 'create', disk, '--size', '16M')
+        bunshin.ok('create', 'a', '--memory', '32M', '--attach', disk, '--iso', iso)
+        bunshin.ok('create', 'b', '--memory', '32M', '--attach', disk)
+        bunshin.refused(1, ['start', 'a'], 'display')
+        bunshin.refused(1, ['start', 'nobody'], 'nobody')
+        bunshin.ok('start', 'a', '--headless')
+        try:
+            bunshin.refused(1, ['start', 'b', '--headless'], 'shared.vdi', 'in use')
+        finally:
+            bunshin.ok('power-off', 'a')
+        os.unlink(iso)
+        bunshin.refused(1, ['start', 'a', '--headless'], 'one.iso', 'No such file')
+        bunshin.refused(1, ['start', 'b', '--headless', '--serial', '/nowhere/log'], '/nowhere/log')
+        assert 'running' not in bunshin.ok('list')
+
+
+def killed():
+    with running(disk='16M') as bunshin:
+        os.kill(process_of(bunshin), signal.SIGKILL)
+        bunshin.ok('wait', 'guest', '--state', 'powered-off', '--timeout', '20')
+        bunshin.ok('start', 'guest', '--headless')
+        assert state(bunshin) == 'running'
+        os.kill(process_of(bunshin), signal.SIGTERM)
+        bunshin.ok('wait', 'guest', '--state', 'powered-off', '--timeout', '20')
+
+
+def private_socket():
+    with running() as bunshin:
+        path = next((bunshin.folder / 'run' / 'bunshin').iterdir())
+        info = path.stat()
+        assert stat.S_ISSOCK(info.st_mode) and info.st_mode & 0o777 == 0o600, oct(info.st_mode)
+        assert path.parent.stat().st_mode & 0o777 == 0o700
+        # A peer that does not even say who it is gets nothing.
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.connect(str(path))
+            peer.sendall(b'\0AUTH ANONYMOUS\r\n')
+            peer.settimeout(10)
+            assert peer.recv(100).startswith(b'REJECTED')
+        # Another place for sockets does not hide the machine.
+        bunshin.environment['XDG_RUNTIME_DIR'] = str(bunshin.folder / 'elsewhere')
+        bunshin.ok('pause', 'guest')
+        bunshin.ok('power-off', 'guest')
+        assert not path.exists()
+
+
+def serial_terminal():
+    with running(start=('--serial', 'pty')) as bunshin:
+        notice = json.loads(bunshin.ok('info', 'guest', '--json'))['serial']
+        assert notice.startswith('serial port: /dev/pts/'), notice
+        assert stat.S_ISCHR(os.stat(notice.split(': ')[1]).st_mode)
+
+
+def run_ends():
+    with cli() as bunshin:
+        start = time.monotonic()
+        result = bunshin.run('run', '--headless', '--memory', '32M', '--timeout', '1', '--screenshot', 's.png')
+        assert result.returncode == 124 and result.stderr == '', result
+        assert time.monotonic() - start >= 1
+        assert (bunshin.folder / 's.png').read_bytes().startswith(b'\x89PNG')
+        # The firmware's first words show that the machine runs.
+        process = subprocess.Popen([BUNSHIN, 'run', '--headless', '--memory', '32M', '--serial', 'unix:s.sock', '--debugcon',
+                                    'log'], env=bunshin.environment, cwd=bunshin.folder)
+        log, end = bunshin.folder / 'log', time.monotonic() + 60
+        while not (log.exists() and 'SeaBIOS' in log.read_text()) and time.monotonic() < end:
+            time.sleep(0.01)
+        assert (bunshin.folder / 's.sock').exists()
+        process.terminate()
+        assert process.wait(30) == 0
+        assert not (bunshin.folder / 's.sock').exists()
+        assert 'SeaBIOS' in log.read_text()
+
+
+if __name__ == '__main__':
+    tap.run([(function.__name__.replace('_', '-'), function) for function in (
+        verbs, screen_and_keys, media, forwards, start_refused, killed, private_socket, serial_terminal, run_ends)])

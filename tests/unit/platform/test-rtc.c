@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The MC146818. The time of day is the host's; interrupts follow the virtual clock. */
+
+#include "tests/unit/platform/board.h"
+
+#include "engine/devices/platform/rtc.h"
+
+typedef struct
+{
+  Board *board;
+  Device *rtc;
+} Fixture;
+
+static void
+setup (Fixture *f, gconstpointer unused)
+{
+  f->board = board_new ();
+  f->rtc = device_new (&rtc_type);
+  rtc_set_output (f->rtc, f->board->isa_irq[8]);
+  board_add (f->board, f->rtc);
+}
+
+static void
+teardown (Fixture *f, gconstpointer unused)
+{
+  board_free (f->board);
+}
+
+static uint8_t
+get (Fixture *f, unsigned index)
+{
+  board_out (f->board, 0x70, index);
+  return board_in (f->board, 0x71);
+}
+
+static void
+set (Fixture *f, unsigned index, unsigned value)
+{
+  board_out (f->board, 0x70, index);
+  board_out (f->board, 0x71, value);
+}
+
+static int
+from_bcd (uint8_t value)
+{
+  return (value >> 4) * 10 + (value & 15);
+}
+
+static gint64
+guest_time (Fixture *f)
+{
+  g_autoptr (GDateTime) time =
+    g_date_time_new_utc (from_bcd (get (f, 0x32)) * 100 + from_bcd (get (f, 9)), from_bcd (get (f, 8)),
+                         from_bcd (get (f, 7)), from_bcd (get (f, 4)), from_bcd (get (f, 2)), from_bcd (get (f, 0)));
+
+  g_assert_nonnull (time);
+  return g_date_time_to_unix (time);
+}
+
+static void
+test_host_time (Fixture *f, gconstpointer unused)
+{
+  gint64 before = g_get_real_time () / G_USEC_PER_SEC, seen = guest_time (f);
+
+  /* A minute's carry may fall between the reads of registers: then they are read again. */
+  if (seen < before)
+    seen = guest_time (f);
+  g_assert_cmpint (seen, >=, before);
+  g_assert_cmpint (seen, <=, g_get_real_time () / G_USEC_PER_SEC);
+  g_assert_cmphex (get (f, 0x0d), ==, 0x80);
+}
+
+/* Stops the clock and sets 2031-12-31 23:59:58, a Wednesday. */
+static void
+set_new_years_eve (Fixture *f, uint8_t mode)
+{
+  gboolean binary = (mode & 4) != 0, whole_day = (mode & 2) != 0;
+
+  set (f, 0x0b, 0x80 | mode);
+  set (f, 0x00, binary ? 58 : 0x58);
+  set (f, 0x02, binary ? 59 : 0x59);
+  set (f, 0x04, whole_day ? (binary ? 23 : 0x23) : (binary ? 0x8b : 0x91));
+  set (f, 0x07, binary ? 31 : 0x31);
+  set (f, 0x08, binary ? 12 : 0x12);
+  set (f, 0x09, binary ? 31 : 0x31);
+  set (f, 0x32, binary ? 20 : 0x20);
+  set (f, 0x0b, mode);
+}
+
+static void
+test_set (Fixture *f, gconstpointer data)
+{
+  uint8_t mode = (uint8_t) GPOINTER_TO_UINT (data), weekday;
+
+  set_new_years_eve (f, mode);
+  set (f, 0x0b, 0x02);
+  /* As many seconds may have passed as this test took. */
+  g_assert_cmpint (guest_time (f), >=, 1956527998);
+  g_assert_cmpint (guest_time (f), <=, 1956527998 + 60);
+  weekday = get (f, 6);
+  g_assert_true (weekday == 4 || weekday == 5);
+}
+
+static void
+test_stopped (Fixture *f, gconstpointer unused)
+{
+  set (f, 0x0b, 0x82);
+  set (f, 0x00, 0x17);
+  g_assert_cmphex (get (f, 0x00), ==, 0x17);
+  g_assert_cmphex (get (f, 0x0a) & 0x80, ==, 0);
+}
+
+static void
+test_periodic (Fixture *f, gconstpointer unused)
+{
+  unsigned count = 0;
+
+  g_assert_cmphex (get (f, 0x0a) & 0x7f, ==, 0x26);
+  set (f, 0x0b, 0x42);
+  get (f, 0x0c);
+  for (int i = 0; i < 1000; i++)
+    {
+      board_pass (f->board, CLOCK_NS_PER_MS, 100 * CLOCK_NS_PER_US);
+      if (f->board->level[8])
+        {
+          count++;
+          g_assert_cmphex (get (f, 0x0c) & 0xc0, ==, 0xc0);
+          g_assert_cmpint (f->board->level[8], ==, 0);
+        }
+    }
+  g_assert_cmpuint (count, >=, 999); /* 1024 Hz, looked at 1000 times */
+  set (f, 0x0b, 0x02);
+  board_pass (f->board, 10 * CLOCK_NS_PER_MS, CLOCK_NS_PER_MS);
+  g_assert_cmpint (f->board->level[8], ==, 0);
+}
+
+static void
+test_periodic_polled (Fixture *f, gconstpointer unused)
+{
+  get (f, 0x0c);
+  g_assert_cmphex (get (f, 0x0c) & 0x40, ==, 0);
+  board_pass (f->board, 2 * CLOCK_NS_PER_MS, 0);
+  g_assert_cmphex (get (f, 0x0c) & 0xc0, ==, 0x40);
+  g_assert_cmpint (f->board->level[8], ==, 0);
+}
+
+static void
+test_update (Fixture *f, gconstpointer unused)
+{
+  set (f, 0x0b, 0x12);
+  get (f, 0x0c);
+  board_pass (f->board, CLOCK_NS_PER_SECOND, 0);
+  g_assert_cmpint (f->board->level[8], ==, 1);
+  g_assert_cmphex (get (f, 0x0c) & 0x90, ==, 0x90);
+  g_assert_cmpint (f->board->level[8], ==, 0);
+}
+
+static void
+test_alarm (Fixture *f, gconstpointer unused)
+{
+  set (f, 1, 0xff);
+  set (f, 3, 0xff);
+  set (f, 5, 0xff);
+  set (f, 0x0b, 0x22);
+  get (f, 0x0c);
+  board_pass (f->board, CLOCK_NS_PER_SECOND, 0);
+  g_assert_cmphex (get (f, 0x0c) & 0xa0, ==, 0xa0);
+  /* A month-old hour never comes. */
+  set (f, 5, 0x29);
+  board_pass (f->board, 5 * (int64_t) CLOCK_NS_PER_SECOND, CLOCK_NS_PER_SECOND);
+  g_assert_cmphex (get (f, 0x0c) & 0x20, ==, 0);
+}
+
+static void
+test_cmos (Fixture *f, gconstpointer unused)
+{
+  rtc_set_cmos (f->rtc, 0x34, 0x5a);
+  g_assert_cmphex (get (f, 0x34), ==, 0x5a);
+  set (f, 0x7f, 0xa5);
+  device_reset (f->rtc);
+  g_assert_cmphex (rtc_cmos (f->rtc, 0x7f), ==, 0xa5);
+  g_assert_cmphex (get (f, 0xff), ==, 0xa5); /* bit 7 is the NMI mask */
+}
+
+static void
+test_handed_over (Fixture *f, gconstpointer unused)
+{
+  rtc_set_irq_enabled (f->rtc, FALSE);
+  set (f, 0x0b, 0x42);
+  board_pass (f->board, 10 * CLOCK_NS_PER_MS, CLOCK_NS_PER_MS);
+  g_assert_cmpint (f->board->level[8], ==, 0);
+  rtc_set_irq_enabled (f->rtc, TRUE);
+  g_assert_cmpint (f->board->level[8], ==, 1);
+}
+
+static void
+test_state (Fixture *f, gconstpointer unused)
+{
+  Board *other = board_new ();
+  Device *copy = device_new (&rtc_type);
+
+  rtc_set_output (copy, other->isa_irq[8]);
+  board_add (other, copy);
+  set (f, 0x40, 0x77);
+  board_check_state (other, f->rtc, copy, 300);
+  g_assert_cmphex (rtc_cmos (copy, 0x40), ==, 0x77);
+  board_free (other);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+#define ADD(path, data, function) g_test_add (path, Fixture, data, setup, function, teardown)
+  ADD ("/rtc/host-time", NULL, test_host_time);
+  ADD ("/rtc/set/bcd", GUINT_TO_POINTER (2), test_set);
+  ADD ("/rtc/set/binary", GUINT_TO_POINTER (6), test_set);
+  ADD ("/rtc/set/bcd-12-hours", GUINT_TO_POINTER (0), test_set);
+  ADD ("/rtc/set/binary-12-hours", GUINT_TO_POINTER (4), test_set);
+  ADD ("/rtc/stopped", NULL, test_stopped);
+  ADD ("/rtc/periodic", NULL, test_periodic);
+  ADD ("/rtc/periodic-polled", NULL, test_periodic_polled);
+  ADD ("/rtc/update", NULL, test_update);
+  ADD ("/rtc/alarm", NULL, test_alarm);
+  ADD ("/rtc/cmos", NULL, test_cmos);
+  ADD ("/rtc/handed-over", NULL, test_handed_over);
+  ADD ("/rtc/state", NULL, test_state);
+  return g_test_run ();
+}
