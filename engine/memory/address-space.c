@@ -399,7 +399,8 @@ memory_section_write (const MemorySection *section, uint64_t gpa, uint64_t value
 static uint64_t
 run_length (const MemorySection *section, uint64_t gpa, uint64_t length)
 {
-  return MIN (length, section->size - (gpa - section->base));
+  /* The very last byte of the space counts in no section's size. */
+  return MIN (length, MAX (section->size - (gpa - section->base), 1));
 }
 
 gboolean

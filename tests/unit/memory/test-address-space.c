@@ -162,6 +162,25 @@ test_map (void)
   ram_block_free (block);
 }
 
+/* Addresses come from guests: the end of the space is one they can name. */
+static void
+test_end (void)
+{
+  AddressSpace *as = address_space_new ();
+  RamBlock *block = ram_block_new ("RAM", 0x1000, NULL);
+  uint8_t data[32] = { 0 };
+
+  address_space_add_ram (as, 0, 0x1000, 0, block, 0);
+  for (uint64_t back = 0; back < sizeof data; back++)
+    {
+      g_assert_false (guest_memory_read (as, ~back, data, sizeof data));
+      g_assert_false (guest_memory_write (as, ~back, data, sizeof data));
+    }
+  guest_memory_written (as, ~(uint64_t) 0, 2);
+  address_space_free (as);
+  ram_block_free (block);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -170,5 +189,6 @@ main (int argc, char **argv)
   g_test_add_func ("/address-space/listeners-and-dirty-log", test_listeners_and_dirty_log);
   g_test_add_func ("/address-space/mmio-widths", test_mmio_widths);
   g_test_add_func ("/address-space/map", test_map);
+  g_test_add_func ("/address-space/end", test_end);
   return g_test_run ();
 }
