@@ -12,10 +12,17 @@ line_changed (void *opaque, int line, int level)
   board->level[line] = level != 0;
 }
 
+static int
+route (int slot, int pin)
+{
+  return 0;
+}
+
 Board *
 board_new (void)
 {
   Board *board = g_new0 (Board, 1);
+  IrqLine pirq[4];
   g_autoptr (GError) error = NULL;
 
   machine_lock_init (&board->lock);
@@ -29,6 +36,10 @@ board_new (void)
   board->devices = g_ptr_array_new ();
   for (int i = 0; i < 16; i++)
     board->isa_irq[i] = (IrqLine) { line_changed, board, i };
+  for (int i = 0; i < 4; i++)
+    pirq[i] = board->isa_irq[11];
+  board->pci = pci_bus_new (board->bus, board->memory);
+  pci_bus_set_routing (board->pci, route, pirq);
   return board;
 }
 
@@ -42,6 +53,7 @@ board_free (Board *board)
     }
   g_ptr_array_unref (board->devices);
   clock_free (board->clock);
+  pci_bus_free (board->pci);
   address_space_free (board->memory);
   ram_block_free (board->ram);
   bus_free (board->bus);
@@ -54,8 +66,8 @@ DeviceEnv
 board_env (Board *board)
 {
   return (DeviceEnv) {
-    .bus = board->bus, .memory = board->memory, .clock = board->clock, .lock = &board->lock, .context = board->context,
-    .isa_irq = board->isa_irq
+    .bus = board->bus, .memory = board->memory, .pci = board->pci, .clock = board->clock, .lock = &board->lock,
+    .context = board->context, .isa_irq = board->isa_irq
   };
 }
 

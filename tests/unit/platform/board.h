@@ -2,6 +2,7 @@
 /* A board with nothing on it: buses, a clock that tests set by hand, and interrupt lines that are watched. */
 #pragma once
 
+#include "engine/bus/pci.h"
 #include "engine/devices/device.h"
 
 typedef struct
@@ -9,6 +10,7 @@ typedef struct
   MachineLock lock;
   GMainContext *context;
   Bus *bus;
+  PciBus *pci;           /* all interrupt pins go to ISA line 11 */
   AddressSpace *memory;
   RamBlock *ram;
   Clock *clock;
