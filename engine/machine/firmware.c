@@ -9,6 +9,7 @@
 
 #include "engine/devices/platform/fw-cfg.h"
 #include "engine/devices/platform/rtc.h"
+#include "engine/devices/storage/floppy.h"
 #include "engine/machine/acpi.h"
 #include "engine/machine/direct-boot.h"
 #include "engine/machine/smbios.h"
@@ -20,7 +21,7 @@ enum
   E820_RAM = 1,
   CMOS_FLOPPY = 0x10, CMOS_EQUIPMENT = 0x14, CMOS_BASE_MEMORY = 0x15, CMOS_EXTENDED_MEMORY = 0x17, CMOS_EXTENDED_MEMORY2 = 0x30,
   CMOS_MEMORY_ABOVE_16M = 0x34, CMOS_HIGH_MEMORY = 0x5b, CMOS_CPU_COUNT = 0x5f, EQUIPMENT_FPU = 1 << 1, EQUIPMENT_PS2 = 1 << 2,
-  EQUIPMENT_FLOPPY = 1 << 0, FLOPPY_288 = 5, BOOT_MENU_WAIT_MS = 3000
+  EQUIPMENT_FLOPPY = 1 << 0, BOOT_MENU_WAIT_MS = 3000
 };
 
 #define FOUR_GIB ((uint64_t) 1 << 32)
@@ -70,7 +71,7 @@ configure_cmos (Machine *m, const MachineConfig *config)
   for (unsigned i = 0; i < MACHINE_MAX_FLOPPIES; i++)
     floppies += config->floppy_present[i];
   rtc_set_cmos (m->rtc, CMOS_FLOPPY,
-                (uint8_t) ((config->floppy_present[0] ? FLOPPY_288 << 4 : 0) | (config->floppy_present[1] ? FLOPPY_288 : 0)));
+                (uint8_t) (floppy_cmos_type (m->floppy, 0) << 4 | floppy_cmos_type (m->floppy, 1)));
   rtc_set_cmos (m->rtc, CMOS_EQUIPMENT,
                 (uint8_t) (EQUIPMENT_FPU | EQUIPMENT_PS2 | (floppies > 0 ? EQUIPMENT_FLOPPY | (floppies - 1) << 6 : 0)));
 }

@@ -60,7 +60,7 @@ struct Machine
   ApicBus *apic_bus;
   MemoryRegion *lapic_region;
   GPtrArray *devices;          /* Device, in the order of assembly */
-  GPtrArray *writable_disks;   /* Disk */
+  GPtrArray *writable_disks;   /* Disk; machine lock */
   Device *pic, *pit, *rtc, *ioapic, *i8042, *pm, *fw_cfg, *ide, *floppy, *serial[MACHINE_MAX_SERIALS], *nics[MACHINE_MAX_NICS];
   NetPort *net_ports[MACHINE_MAX_NICS];
   X86System *cpu_system;
@@ -89,6 +89,10 @@ struct Machine
 gboolean pc_assemble (Machine *machine, const MachineConfig *config, GError **error);
 void pc_disassemble (Machine *machine);
 void pc_reset (Machine *machine);
+/* A disk that cannot be written pauses the machine while it is watched. Machine lock held; NULL and read-only disks are
+ * passed over. */
+void pc_watch_disk (Machine *machine, Disk *disk);
+void pc_unwatch_disk (Machine *machine, Disk *disk);
 
 /* vcpu.c */
 gboolean vcpus_create (Machine *machine, const MachineConfig *config, GError **error);

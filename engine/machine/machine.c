@@ -366,8 +366,10 @@ machine_resume (Machine *m)
       set_message (m, NULL);
       set_state (m, MACHINE_STATE_RUNNING, MACHINE_OFF_NOT);
       go (m);
+      machine_lock_take (&m->lock);
       for (guint i = 0; i < m->writable_disks->len; i++)
         disk_retry (g_ptr_array_index (m->writable_disks, i));
+      machine_lock_release (&m->lock);
     }
   g_mutex_unlock (&m->control);
 }
@@ -466,6 +468,24 @@ machine_serial_input (Machine *m, unsigned port, const uint8_t *data, size_t len
 }
 
 static gboolean
+insert_floppy (Machine *m, unsigned drive, Disk *disk, GError **error)
+{
+  Disk *old = floppy_disk (m->floppy, drive);
+
+  if (old != NULL)
+    disk_ref (old);
+  if (!floppy_set_disk (m->floppy, drive, disk, error))
+    {
+      g_clear_pointer (&old, disk_unref);
+      return FALSE;
+    }
+  pc_unwatch_disk (m, old);
+  pc_watch_disk (m, disk);
+  g_clear_pointer (&old, disk_unref);
+  return TRUE;
+}
+
+static gboolean
 insert_now (Machine *m, const char *slot, Disk *disk, gboolean force, GError **error)
 {
   gboolean ok = FALSE;
@@ -474,7 +494,7 @@ insert_now (Machine *m, const char *slot, Disk *disk, gboolean force, GError **e
   if (g_str_has_prefix (slot, "ide") && g_ascii_isdigit (slot[3]) && slot[4] == '\0')
     ok = piix3_ide_set_disc (m->ide, (unsigned) (slot[3] - '0'), disk, force, error);
   else if (g_str_has_prefix (slot, "floppy") && g_ascii_isdigit (slot[6]) && slot[7] == '\0')
-    ok = floppy_set_disk (m->floppy, (unsigned) (slot[6] - '0'), disk, error);
+    ok = insert_floppy (m, (unsigned) (slot[6] - '0'), disk, error);
   else
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "machine “%s” has no drive “%s”", m->name, slot);
   machine_lock_release (&m->lock);
@@ -517,6 +537,7 @@ void
 machine_info (Machine *m, MachineInfo *info)
 {
   IdeCounters ide;
+  FloppyCounters floppy;
 
   *info = (MachineInfo) { .accel = "interp" };
   g_strlcpy (info->accel_reason, "the interpreter is the one accelerator that this version has", sizeof info->accel_reason);
@@ -535,8 +556,9 @@ machine_info (Machine *m, MachineInfo *info)
     }
   machine_lock_take (&m->lock);
   piix3_ide_counters (m->ide, &ide);
-  info->floppy_reads = floppy_reads (m->floppy);
+  floppy_counters (m->floppy, &floppy);
   machine_lock_release (&m->lock);
+  info->floppy_reads = floppy.reads + floppy.writes;
   info->disk_reads = ide.reads;
   info->disk_writes = ide.writes;
   info->disk_read_bytes = ide.read_bytes;

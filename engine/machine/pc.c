@@ -275,13 +275,22 @@ disk_stalled (Disk *disk, const GError *error, void *opaque)
   machine_request_pause (m, error->message);
 }
 
-static void
-watch_disk (Machine *m, Disk *disk)
+void
+pc_watch_disk (Machine *m, Disk *disk)
 {
-  if (disk_is_read_only (disk))
+  if (disk == NULL || disk_is_read_only (disk))
     return;
   disk_set_stall_handler (disk, disk_stalled, m);
   g_ptr_array_add (m->writable_disks, disk_ref (disk));
+}
+
+void
+pc_unwatch_disk (Machine *m, Disk *disk)
+{
+  if (disk == NULL || disk_is_read_only (disk))
+    return;
+  disk_set_stall_handler (disk, NULL, NULL);
+  g_ptr_array_remove_fast (m->writable_disks, disk);
 }
 
 static void
@@ -303,7 +312,7 @@ add_drives (Machine *m, const MachineConfig *config, GError **error)
       if (slot->kind == MACHINE_SLOT_DISK)
         {
           piix3_ide_attach_disk (m->ide, i / 2, i % 2, slot->disk);
-          watch_disk (m, slot->disk);
+          pc_watch_disk (m, slot->disk);
         }
       else if (slot->kind == MACHINE_SLOT_CDROM)
         piix3_ide_attach_cdrom (m->ide, i / 2, i % 2, slot->disk);
@@ -318,9 +327,12 @@ add_drives (Machine *m, const MachineConfig *config, GError **error)
     {
       if (!config->floppy_present[i])
         continue;
-      floppy_attach (m->floppy, i, config->floppy[i]);
-      if (config->floppy[i] != NULL)
-        watch_disk (m, config->floppy[i]);
+      if (!floppy_attach (m->floppy, i, config->floppy[i], error))
+        {
+          g_ptr_array_add (m->devices, m->floppy);
+          return FALSE;
+        }
+      pc_watch_disk (m, config->floppy[i]);
     }
   return add (m, m->floppy, error);
 }

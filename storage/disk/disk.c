@@ -66,7 +66,8 @@ static gboolean
 may_stall (Disk *d, const DiskRequest *r, const GError *error)
 {
   return d->stall_handler != NULL && (r->op == DISK_WRITE || r->op == DISK_FLUSH) &&
-         !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_READ_ONLY) && !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT) &&
+         !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_READ_ONLY) &&
+         !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT) &&
          !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA);
 }
 

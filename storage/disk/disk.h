@@ -64,8 +64,8 @@ void disk_submit (Disk *disk, DiskRequest *request);
 /* Returns when all that was submitted has been carried out (stalled requests do not count). */
 void disk_drain (Disk *disk);
 
-/* Writes that fail (a full disk, an I/O error) wait when there is a handler: it is called on the context with the error,
- * and disk_retry() tries again. Until then nothing else is carried out. Without a handler they just fail. */
+/* Writes that fail (a full disk, an I/O error) wait when there is a handler: it is called on the context with the
+ * error, and disk_retry() tries again. Until then nothing else is carried out. Without a handler they just fail. */
 void disk_set_stall_handler (Disk *disk, void (*stalled) (Disk *disk, const GError *error, void *opaque), void *opaque);
 void disk_retry (Disk *disk);
 

@@ -17,7 +17,8 @@ static const ImageFormat *const formats[] = { &vdi_format, &iso_format, &raw_for
 gboolean
 image_errno (GError **error, const char *path, const char *doing, int cause)
 {
-  g_set_error (error, G_IO_ERROR, (int) g_io_error_from_errno (cause), "cannot %s “%s”: %s", doing, path, g_strerror (cause));
+  g_set_error (error, G_IO_ERROR, (int) g_io_error_from_errno (cause), "cannot %s “%s”: %s", doing, path,
+               g_strerror (cause));
   return FALSE;
 }
 
@@ -30,7 +31,8 @@ image_damaged (GError **error, Image *img, const char *format, ...)
   va_start (arguments, format);
   cause = g_strdup_vprintf (format, arguments);
   va_end (arguments);
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "the %s image “%s” is damaged: %s", img->format->name, img->path, cause);
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "the %s image “%s” is damaged: %s", img->format->name,
+               img->path, cause);
   return FALSE;
 }
 
@@ -104,7 +106,8 @@ lock_file (int fd, const char *path, gboolean exclusive, GError **error)
     return TRUE;
   if (errno == EAGAIN || errno == EACCES)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY, "cannot open “%s”: it is in use by another machine or program", path);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY, "cannot open “%s”: it is in use by another machine or program",
+                   path);
       return FALSE;
     }
   /* A file system without locks does not keep anybody from his disk. */
@@ -165,7 +168,8 @@ image_open (const char *path, gboolean read_only, GError **error)
       return NULL;
     }
   sample.length = (size_t) got;
-  sample.file_size = S_ISBLK (stat_buffer.st_mode) ? (uint64_t) lseek (fd, 0, SEEK_END) : (uint64_t) stat_buffer.st_size;
+  sample.file_size = S_ISBLK (stat_buffer.st_mode) ? (uint64_t) lseek (fd, 0, SEEK_END)
+                                                   : (uint64_t) stat_buffer.st_size;
 
   img = g_new0 (Image, 1);
   img->path = g_strdup (path);
@@ -214,12 +218,14 @@ format_to_create (const char *name, const char *path, GError **error)
     {
       if (!formats[i]->can_create)
         continue;
-      if (name != NULL ? g_str_equal (name, formats[i]->name) : ending != NULL && g_ascii_strcasecmp (ending + 1, formats[i]->name) == 0)
+      if (name != NULL ? g_str_equal (name, formats[i]->name)
+                       : ending != NULL && g_ascii_strcasecmp (ending + 1, formats[i]->name) == 0)
         return formats[i];
     }
   if (name == NULL)
     return ending != NULL && (g_ascii_strcasecmp (ending, ".img") == 0) ? &raw_format : &vdi_format;
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, "cannot create “%s”: there is no disk format “%s” (there are vdi, raw)",
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+               "cannot create “%s”: there is no disk format “%s” (there are vdi, raw)",
                path, name);
   return NULL;
 }
@@ -236,7 +242,8 @@ disk_create (const char *path, const char *format_name, DiskVariant variant, uin
     return FALSE;
   if (size == 0 || size > (uint64_t) G_MAXINT64 - SECTOR_SIZE)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "cannot create “%s”: a disk of %" G_GUINT64_FORMAT " bytes is impossible",
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                   "cannot create “%s”: a disk of %" G_GUINT64_FORMAT " bytes is impossible",
                    path, size);
       return FALSE;
     }

@@ -80,4 +80,5 @@ const ImageFormat raw_format = {
   .write = raw_write, .discard = raw_discard, .flush = raw_flush
 };
 
-const ImageFormat iso_format = { .name = "iso", .probe = iso_probe, .open = iso_open, .read = raw_read, .write = raw_write, .flush = raw_flush };
+const ImageFormat iso_format = { .name = "iso", .probe = iso_probe, .open = iso_open, .read = raw_read,
+                                 .write = raw_write, .flush = raw_flush };

@@ -66,13 +66,15 @@ check_header (Image *img, const VdiHeader *h, GError **error)
     return image_damaged (error, img, "version %u.%u is not known", h->version >> 16, h->version & 0xffff);
   if (h->type != VDI_DYNAMIC && h->type != VDI_FIXED)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, "cannot open “%s”: VDI images of type %u (differencing) cannot be used alone",
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+                   "cannot open “%s”: VDI images of type %u (differencing) cannot be used alone",
                    img->path, h->type);
       return FALSE;
     }
   if (memcmp (h->parent_uuid, none, 16) != 0)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, "cannot open “%s”: it is a differencing image and needs its parent",
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+                   "cannot open “%s”: it is a differencing image and needs its parent",
                    img->path);
       return FALSE;
     }
@@ -86,8 +88,10 @@ check_header (Image *img, const VdiHeader *h, GError **error)
     return image_damaged (error, img, "a disk of %" G_GUINT64_FORMAT " bytes", h->disk_size);
   blocks = (h->disk_size + h->block_size - 1) / h->block_size;
   if (h->block_count < blocks || (uint64_t) h->block_count * 4 > VDI_MAP_MAX)
-    return image_damaged (error, img, "%u blocks for a disk of %" G_GUINT64_FORMAT " bytes", h->block_count, h->disk_size);
-  if (h->map_offset < sizeof *h || h->map_offset > img->file_size || (uint64_t) h->block_count * 4 > img->file_size - h->map_offset)
+    return image_damaged (error, img, "%u blocks for a disk of %" G_GUINT64_FORMAT " bytes", h->block_count,
+                          h->disk_size);
+  if (h->map_offset < sizeof *h || h->map_offset > img->file_size ||
+      (uint64_t) h->block_count * 4 > img->file_size - h->map_offset)
     return image_damaged (error, img, "the block map at %u lies outside the file", h->map_offset);
   if (h->data_offset < h->map_offset + (uint64_t) h->block_count * 4)
     return image_damaged (error, img, "the data at %u overlaps the block map", h->data_offset);
@@ -99,7 +103,8 @@ static gboolean
 check_map (Image *img, Vdi *vdi, GError **error)
 {
   const VdiHeader *h = &vdi->header;
-  uint64_t in_file = img->file_size > h->data_offset ? (img->file_size - h->data_offset + h->block_size - 1) / h->block_size : 0;
+  uint64_t data = img->file_size > h->data_offset ? img->file_size - h->data_offset : 0;
+  uint64_t in_file = data / h->block_size + (data % h->block_size != 0);
   g_autofree uint8_t *used = g_malloc0 (h->block_count / 8 + 1);
   uint32_t allocated = 0;
 
@@ -174,16 +179,17 @@ vdi_create (int fd, const char *path, DiskVariant variant, uint64_t size, GError
   Image img = { .format = &vdi_format, .path = (char *) path, .fd = fd };
   uint64_t blocks = (size + VDI_BLOCK_SIZE - 1) / VDI_BLOCK_SIZE, map_bytes;
   VdiHeader h = {
-    .text = "<<< Bunshin disk image >>>\n", .signature = VDI_SIGNATURE, .version = VDI_VERSION, .header_length = VDI_HEADER_LENGTH,
-    .type = variant == DISK_VARIANT_FIXED ? VDI_FIXED : VDI_DYNAMIC, .map_offset = VDI_MAP_OFFSET, .sector_size = VDI_SECTOR,
-    .disk_size = size, .block_size = VDI_BLOCK_SIZE,
+    .text = "<<< Bunshin disk image >>>\n", .signature = VDI_SIGNATURE, .version = VDI_VERSION,
+    .header_length = VDI_HEADER_LENGTH, .type = variant == DISK_VARIANT_FIXED ? VDI_FIXED : VDI_DYNAMIC,
+    .map_offset = VDI_MAP_OFFSET, .sector_size = VDI_SECTOR, .disk_size = size, .block_size = VDI_BLOCK_SIZE,
   };
   g_autofree uint32_t *map = NULL;
   int cause;
 
   if (blocks * 4 > VDI_MAP_MAX)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "cannot create “%s”: VDI images hold at most %u TiB", path,
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "cannot create “%s”: VDI images hold at most %u TiB",
+                   path,
                    VDI_MAP_MAX / 4 >> 20);
       return FALSE;
     }
@@ -202,7 +208,8 @@ vdi_create (int fd, const char *path, DiskVariant variant, uint64_t size, GError
     return FALSE;
   if (ftruncate (fd, (off_t) (h.data_offset + (uint64_t) h.blocks_allocated * VDI_BLOCK_SIZE)) != 0)
     return image_errno (error, path, "create", errno);
-  if (variant == DISK_VARIANT_FIXED && (cause = posix_fallocate (fd, h.data_offset, (off_t) (blocks * VDI_BLOCK_SIZE))) != 0)
+  if (variant == DISK_VARIANT_FIXED && (cause = posix_fallocate (fd, h.data_offset,
+                                                                 (off_t) (blocks * VDI_BLOCK_SIZE))) != 0)
     return image_errno (error, path, "create", cause);
   return TRUE;
 }
@@ -227,7 +234,8 @@ vdi_read (Image *img, uint64_t offset, void *buffer, size_t length, GError **err
 
   while (length > 0)
     {
-      uint32_t block = (uint32_t) (offset / vdi->header.block_size), within = (uint32_t) (offset % vdi->header.block_size);
+      uint32_t block = (uint32_t) (offset / vdi->header.block_size),
+      within = (uint32_t) (offset % vdi->header.block_size);
       size_t chunk = MIN (length, vdi->header.block_size - within);
 
       if (!is_allocated (vdi, block))
@@ -257,7 +265,8 @@ allocate (Image *img, uint32_t block, uint32_t within, const void *data, size_t 
 
   if (next >= vdi->header.block_count)
     return image_damaged (error, img, "no block is left");
-  /* The whole block becomes part of the file, zero where nothing is written. What an earlier failure left there goes. */
+  /* The whole block becomes part of the file, zero where nothing is written. What an earlier failure left there
+   * goes. */
   if (ftruncate (img->fd, (off_t) at) != 0 || ftruncate (img->fd, (off_t) (at + vdi->header.block_size)) != 0)
     return image_errno (error, img->path, "write", errno);
   if (!image_pwrite (img, at + within, data, length, error))
@@ -280,7 +289,8 @@ vdi_write (Image *img, uint64_t offset, const void *buffer, size_t length, GErro
 
   while (length > 0)
     {
-      uint32_t block = (uint32_t) (offset / vdi->header.block_size), within = (uint32_t) (offset % vdi->header.block_size);
+      uint32_t block = (uint32_t) (offset / vdi->header.block_size),
+      within = (uint32_t) (offset % vdi->header.block_size);
       size_t chunk = MIN (length, vdi->header.block_size - within);
 
       if (is_allocated (vdi, block))
@@ -304,7 +314,8 @@ vdi_discard (Image *img, uint64_t offset, uint64_t length, GError **error)
 
   while (length > 0)
     {
-      uint32_t block = (uint32_t) (offset / vdi->header.block_size), within = (uint32_t) (offset % vdi->header.block_size);
+      uint32_t block = (uint32_t) (offset / vdi->header.block_size),
+      within = (uint32_t) (offset % vdi->header.block_size);
       uint64_t chunk = MIN (length, vdi->header.block_size - within);
 
       if (is_allocated (vdi, block))

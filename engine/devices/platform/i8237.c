@@ -1,249 +1,372 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Two cascaded 8237A DMA controllers and the PC/AT's page registers.
- * Specification: Intel 8237A data sheet (231466-005); IBM PC/AT Technical
- * Reference, DMA page registers.
+ * The two 8237 DMA controllers, the second cascaded through channel 4, and the
+ * page registers that extend addresses to 24 bits.
+ * Specification: Intel 8237A data sheet (231466-005); page registers: Intel
+ * 82371SB data sheet, section 2.5.1.
  */
 
 #include "engine/devices/platform/i8237.h"
 
+#include <string.h>
+
 enum
 {
-  PORT_FIRST = 0x00, PORT_PAGES = 0x81, PAGE_COUNT = 15, PORT_SECOND = 0xc0, CHANNELS = 4,
-  REG_STATUS = 8, REG_REQUEST, REG_MASK, REG_MODE, REG_CLEAR_FLIP_FLOP, REG_RESET, REG_CLEAR_MASK, REG_WRITE_MASK,
-  REG_COMMAND = REG_STATUS, MODE_DIRECTION = 3 << 2, MODE_TO_MEMORY = 1 << 2, MODE_FROM_MEMORY = 2 << 2, MODE_VERIFY = 0,
-  MODE_AUTO_INIT = 1 << 4, MODE_DECREMENT = 1 << 5
+  PORT_DMA1 = 0x00, PORT_DMA2 = 0xc0, PORT_PAGE = 0x81, PAGE_COUNT = 15, CONTROLLERS = 2, CHANNELS_EACH = 4,
+  REG_STATUS = 8, REG_COMMAND = 8, REG_REQUEST = 9, REG_MASK = 10, REG_MODE = 11, REG_CLEAR_POINTER = 12,
+  REG_MASTER_CLEAR = 13,
+  REG_TEMPORARY = 13, REG_CLEAR_MASK = 14, REG_ALL_MASK = 15,
+  COMMAND_DISABLE = 1 << 2,
+  MODE_TYPE_MASK = 3 << 2, MODE_WRITE = 1 << 2, MODE_READ = 2 << 2, MODE_AUTO = 1 << 4, MODE_DECREMENT = 1 << 5,
+  MASK_SET = 1 << 2
 };
+
+/* Which page register belongs to a channel: offsets from 81h. */
+static const uint8_t page_of_channel[DMA_CHANNELS] = { 6, 2, 0, 1, 14, 10, 8, 9 };
 
 typedef struct
 {
   uint16_t base_address, base_count, address, count;
   uint8_t mode;
-} Channel;
+} DmaChannel;
 
 typedef struct
 {
-  Channel channels[CHANNELS];
-  uint8_t command, mask, status, flip_flop;
-} Controller;
+  void (*granted) (void *opaque);
+  void *opaque;
+} DmaClient;
 
 typedef struct
 {
   Device parent;
-  Controller controllers[2];
-  uint8_t pages[PAGE_COUNT];
-} Dma;
+  struct DmaController
+  {
+    Device *dma;
+    DmaChannel channel[CHANNELS_EACH];
+    uint8_t index, command, status, mask, request, pointer;
+  } controller[CONTROLLERS];
+  uint8_t page[PAGE_COUNT];
+  DmaClient client[DMA_CHANNELS];
+} I8237;
 
-/* The page register of each channel, as an index into the block at 81h. */
-static const uint8_t page_index[2 * CHANNELS] = { 0x87 - 0x81, 0x83 - 0x81, 0x81 - 0x81, 0x82 - 0x81,
-                                                  0x8f - 0x81, 0x8b - 0x81, 0x89 - 0x81, 0x8a - 0x81 };
+typedef struct DmaController DmaController;
 
-static uint8_t
-flip (Controller *c)
+static DmaController *
+controller_of (Device *dev, unsigned channel)
 {
-  c->flip_flop ^= 1;
-  return c->flip_flop ^ 1;
-}
-
-static uint32_t
-controller_read (Controller *c, unsigned reg)
-{
-  Channel *ch;
-  uint16_t value;
-
-  if (reg < REG_STATUS)
-    {
-      ch = &c->channels[reg / 2];
-      value = reg & 1 ? ch->count : ch->address;
-      return flip (c) ? value >> 8 : value & 0xff;
-    }
-  if (reg == REG_STATUS)
-    {
-      uint8_t status = c->status;
-
-      c->status &= 0xf0;
-      return status;
-    }
-  if (reg == REG_WRITE_MASK)
-    return c->mask | 0xf0u;
-  return 0;
+  g_assert (channel < DMA_CHANNELS);
+  return &((I8237 *) dev)->controller[channel / CHANNELS_EACH];
 }
 
 static void
-set_byte (uint16_t *base, uint16_t *now, gboolean high, uint8_t value)
+master_clear (DmaController *c)
 {
-  *base = (uint16_t) (high ? (*base & 0x00ff) | value << 8 : (*base & 0xff00) | value);
-  *now = *base;
+  c->command = c->status = c->request = c->pointer = 0;
+  c->mask = 0x0f;
+}
+
+/* Lets devices go on that have been waiting for their channel. */
+static void
+grant (DmaController *c)
+{
+  I8237 *d = (I8237 *) c->dma;
+
+  for (unsigned i = 0; i < CHANNELS_EACH; i++)
+    {
+      unsigned channel = c->index * CHANNELS_EACH + i;
+      const DmaClient *client = &d->client[channel];
+
+      if (c->request >> i & 1 && client->granted != NULL && i8237_ready (c->dma, channel))
+        client->granted (client->opaque);
+    }
+}
+
+/* Addresses and counts are written and read a byte at a time; the pointer says which is next. */
+static void
+write_half (uint16_t *value, unsigned high, uint8_t byte)
+{
+  *value = high ? (uint16_t) ((*value & 0x00ff) | byte << 8) : (uint16_t) ((*value & 0xff00) | byte);
 }
 
 static void
-controller_write (Controller *c, unsigned reg, uint8_t value)
+write_register (DmaController *c, unsigned reg, uint8_t value)
 {
-  Channel *ch;
+  DmaChannel *channel = &c->channel[reg < REG_COMMAND ? reg / 2 : value & 3];
+  uint8_t bit = (uint8_t) (1u << (value & 3));
 
-  if (reg < REG_STATUS)
-    {
-      ch = &c->channels[reg / 2];
-      if (reg & 1)
-        set_byte (&ch->base_count, &ch->count, flip (c), value);
-      else
-        set_byte (&ch->base_address, &ch->address, flip (c), value);
-      return;
-    }
   switch (reg)
     {
+    case 0 ... 7:
+      write_half (reg & 1 ? &channel->base_count : &channel->base_address, c->pointer, value);
+      channel->address = reg & 1 ? channel->address : channel->base_address;
+      channel->count = reg & 1 ? channel->base_count : channel->count;
+      c->pointer ^= 1;
+      return;
     case REG_COMMAND:
       c->command = value;
       break;
+    case REG_REQUEST: /* by software: only for transfers between memory, which a PC does not have */
+      return;
     case REG_MASK:
-      if (value & 4)
-        c->mask |= (uint8_t) (1 << (value & 3));
-      else
-        c->mask &= (uint8_t) ~(1 << (value & 3));
+      c->mask = value & MASK_SET ? c->mask | bit : c->mask & (uint8_t) ~bit;
       break;
     case REG_MODE:
-      c->channels[value & 3].mode = value;
+      channel->mode = value;
       break;
-    case REG_CLEAR_FLIP_FLOP:
-      c->flip_flop = 0;
-      break;
-    case REG_RESET:
-      c->command = c->status = c->flip_flop = 0;
-      c->mask = 15;
-      break;
+    case REG_CLEAR_POINTER:
+      c->pointer = 0;
+      return;
+    case REG_MASTER_CLEAR:
+      {
+        uint8_t request = c->request;
+
+        master_clear (c);
+        c->request = request; /* the devices' lines */
+      }
+      return;
     case REG_CLEAR_MASK:
       c->mask = 0;
       break;
-    case REG_WRITE_MASK:
-      c->mask = value & 15;
-      break;
     default:
-      break; /* software requests: nothing here asks memory to move by itself */
+      c->mask = value & 0x0f;
+      break;
+    }
+  grant (c);
+}
+
+static uint8_t
+read_register (DmaController *c, unsigned reg)
+{
+  const DmaChannel *channel = &c->channel[reg / 2 & 3];
+  uint8_t value;
+
+  switch (reg)
+    {
+    case 0 ... 7:
+      value = (uint8_t) ((reg & 1 ? channel->count : channel->address) >> (c->pointer ? 8 : 0));
+      c->pointer ^= 1;
+      return value;
+    case REG_STATUS:
+      value = (uint8_t) (c->status | c->request << 4);
+      c->status = 0; /* terminal counts are told once */
+      return value;
+    case REG_ALL_MASK:
+      return c->mask | 0xf0;
+    case REG_TEMPORARY:
+      return 0;
+    default:
+      return 0xff;
     }
 }
 
 static uint32_t
-first_read (void *opaque, uint16_t offset, unsigned size)
+dma1_read (void *opaque, uint16_t offset, unsigned size)
 {
-  return controller_read (&((Dma *) opaque)->controllers[0], offset);
+  return read_register (opaque, offset);
 }
 
 static void
-first_write (void *opaque, uint16_t offset, uint32_t value, unsigned size)
+dma1_write (void *opaque, uint16_t offset, uint32_t value, unsigned size)
 {
-  controller_write (&((Dma *) opaque)->controllers[0], offset, (uint8_t) value);
+  write_register (opaque, offset, (uint8_t) value);
 }
 
-/* The second controller's registers are two ports apart. */
+/* The second controller's registers lie at even ports, each again at the odd one. */
 static uint32_t
-second_read (void *opaque, uint16_t offset, unsigned size)
+dma2_read (void *opaque, uint16_t offset, unsigned size)
 {
-  return controller_read (&((Dma *) opaque)->controllers[1], offset / 2);
+  return read_register (opaque, offset / 2);
 }
 
 static void
-second_write (void *opaque, uint16_t offset, uint32_t value, unsigned size)
+dma2_write (void *opaque, uint16_t offset, uint32_t value, unsigned size)
 {
-  controller_write (&((Dma *) opaque)->controllers[1], offset / 2, (uint8_t) value);
+  write_register (opaque, offset / 2, (uint8_t) value);
 }
 
 static uint32_t
 page_read (void *opaque, uint16_t offset, unsigned size)
 {
-  return ((Dma *) opaque)->pages[offset];
+  return ((I8237 *) opaque)->page[offset];
 }
 
 static void
 page_write (void *opaque, uint16_t offset, uint32_t value, unsigned size)
 {
-  ((Dma *) opaque)->pages[offset] = (uint8_t) value;
+  ((I8237 *) opaque)->page[offset] = (uint8_t) value;
 }
 
-static const PioOps first_ops = { .read = first_read, .write = first_write };
-static const PioOps second_ops = { .read = second_read, .write = second_write };
+static const PioOps dma1_ops = { .read = dma1_read, .write = dma1_write };
+static const PioOps dma2_ops = { .read = dma2_read, .write = dma2_write };
 static const PioOps page_ops = { .read = page_read, .write = page_write };
 
-size_t
-i8237_transfer (Device *dev, unsigned channel, void *buffer, size_t length, gboolean to_memory, gboolean *terminal)
+/* Transfers */
+
+void
+i8237_connect (Device *dev, unsigned channel, void (*granted) (void *opaque), void *opaque)
 {
-  Dma *d = (Dma *) dev;
-  Controller *c = &d->controllers[channel / CHANNELS & 1];
-  Channel *ch = &c->channels[channel % CHANNELS];
-  unsigned direction = ch->mode & MODE_DIRECTION, width = channel >= CHANNELS ? 2 : 1;
-  uint8_t bit = (uint8_t) (1 << (channel % CHANNELS)), *bytes = buffer;
-  uint32_t page = d->pages[page_index[channel % (2 * CHANNELS)]];
-  size_t moved = 0;
+  g_assert (channel < DMA_CHANNELS);
+  ((I8237 *) dev)->client[channel] = (DmaClient) { granted, opaque };
+}
 
-  *terminal = FALSE;
-  if (c->mask & bit || c->command & 4 || (direction != MODE_VERIFY && direction != (to_memory ? MODE_TO_MEMORY : MODE_FROM_MEMORY)))
-    return 0;
-  while (moved + width <= length)
+void
+i8237_set_request (Device *dev, unsigned channel, gboolean level)
+{
+  DmaController *c = controller_of (dev, channel);
+  uint8_t bit = (uint8_t) (1u << (channel % CHANNELS_EACH));
+
+  c->request = level ? c->request | bit : c->request & (uint8_t) ~bit;
+}
+
+gboolean
+i8237_ready (Device *dev, unsigned channel)
+{
+  const DmaController *c = controller_of (dev, channel);
+
+  return !(c->command & COMMAND_DISABLE) && !(c->mask >> (channel % CHANNELS_EACH) & 1);
+}
+
+uint32_t
+i8237_remaining (Device *dev, unsigned channel)
+{
+  return (controller_of (dev, channel)->channel[channel % CHANNELS_EACH].count + 1u) << (channel >= CHANNELS_EACH);
+}
+
+static void
+finish (DmaController *c, unsigned index)
+{
+  DmaChannel *ch = &c->channel[index];
+
+  c->status |= (uint8_t) (1u << index);
+  if (ch->mode & MODE_AUTO)
     {
-      uint32_t at = width == 1 ? page << 16 | ch->address : (page & 0xfe) << 16 | (uint32_t) ch->address << 1;
+      ch->address = ch->base_address;
+      ch->count = ch->base_count;
+    }
+  else
+    c->mask |= (uint8_t) (1u << index);
+}
 
-      if (direction != MODE_VERIFY)
+/* Moves one run of units that lies within the page and ends at terminal count at the latest; returns its units. */
+static uint32_t
+move_run (I8237 *d, unsigned channel, uint8_t *to_device, const uint8_t *to_memory, uint32_t units)
+{
+  DmaController *c = &d->controller[channel / CHANNELS_EACH];
+  DmaChannel *ch = &c->channel[channel % CHANNELS_EACH];
+  unsigned shift = channel >= CHANNELS_EACH;
+  uint32_t page = d->page[page_of_channel[channel]], run, bytes;
+  uint64_t gpa = ((uint64_t) (shift ? page & 0xfe : page) << 16) + ((uint32_t) ch->address << shift);
+
+  run = MIN (units, ch->count + 1u);
+  /* Downwards the order of the units turns round: one at a time. */
+  run = ch->mode & MODE_DECREMENT ? 1u : MIN (run, (uint32_t) (0x10000 - ch->address));
+  bytes = run << shift;
+  if (to_memory != NULL && (ch->mode & MODE_TYPE_MASK) == MODE_WRITE)
+    guest_memory_write (d->parent.env.memory, gpa, to_memory, bytes);
+  else if (to_device != NULL && (ch->mode & MODE_TYPE_MASK) == MODE_READ)
+    guest_memory_read (d->parent.env.memory, gpa, to_device, bytes);
+  ch->address = (uint16_t) (ch->mode & MODE_DECREMENT ? ch->address - 1u : ch->address + run);
+  ch->count = (uint16_t) (ch->count - run);
+  return run;
+}
+
+static uint32_t
+transfer (Device *dev, unsigned channel, uint8_t *to_device, const uint8_t *to_memory, uint32_t length,
+          gboolean *terminal_count)
+{
+  I8237 *d = (I8237 *) dev;
+  DmaController *c = controller_of (dev, channel);
+  unsigned index = channel % CHANNELS_EACH, shift = channel >= CHANNELS_EACH;
+  uint32_t left = length >> shift, done = 0;
+
+  *terminal_count = FALSE;
+  while (left > 0 && !*terminal_count && i8237_ready (dev, channel))
+    {
+      uint32_t remaining = c->channel[index].count + 1u;
+      uint32_t run = move_run (d, channel, to_device != NULL ? to_device + done : NULL,
+                               to_memory != NULL ? to_memory + done : NULL, left);
+
+      left -= run;
+      done += run << shift;
+      if (run == remaining)
         {
-          if (to_memory)
-            guest_memory_write (dev->env.memory, at, bytes + moved, width);
-          else
-            guest_memory_read (dev->env.memory, at, bytes + moved, width);
-        }
-      moved += width;
-      ch->address = (uint16_t) (ch->mode & MODE_DECREMENT ? ch->address - 1 : ch->address + 1);
-      if (ch->count-- == 0)
-        {
-          *terminal = TRUE;
-          c->status |= bit;
-          if (ch->mode & MODE_AUTO_INIT)
-            {
-              ch->address = ch->base_address;
-              ch->count = ch->base_count;
-            }
-          else
-            c->mask |= bit;
-          break;
+          finish (c, index);
+          *terminal_count = TRUE;
         }
     }
-  return moved;
+  return done;
 }
+
+uint32_t
+i8237_to_memory (Device *dev, unsigned channel, const uint8_t *data, uint32_t length, gboolean *terminal_count)
+{
+  return transfer (dev, channel, NULL, data, length, terminal_count);
+}
+
+uint32_t
+i8237_from_memory (Device *dev, unsigned channel, uint8_t *data, uint32_t length, gboolean *terminal_count)
+{
+  memset (data, 0xff, length);
+  return transfer (dev, channel, data, NULL, length, terminal_count);
+}
+
+/* The device */
 
 static gboolean
 i8237_realize (Device *dev, const DeviceEnv *env, GError **error)
 {
-  return bus_add_pio (env->bus, PORT_FIRST, 16, &first_ops, dev, error) &&
-         bus_add_pio (env->bus, PORT_PAGES, PAGE_COUNT, &page_ops, dev, error) &&
-         bus_add_pio (env->bus, PORT_SECOND, 32, &second_ops, dev, error);
+  I8237 *d = (I8237 *) dev;
+
+  for (unsigned i = 0; i < CONTROLLERS; i++)
+    {
+      d->controller[i].dma = dev;
+      d->controller[i].index = (uint8_t) i;
+    }
+  return bus_add_pio (env->bus, PORT_DMA1, 16, &dma1_ops, &d->controller[0], error) &&
+         bus_add_pio (env->bus, PORT_DMA2, 32, &dma2_ops, &d->controller[1], error) &&
+         bus_add_pio (env->bus, PORT_PAGE, PAGE_COUNT, &page_ops, d, error);
 }
 
 static void
 i8237_reset (Device *dev)
 {
-  Dma *d = (Dma *) dev;
+  for (unsigned i = 0; i < CONTROLLERS; i++)
+    master_clear (&((I8237 *) dev)->controller[i]);
+}
 
-  for (int i = 0; i < 2; i++)
-    controller_write (&d->controllers[i], REG_RESET, 0);
+static gboolean
+i8237_after_load (Device *dev, GError **error)
+{
+  for (unsigned i = 0; i < CONTROLLERS; i++)
+    ((I8237 *) dev)->controller[i].pointer &= 1;
+  return TRUE;
 }
 
 static void
 i8237_unrealize (Device *dev)
 {
-  bus_remove_pio (dev->env.bus, PORT_FIRST, dev);
-  bus_remove_pio (dev->env.bus, PORT_PAGES, dev);
-  bus_remove_pio (dev->env.bus, PORT_SECOND, dev);
+  I8237 *d = (I8237 *) dev;
+
+  bus_remove_pio (dev->env.bus, PORT_DMA1, &d->controller[0]);
+  bus_remove_pio (dev->env.bus, PORT_DMA2, &d->controller[1]);
+  bus_remove_pio (dev->env.bus, PORT_PAGE, d);
 }
 
-#define CHANNEL_FIELDS(i, j) \
-  STATE_U16 (Dma, controllers[i].channels[j].base_address), STATE_U16 (Dma, controllers[i].channels[j].base_count), \
-  STATE_U16 (Dma, controllers[i].channels[j].address), STATE_U16 (Dma, controllers[i].channels[j].count), \
-  STATE_U8 (Dma, controllers[i].channels[j].mode)
-#define CONTROLLER_FIELDS(i) \
-  CHANNEL_FIELDS (i, 0), CHANNEL_FIELDS (i, 1), CHANNEL_FIELDS (i, 2), CHANNEL_FIELDS (i, 3), \
-  STATE_U8 (Dma, controllers[i].command), STATE_U8 (Dma, controllers[i].mask), STATE_U8 (Dma, controllers[i].status), \
-  STATE_U8 (Dma, controllers[i].flip_flop)
+#define CHANNEL_FIELDS(c, n) \
+  STATE_U16 (I8237, controller[c].channel[n].base_address), STATE_U16 (I8237, controller[c].channel[n].base_count), \
+  STATE_U16 (I8237, controller[c].channel[n].address), STATE_U16 (I8237, controller[c].channel[n].count), \
+  STATE_U8 (I8237, controller[c].channel[n].mode)
+#define CONTROLLER_FIELDS(c) \
+  CHANNEL_FIELDS (c, 0), CHANNEL_FIELDS (c, 1), CHANNEL_FIELDS (c, 2), CHANNEL_FIELDS (c, 3), \
+  STATE_U8 (I8237, controller[c].command), STATE_U8 (I8237, controller[c].status), STATE_U8 (I8237, \
+                                                                                             controller[c].mask), \
+  STATE_U8 (I8237, controller[c].request), STATE_U8 (I8237, controller[c].pointer)
 
-static const StateField i8237_fields[] = { CONTROLLER_FIELDS (0), CONTROLLER_FIELDS (1), STATE_U8 (Dma, pages), STATE_END };
+static const StateField i8237_fields[] = { CONTROLLER_FIELDS (0), CONTROLLER_FIELDS (1), STATE_BYTES (I8237, page),
+                                           STATE_END };
 
 const DeviceType i8237_type = {
-  .name = "i8237", .size = sizeof (Dma), .version = 1, .fields = i8237_fields,
-  .realize = i8237_realize, .reset = i8237_reset, .unrealize = i8237_unrealize
+  .name = "i8237", .size = sizeof (I8237), .version = 1, .fields = i8237_fields, .realize = i8237_realize,
+  .reset = i8237_reset,
+  .after_load = i8237_after_load, .unrealize = i8237_unrealize
 };

@@ -1,446 +1,249 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/*
- * The 82077AA floppy disk controller.
- * Specification: Intel 82077AA data sheet (290166-007), chapters 2 and 5.
- */
+/* The 82077AA floppy disk controller: registers, commands, drives. Specification: see floppy-private.h. */
 
-#include "engine/devices/storage/floppy.h"
-
-#include "engine/devices/platform/i8237.h"
+#include "engine/devices/storage/floppy-private.h"
 
 #include <gio/gio.h>
 #include <string.h>
 
 enum
 {
-  PORT = 0x3f0, PORT_DIR = 0x3f7, REG_SRA = 0, REG_SRB, REG_DOR, REG_TDR, REG_MSR, REG_FIFO, REG_DSR = REG_MSR,
-  DOR_DRIVE = 3, DOR_ENABLED = 1 << 2, DOR_DMA = 1 << 3, DSR_RESET = 1 << 7, DIR_CHANGED = 1 << 7,
-  MSR_BUSY = 1 << 4, MSR_NON_DMA = 1 << 5, MSR_TO_HOST = 1 << 6, MSR_READY = 1 << 7,
-  ST0_SEEK_END = 1 << 5, ST0_ABNORMAL = 1 << 6, ST0_INVALID = 2 << 6, ST0_POLLED = 3 << 6,
-  ST1_MISSING_ADDRESS = 1 << 0, ST1_NOT_WRITABLE = 1 << 1, ST1_NO_DATA = 1 << 2, ST1_CRC = 1 << 5, ST1_END_OF_CYLINDER = 1 << 7,
-  ST3_TWO_SIDED = 1 << 3, ST3_TRACK0 = 1 << 4, ST3_READY = 1 << 5, ST3_PROTECTED = 1 << 6,
-  CMD_READ_TRACK = 0x02, CMD_SPECIFY = 0x03, CMD_SENSE_DRIVE = 0x04, CMD_WRITE = 0x05, CMD_READ = 0x06, CMD_RECALIBRATE = 0x07,
+  PORT_FLOPPY = 0x3f2, PORT_COUNT = 4, PORT_DIR = 0x3f7, IRQ_FLOPPY = 6,
+  REG_DOR = 0, REG_TDR = 1, REG_MSR = 2, REG_FIFO = 3, REG_DSR = REG_MSR,
+  DSR_RESET = 1 << 7, DIR_CHANGED = 1 << 7,
+  MSR_BUSY = 1 << 4, MSR_NON_DMA = 1 << 5, MSR_DIO = 1 << 6, MSR_RQM = 1 << 7,
+  CMD_READ_TRACK = 0x02, CMD_SPECIFY = 0x03, CMD_SENSE_DRIVE = 0x04, CMD_WRITE = 0x05, CMD_READ = 0x06,
+  CMD_RECALIBRATE = 0x07,
   CMD_SENSE_INTERRUPT = 0x08, CMD_WRITE_DELETED = 0x09, CMD_READ_ID = 0x0a, CMD_READ_DELETED = 0x0c, CMD_FORMAT = 0x0d,
-  CMD_DUMP_REGISTERS = 0x0e, CMD_SEEK = 0x0f, CMD_VERSION = 0x10, CMD_PERPENDICULAR = 0x12, CMD_CONFIGURE = 0x13, CMD_LOCK = 0x14,
-  CMD_PART_ID = 0x18, CMD_MASK = 0x1f, CMD_MULTI_TRACK = 1 << 7,
-  SECTOR = 512, COMMAND_MAX = 9, RESULT_MAX = 10, DMA_CHANNEL = 2, IRQ = 6, SEEK_NS = 3 * CLOCK_NS_PER_MS
+  CMD_DUMP_REGISTERS = 0x0e, CMD_SEEK = 0x0f, CMD_VERSION = 0x10, CMD_PERPENDICULAR = 0x12, CMD_CONFIGURE = 0x13,
+  CMD_LOCK = 0x14,
+  CMD_VERIFY = 0x16, CMD_RELATIVE_SEEK = 0x8f, RELATIVE_IN = 0x40, VERSION_82077AA = 0x90,
+  CYLINDERS_REACHED = 85, CONFIG_DEFAULT = CONFIG_NO_FIFO
 };
 
-typedef struct
+FloppyDrive *
+floppy_drive (Floppy *f, unsigned unit)
 {
-  uint64_t size;
-  uint8_t cylinders, heads, sectors;
-} Geometry;
+  return unit < FLOPPY_DRIVES && f->drives[unit].present ? &f->drives[unit] : NULL;
+}
 
-static const Geometry geometries[] = {
-  { 160 * 1024, 40, 1, 8 }, { 180 * 1024, 40, 1, 9 }, { 320 * 1024, 40, 2, 8 }, { 360 * 1024, 40, 2, 9 }, { 720 * 1024, 80, 2, 9 },
-  { 1200 * 1024, 80, 2, 15 }, { 1440 * 1024, 80, 2, 18 }, { 1680 * 1024, 80, 2, 21 }, { 1722 * 1024, 82, 2, 21 },
-  { 2880 * 1024, 80, 2, 36 },
-};
-
-typedef struct
+gboolean
+floppy_uses_dma (const Floppy *f)
 {
-  gboolean present;
-  Disk *disk;
-  Geometry geometry;
-  uint8_t cylinder, changed;
-} Drive;
+  return !(f->specify[1] & SPECIFY2_NON_DMA);
+}
 
-typedef enum { PHASE_COMMAND, PHASE_EXECUTION, PHASE_RESULT } Phase;
-
-typedef struct
-{
-  Device parent;
-  Device *dma;
-  ClockTimer *seek_timer, *data_timer;
-  Drive drives[FLOPPY_DRIVES];
-  uint8_t dor, tdr, rate, config[2], perpendicular, lock, specify[2];
-  Phase phase;
-  uint8_t command[COMMAND_MAX], result[RESULT_MAX];
-  unsigned command_length, command_at, result_length, result_at;
-  uint8_t interrupt_st0, interrupt_pending;
-  unsigned reset_senses;        /* drives still to be reported after a reset */
-
-  /* The transfer under way. */
-  unsigned drive, head;
-  uint8_t cylinder, sector;
-  gboolean to_memory;
-  gboolean busy, cancelled;
-  DiskRequest request;
-  uint8_t buffer[SECTOR];
-  unsigned at;                  /* bytes of the buffer that the guest has, without DMA */
-  uint64_t reads;
-} Floppy;
+/* Interrupts */
 
 static void
-set_irq (Floppy *d, int level)
+drive_irq (Floppy *f)
 {
-  irq_set (&d->parent.env.isa_irq[IRQ], level && d->dor & DOR_DMA);
+  irq_set (&f->parent.env.isa_irq[IRQ_FLOPPY], f->irq_level && f->dor & DOR_DMA_GATE);
 }
 
-static Drive *
-current (Floppy *d)
+void
+floppy_raise_irq (Floppy *f)
 {
-  return &d->drives[d->drive % FLOPPY_DRIVES];
+  f->irq_level = 1;
+  drive_irq (f);
 }
 
-static gboolean
-has_disk (const Drive *drive)
+void
+floppy_lower_irq (Floppy *f)
 {
-  return drive->present && drive->disk != NULL;
+  f->irq_level = 0;
+  drive_irq (f);
 }
 
-/* What the image's size says; a size between the formats is read as the next one. */
-static gboolean
-find_geometry (Disk *disk, Geometry *geometry)
+void
+floppy_result (Floppy *f, const uint8_t *bytes, unsigned count)
 {
-  uint64_t size = disk_size (disk);
+  memcpy (f->fifo, bytes, count);
+  f->fifo_at = 0;
+  f->fifo_length = (uint8_t) count;
+  f->phase = count > 0 ? FLOPPY_RESULT : FLOPPY_COMMAND;
+}
 
-  for (unsigned i = 0; i < G_N_ELEMENTS (geometries); i++)
-    {
-      if (size <= geometries[i].size)
-        {
-          *geometry = geometries[i];
-          return TRUE;
-        }
-    }
-  return FALSE;
+/* Resets */
+
+static void
+set_defaults (Floppy *f)
+{
+  f->phase = FLOPPY_COMMAND;
+  f->transfer = FLOPPY_NONE;
+  f->fifo_at = f->fifo_length = 0;
+  f->data_wanted = FALSE;
+  f->perpendicular &= 0x3c;
+  /* LOCK keeps the FIFO's settings only. */
+  f->config = f->lock ? f->config & (CONFIG_NO_FIFO | CONFIG_THRESHOLD) : CONFIG_DEFAULT;
+  if (!f->lock)
+    f->precompensation = 0;
+  for (unsigned i = 0; i < FLOPPY_DRIVES; i++)
+    f->drives[i].seek_done = FALSE;
+  i8237_set_request (f->dma, FLOPPY_DMA, FALSE);
+}
+
+void
+floppy_reset_done (Floppy *f)
+{
+  if (!(f->dor & DOR_NOT_RESET))
+    return;
+  f->resets_to_sense = FLOPPY_UNITS;
+  floppy_raise_irq (f);
 }
 
 static void
-give_result (Floppy *d, unsigned length)
+begin_reset (Floppy *f)
 {
-  d->phase = PHASE_RESULT;
-  d->result_length = length;
-  d->result_at = 0;
+  set_defaults (f);
+  f->resets_to_sense = 0;
+  floppy_lower_irq (f);
+  if (f->busy)
+    f->cancelled = TRUE; /* ends when the disk is done */
 }
 
-static void
-await_command (Floppy *d)
-{
-  d->phase = PHASE_COMMAND;
-  d->command_at = d->command_length = 0;
-}
+/* Drives */
 
-/* Ends a command that moved data, with the seven result bytes. */
-static void
-end_transfer (Floppy *d, uint8_t st0, uint8_t st1, uint8_t st2)
+gboolean
+floppy_seek (Floppy *f, unsigned unit, unsigned cylinder)
 {
-  d->result[0] = (uint8_t) (st0 | d->head << 2 | d->drive);
-  d->result[1] = st1;
-  d->result[2] = st2;
-  d->result[3] = d->cylinder;
-  d->result[4] = (uint8_t) d->head;
-  d->result[5] = d->sector;
-  d->result[6] = 2;
-  give_result (d, 7);
-  set_irq (d, 1);
-}
+  FloppyDrive *drive = floppy_drive (f, unit);
 
-/* On to the next sector, side and cylinder; TRUE at the end of what the command may touch. */
-static gboolean
-advance (Floppy *d)
-{
-  uint8_t end_of_track = d->command[6];
-
-  if (d->sector < end_of_track)
-    {
-      d->sector++;
-      return FALSE;
-    }
-  d->sector = 1;
-  if (d->command[0] & CMD_MULTI_TRACK && d->head == 0 && current (d)->geometry.heads > 1)
-    {
-      d->head = 1;
-      return FALSE;
-    }
-  if (d->command[0] & CMD_MULTI_TRACK)
-    d->head = 0;
-  d->cylinder++;
+  if (drive == NULL)
+    return FALSE;
+  cylinder = MIN (cylinder, CYLINDERS_REACHED);
+  /* A step with a disk inside makes the drive see that there is one. */
+  if (cylinder != drive->cylinder && drive->disk != NULL)
+    drive->changed = FALSE;
+  drive->cylinder = (uint8_t) cylinder;
   return TRUE;
 }
 
-static gboolean
-sector_offset (Floppy *d, uint64_t *offset)
+static void
+flushed (DiskRequest *request)
 {
-  const Drive *drive = current (d);
-  const Geometry *g = &drive->geometry;
+  FloppyDrive *drive = request->opaque;
+  MachineLock *lock = drive->controller->parent.env.lock;
 
-  if (d->sector < 1 || d->sector > g->sectors || d->head >= g->heads || d->cylinder >= g->cylinders)
-    return FALSE;
-  *offset = (((uint64_t) d->cylinder * g->heads + d->head) * g->sectors + d->sector - 1) * SECTOR;
-  return *offset + SECTOR <= disk_size (drive->disk);
+  if (request->error != NULL)
+    g_warning ("%s", request->error->message);
+  machine_lock_take (lock);
+  drive->flushing = FALSE;
+  machine_lock_release (lock);
 }
 
-static void next_sector (Floppy *d);
-
-/* A sector has gone over the bus: does the guest want more? */
+/* There is no command for it: what was written is made durable when the motor stops. */
 static void
-sector_moved (Floppy *d, gboolean terminal)
+motor_stopped (FloppyDrive *drive)
 {
-  gboolean end = advance (d);
+  if (!drive->unflushed || drive->flushing || drive->disk == NULL)
+    return;
+  drive->unflushed = FALSE;
+  drive->flushing = TRUE;
+  drive->flush = (DiskRequest) { .op = DISK_FLUSH, .done = flushed, .opaque = drive };
+  disk_submit (drive->disk, &drive->flush);
+}
 
-  if (terminal)
-    end_transfer (d, 0, 0, 0);
-  else if (end)
-    end_transfer (d, ST0_ABNORMAL, ST1_END_OF_CYLINDER, 0);
+/* Commands */
+
+static void
+seek_ended (Floppy *f, unsigned unit, gboolean ok)
+{
+  uint8_t status = (uint8_t) (ST0_SEEK_END | unit);
+
+  f->phase = FLOPPY_COMMAND;
+  f->fifo_at = 0;
+  if (unit < FLOPPY_DRIVES)
+    {
+      f->drives[unit].seek_done = TRUE;
+      f->drives[unit].seek_status = ok ? status : status | ST0_ABNORMAL | ST0_EQUIPMENT_CHECK;
+    }
+  floppy_raise_irq (f);
+}
+
+static void
+relative_seek (Floppy *f)
+{
+  unsigned unit = f->fifo[1] & 3, steps = f->fifo[2];
+  FloppyDrive *drive = floppy_drive (f, unit);
+  unsigned cylinder = drive != NULL ? drive->cylinder : 0;
+
+  if (f->fifo[0] & RELATIVE_IN)
+    cylinder += steps;
   else
-    next_sector (d);
+    cylinder -= MIN (cylinder, steps);
+  seek_ended (f, unit, floppy_seek (f, unit, cylinder));
 }
 
 static void
-sector_done (DiskRequest *request)
+sense_interrupt (Floppy *f)
 {
-  Floppy *d = request->opaque;
-  gboolean terminal;
-  size_t moved;
+  uint8_t bytes[2] = { ST0_INVALID, 0 };
+  unsigned count = 1;
 
-  machine_lock_take (d->parent.env.lock);
-  d->busy = FALSE;
-  if (d->cancelled)
-    d->cancelled = FALSE;
-  else if (request->error != NULL)
-    end_transfer (d, ST0_ABNORMAL, ST1_CRC, 0);
-  else if (!d->to_memory)
-    sector_moved (d, d->at == G_MAXUINT);
-  else if (d->dor & DOR_DMA)
+  floppy_lower_irq (f);
+  if (f->resets_to_sense > 0)
     {
-      moved = i8237_transfer (d->dma, DMA_CHANNEL, d->buffer, SECTOR, TRUE, &terminal);
-      if (moved < SECTOR && !terminal)
-        end_transfer (d, ST0_ABNORMAL, ST1_END_OF_CYLINDER, 0);
-      else
-        sector_moved (d, terminal);
+      unsigned unit = (unsigned) (FLOPPY_UNITS - f->resets_to_sense--);
+
+      bytes[0] = (uint8_t) (ST0_POLLING | unit);
+      bytes[1] = unit < FLOPPY_DRIVES ? f->drives[unit].cylinder : 0;
+      count = 2;
     }
-  else
+  for (unsigned i = 0; i < FLOPPY_DRIVES && count == 1; i++)
     {
-      d->at = 0;
-      set_irq (d, 1);
-    }
-  machine_lock_release (d->parent.env.lock);
-}
+      FloppyDrive *drive = &f->drives[i];
 
-static void
-submit (Floppy *d, DiskOp op, uint64_t offset)
-{
-  Drive *drive = current (d);
-
-  d->busy = TRUE;
-  d->cancelled = FALSE;
-  d->reads++;
-  d->request = (DiskRequest) { .op = op, .offset = offset, .buffer = d->buffer, .length = SECTOR, .done = sector_done, .opaque = d };
-  disk_submit (drive->disk, &d->request);
-}
-
-static void
-next_sector (Floppy *d)
-{
-  uint64_t offset;
-  gboolean terminal;
-
-  if (!sector_offset (d, &offset))
-    {
-      end_transfer (d, ST0_ABNORMAL, ST1_NO_DATA, 0);
-      return;
-    }
-  if (d->to_memory)
-    {
-      submit (d, DISK_READ, offset);
-      return;
-    }
-  memset (d->buffer, 0, SECTOR);
-  if (i8237_transfer (d->dma, DMA_CHANNEL, d->buffer, SECTOR, FALSE, &terminal) == 0)
-    {
-      end_transfer (d, ST0_ABNORMAL, ST1_END_OF_CYLINDER, 0);
-      return;
-    }
-  d->at = terminal ? G_MAXUINT : 0;
-  submit (d, DISK_WRITE, offset);
-}
-
-/* The head has been over the sector for a moment. */
-static void
-data_ready (void *opaque)
-{
-  Floppy *d = opaque;
-
-  if (d->phase == PHASE_EXECUTION && !d->busy)
-    next_sector (d);
-}
-
-static void
-start_transfer (Floppy *d, gboolean to_memory)
-{
-  d->drive = d->command[1] & 3;
-  d->head = d->command[1] >> 2 & 1;
-  d->cylinder = d->command[2];
-  d->sector = d->command[4];
-  d->to_memory = to_memory;
-  if (d->drive >= FLOPPY_DRIVES || !has_disk (current (d)))
-    end_transfer (d, ST0_ABNORMAL, ST1_MISSING_ADDRESS, 0);
-  else if (!to_memory && disk_is_read_only (current (d)->disk))
-    end_transfer (d, ST0_ABNORMAL, ST1_NOT_WRITABLE, 0);
-  else if (d->command[5] != 2 || (!to_memory && !(d->dor & DOR_DMA)))
-    end_transfer (d, ST0_ABNORMAL, ST1_NO_DATA, 0);
-  else
-    {
-      current (d)->cylinder = d->cylinder;
-      d->phase = PHASE_EXECUTION;
-      clock_timer_arm (d->data_timer, clock_now (d->parent.env.clock) + CLOCK_NS_PER_MS / 10);
-    }
-}
-
-/* FORMAT TRACK: the guest gives four bytes a sector; what is written is the filler. */
-static void
-format_track (Floppy *d)
-{
-  Drive *drive;
-  unsigned sectors = d->command[3];
-  gboolean terminal = FALSE;
-  uint64_t offset;
-
-  d->drive = d->command[1] & 3;
-  d->head = d->command[1] >> 2 & 1;
-  if (d->drive >= FLOPPY_DRIVES || !has_disk (current (d)))
-    {
-      end_transfer (d, ST0_ABNORMAL, ST1_MISSING_ADDRESS, 0);
-      return;
-    }
-  drive = current (d);
-  if (disk_is_read_only (drive->disk))
-    {
-      end_transfer (d, ST0_ABNORMAL, ST1_NOT_WRITABLE, 0);
-      return;
-    }
-  memset (d->buffer, d->command[5], SECTOR);
-  for (unsigned i = 0; i < sectors && !terminal; i++)
-    {
-      uint8_t id[4];
-      g_autoptr (GError) error = NULL;
-
-      if (i8237_transfer (d->dma, DMA_CHANNEL, id, sizeof id, FALSE, &terminal) != sizeof id)
-        break;
-      d->cylinder = id[0];
-      d->head = id[1] & 1;
-      d->sector = id[2];
-      if (!sector_offset (d, &offset) || !disk_write (drive->disk, offset, d->buffer, SECTOR, &error))
+      if (drive->seek_done)
         {
-          end_transfer (d, ST0_ABNORMAL, ST1_NO_DATA, 0);
-          return;
+          drive->seek_done = FALSE;
+          bytes[0] = drive->seek_status;
+          bytes[1] = drive->cylinder;
+          count = 2;
         }
     }
-  end_transfer (d, 0, 0, 0);
+  floppy_result (f, bytes, count);
 }
 
 static void
-seek_done (void *opaque)
+sense_drive (Floppy *f)
 {
-  Floppy *d = opaque;
+  unsigned unit = f->fifo[1] & 3;
+  const FloppyDrive *drive = floppy_drive (f, unit);
+  uint8_t status = (uint8_t) (ST3_READY | ST3_TWO_SIDE | (f->fifo[1] & 7));
 
-  d->interrupt_pending = TRUE;
-  set_irq (d, 1);
-}
-
-static void
-seek (Floppy *d, uint8_t cylinder)
-{
-  unsigned number = d->command[1] & 3;
-  Drive *drive = number < FLOPPY_DRIVES ? &d->drives[number] : NULL;
-
-  d->interrupt_st0 = (uint8_t) (ST0_SEEK_END | number);
-  if (drive == NULL || !drive->present)
-    d->interrupt_st0 |= ST0_ABNORMAL;
-  else
-    {
-      drive->cylinder = cylinder;
-      if (drive->disk != NULL)
-        drive->changed = FALSE; /* a step with a disk in clears the change line */
-    }
-  await_command (d);
-  clock_timer_arm (d->seek_timer, clock_now (d->parent.env.clock) + SEEK_NS);
-}
-
-static void
-sense_interrupt (Floppy *d)
-{
-  if (d->reset_senses > 0)
-    {
-      d->result[0] = (uint8_t) (ST0_POLLED | (4 - d->reset_senses--));
-      d->result[1] = 0;
-      give_result (d, 2);
-    }
-  else if (d->interrupt_pending)
-    {
-      unsigned number = d->interrupt_st0 & 3;
-
-      d->interrupt_pending = FALSE;
-      d->result[0] = d->interrupt_st0;
-      d->result[1] = number < FLOPPY_DRIVES ? d->drives[number].cylinder : 0;
-      give_result (d, 2);
-    }
-  else
-    {
-      d->result[0] = ST0_INVALID;
-      give_result (d, 1);
-    }
-  set_irq (d, 0);
-}
-
-static void
-read_id (Floppy *d)
-{
-  d->drive = d->command[1] & 3;
-  d->head = d->command[1] >> 2 & 1;
-  if (d->drive >= FLOPPY_DRIVES || !has_disk (current (d)) || d->head >= current (d)->geometry.heads)
-    {
-      end_transfer (d, ST0_ABNORMAL, ST1_MISSING_ADDRESS, 0);
-      return;
-    }
-  d->cylinder = current (d)->cylinder;
-  d->sector = 1;
-  end_transfer (d, 0, 0, 0);
-}
-
-static void
-sense_drive (Floppy *d)
-{
-  unsigned number = d->command[1] & 3;
-  const Drive *drive = number < FLOPPY_DRIVES ? &d->drives[number] : NULL;
-
-  d->result[0] = (uint8_t) (ST3_TWO_SIDED | ST3_READY | (d->command[1] & 7));
-  if (drive != NULL && drive->present && drive->cylinder == 0)
-    d->result[0] |= ST3_TRACK0;
+  if (drive != NULL && drive->cylinder == 0)
+    status |= ST3_TRACK0;
   if (drive != NULL && drive->disk != NULL && disk_is_read_only (drive->disk))
-    d->result[0] |= ST3_PROTECTED;
-  give_result (d, 1);
+    status |= ST3_WRITE_PROTECT;
+  floppy_result (f, &status, 1);
 }
 
 static void
-dump_registers (Floppy *d)
+dump_registers (Floppy *f)
 {
-  uint8_t *r = d->result;
+  const uint8_t bytes[] = {
+    f->drives[0].cylinder, f->drives[1].cylinder, 0, 0, f->specify[0], f->specify[1], f->last,
+    (uint8_t) (f->lock << 7 | f->perpendicular), f->config, f->precompensation
+  };
 
-  r[0] = d->drives[0].cylinder;
-  r[1] = d->drives[1].cylinder;
-  r[2] = r[3] = 0;
-  r[4] = d->specify[0];
-  r[5] = d->specify[1];
-  r[6] = d->command[6];
-  r[7] = (uint8_t) (d->lock << 7 | d->perpendicular);
-  r[8] = d->config[0];
-  r[9] = d->config[1];
-  give_result (d, 10);
+  floppy_result (f, bytes, sizeof bytes);
 }
 
+/* Bytes of the command that begins with @code, itself included. */
 static unsigned
-length_of (uint8_t command)
+command_length (uint8_t code)
 {
-  switch (command & CMD_MASK)
+  if ((code & ~RELATIVE_IN) == CMD_RELATIVE_SEEK)
+    return 3;
+  switch (code & 0x1f)
     {
     case CMD_READ_TRACK:
     case CMD_WRITE:
     case CMD_READ:
     case CMD_WRITE_DELETED:
     case CMD_READ_DELETED:
+    case CMD_VERIFY:
       return 9;
     case CMD_FORMAT:
       return 6;
@@ -460,291 +263,343 @@ length_of (uint8_t command)
 }
 
 static void
-execute (Floppy *d)
+read_track (Floppy *f)
 {
-  switch (d->command[0] & CMD_MASK)
+  /* From the index on, whatever sector was asked for. */
+  f->fifo[0] &= 0x7f;
+  f->fifo[4] = 1;
+  f->deleted = FALSE;
+  floppy_start_transfer (f, FLOPPY_READ);
+}
+
+static void
+execute (Floppy *f)
+{
+  const uint8_t *p = f->fifo;
+  uint8_t byte;
+
+  if ((p[0] & ~RELATIVE_IN) == CMD_RELATIVE_SEEK)
+    {
+      relative_seek (f);
+      return;
+    }
+  f->deleted = (p[0] & 0x1f) == CMD_READ_DELETED;
+  switch (p[0] & 0x1f)
     {
     case CMD_READ:
     case CMD_READ_DELETED:
-    case CMD_READ_TRACK:
-      start_transfer (d, TRUE);
+      floppy_start_transfer (f, FLOPPY_READ);
       break;
     case CMD_WRITE:
     case CMD_WRITE_DELETED:
-      start_transfer (d, FALSE);
+      floppy_start_transfer (f, FLOPPY_WRITE);
+      break;
+    case CMD_READ_TRACK:
+      read_track (f);
+      break;
+    case CMD_VERIFY:
+      floppy_verify (f);
       break;
     case CMD_FORMAT:
-      format_track (d);
-      break;
-    case CMD_SPECIFY:
-      d->specify[0] = d->command[1];
-      d->specify[1] = d->command[2];
-      await_command (d);
-      break;
-    case CMD_SENSE_DRIVE:
-      sense_drive (d);
-      break;
-    case CMD_RECALIBRATE:
-      seek (d, 0);
-      break;
-    case CMD_SEEK:
-      seek (d, d->command[2]);
-      break;
-    case CMD_SENSE_INTERRUPT:
-      sense_interrupt (d);
+      floppy_start_format (f);
       break;
     case CMD_READ_ID:
-      read_id (d);
+      floppy_read_id (f);
+      break;
+    case CMD_SPECIFY:
+      memcpy (f->specify, p + 1, 2);
+      floppy_result (f, NULL, 0);
+      break;
+    case CMD_SENSE_DRIVE:
+      sense_drive (f);
+      break;
+    case CMD_RECALIBRATE:
+      seek_ended (f, p[1] & 3, floppy_seek (f, p[1] & 3, 0));
+      break;
+    case CMD_SEEK:
+      seek_ended (f, p[1] & 3, floppy_seek (f, p[1] & 3, p[2]));
+      break;
+    case CMD_SENSE_INTERRUPT:
+      sense_interrupt (f);
       break;
     case CMD_DUMP_REGISTERS:
-      dump_registers (d);
+      dump_registers (f);
       break;
     case CMD_VERSION:
-      d->result[0] = 0x90; /* an enhanced controller */
-      give_result (d, 1);
+      byte = VERSION_82077AA;
+      floppy_result (f, &byte, 1);
       break;
     case CMD_PERPENDICULAR:
-      d->perpendicular = d->command[1] & 0x7f;
-      await_command (d);
+      f->perpendicular = p[1] & 0x80 ? p[1] & 0x3f : (f->perpendicular & 0x3c) | (p[1] & 3);
+      floppy_result (f, NULL, 0);
       break;
     case CMD_CONFIGURE:
-      d->config[0] = d->command[2];
-      d->config[1] = d->command[3];
-      await_command (d);
+      f->config = p[2];
+      f->precompensation = p[3];
+      floppy_result (f, NULL, 0);
       break;
     case CMD_LOCK:
-      d->lock = d->command[0] >> 7;
-      d->result[0] = (uint8_t) (d->lock << 4);
-      give_result (d, 1);
-      break;
-    case CMD_PART_ID:
-      d->result[0] = 0x41; /* the stepping */
-      give_result (d, 1);
+      f->lock = p[0] >> 7;
+      byte = (uint8_t) (f->lock << 4);
+      floppy_result (f, &byte, 1);
       break;
     default:
-      d->result[0] = ST0_INVALID;
-      give_result (d, 1);
+      byte = ST0_INVALID;
+      floppy_result (f, &byte, 1);
       break;
     }
 }
 
-static void
-reset_controller (Floppy *d)
-{
-  clock_timer_cancel (d->seek_timer);
-  clock_timer_cancel (d->data_timer);
-  if (d->busy)
-    d->cancelled = TRUE;
-  await_command (d);
-  d->interrupt_pending = FALSE;
-  if (!d->lock)
-    d->config[0] = d->config[1] = 0;
-  set_irq (d, 0);
-}
+/* Registers */
 
-static void
-write_dor (Floppy *d, uint8_t value)
+static uint8_t
+main_status (Floppy *f)
 {
-  uint8_t old = d->dor;
+  uint8_t status = 0;
 
-  d->dor = value;
-  if (old & DOR_ENABLED && !(value & DOR_ENABLED))
-    reset_controller (d);
-  else if (!(old & DOR_ENABLED) && value & DOR_ENABLED)
+  if (!(f->dor & DOR_NOT_RESET) || f->cancelled)
+    return 0;
+  for (unsigned i = 0; i < FLOPPY_DRIVES; i++)
+    status |= (uint8_t) (f->drives[i].seek_done ? 1u << i : 0);
+  switch (f->phase)
     {
-      d->reset_senses = 4;
-      set_irq (d, 1);
+    case FLOPPY_COMMAND:
+      return status | MSR_RQM | (f->fifo_at > 0 ? MSR_BUSY : 0);
+    case FLOPPY_RESULT:
+      return status | MSR_RQM | MSR_DIO | MSR_BUSY;
+    default:
+      status |= MSR_BUSY;
+      if (!floppy_uses_dma (f))
+        status |= MSR_NON_DMA;
+      if (floppy_pio_ready (f))
+        status |= f->transfer == FLOPPY_READ ? MSR_RQM | MSR_DIO : MSR_RQM;
+      return status;
     }
 }
 
 static uint8_t
-main_status (const Floppy *d)
+fifo_read (Floppy *f)
 {
-  if (!(d->dor & DOR_ENABLED))
-    return 0;
-  switch (d->phase)
-    {
-    case PHASE_EXECUTION:
-      if (!(d->dor & DOR_DMA) && d->to_memory && !d->busy && d->at < SECTOR)
-        return MSR_READY | MSR_TO_HOST | MSR_NON_DMA | MSR_BUSY;
-      return MSR_BUSY;
-    case PHASE_RESULT:
-      return MSR_READY | MSR_TO_HOST | MSR_BUSY;
-    default:
-      return (uint8_t) (MSR_READY | (d->command_at > 0 ? MSR_BUSY : 0));
-    }
-}
+  uint8_t value;
 
-static uint8_t
-fifo_read (Floppy *d)
-{
-  uint8_t value = 0;
-
-  if (d->phase == PHASE_EXECUTION && !(d->dor & DOR_DMA) && d->to_memory && !d->busy && d->at < SECTOR)
-    {
-      value = d->buffer[d->at++];
-      if (d->at == SECTOR)
-        {
-          set_irq (d, 0);
-          sector_moved (d, FALSE);
-        }
-      return value;
-    }
-  if (d->phase != PHASE_RESULT)
+  if (!(f->dor & DOR_NOT_RESET) || f->cancelled)
     return 0;
-  value = d->result[d->result_at++];
-  if (d->result_at == d->result_length)
+  if (f->phase == FLOPPY_EXECUTION && floppy_pio_ready (f) && f->transfer == FLOPPY_READ)
+    return floppy_pio_read (f);
+  if (f->phase != FLOPPY_RESULT)
+    return 0;
+  value = f->fifo[f->fifo_at++];
+  floppy_lower_irq (f);
+  if (f->fifo_at >= f->fifo_length)
     {
-      set_irq (d, 0);
-      await_command (d);
+      f->phase = FLOPPY_COMMAND;
+      f->fifo_at = 0;
     }
   return value;
 }
 
 static void
-fifo_write (Floppy *d, uint8_t value)
+fifo_write (Floppy *f, uint8_t value)
 {
-  if (d->phase != PHASE_COMMAND || !(d->dor & DOR_ENABLED))
+  if (!(f->dor & DOR_NOT_RESET) || f->cancelled)
     return;
-  if (d->command_at == 0)
-    d->command_length = length_of (value);
-  d->command[d->command_at++] = value;
-  if (d->command_at == d->command_length)
+  if (f->phase == FLOPPY_EXECUTION && floppy_pio_ready (f) && f->transfer != FLOPPY_READ)
     {
-      d->command_at = 0;
-      execute (d);
+      floppy_pio_write (f, value);
+      return;
     }
+  if (f->phase != FLOPPY_COMMAND)
+    return;
+  if (f->fifo_at == 0)
+    f->fifo_length = (uint8_t) command_length (value);
+  f->fifo[f->fifo_at++] = value;
+  if (f->fifo_at >= f->fifo_length)
+    {
+      f->fifo_at = 0;
+      execute (f);
+    }
+}
+
+static void
+write_dor (Floppy *f, uint8_t value)
+{
+  uint8_t old = f->dor;
+
+  f->dor = value;
+  if (old & DOR_NOT_RESET && !(value & DOR_NOT_RESET))
+    begin_reset (f);
+  else if (!(old & DOR_NOT_RESET) && value & DOR_NOT_RESET && !f->cancelled)
+    floppy_reset_done (f);
+  for (unsigned i = 0; i < FLOPPY_DRIVES; i++)
+    {
+      if ((old & ~value) >> (DOR_MOTOR_SHIFT + i) & 1)
+        motor_stopped (&f->drives[i]);
+    }
+  drive_irq (f);
 }
 
 static uint32_t
 floppy_read (void *opaque, uint16_t offset, unsigned size)
 {
-  Floppy *d = opaque;
+  Floppy *f = opaque;
 
   switch (offset)
     {
-    case REG_SRA:
-    case REG_SRB:
-      return offset == REG_SRB ? 0xc0 : 0;
     case REG_DOR:
-      return d->dor;
+      return f->dor;
     case REG_TDR:
-      return d->tdr;
+      return f->tdr;
     case REG_MSR:
-      return main_status (d);
+      return main_status (f);
     default:
-      return fifo_read (d);
+      return fifo_read (f);
     }
 }
 
 static void
 floppy_write (void *opaque, uint16_t offset, uint32_t value, unsigned size)
 {
-  Floppy *d = opaque;
+  Floppy *f = opaque;
 
   switch (offset)
     {
     case REG_DOR:
-      write_dor (d, (uint8_t) value);
+      write_dor (f, (uint8_t) value);
       break;
     case REG_TDR:
-      d->tdr = value & 3;
+      f->tdr = value & 3;
       break;
     case REG_DSR:
-      d->rate = value & 3;
-      if (value & DSR_RESET)
+      f->rate = value & 3;
+      if (value & DSR_RESET && f->dor & DOR_NOT_RESET)
         {
-          reset_controller (d);
-          d->reset_senses = 4;
-          set_irq (d, 1);
+          begin_reset (f);
+          if (!f->cancelled)
+            floppy_reset_done (f);
         }
       break;
-    case REG_FIFO:
-      fifo_write (d, (uint8_t) value);
-      break;
     default:
+      fifo_write (f, (uint8_t) value);
       break;
     }
 }
 
 static uint32_t
-dir_read (void *opaque, uint16_t offset, unsigned size)
+direction_read (void *opaque, uint16_t offset, unsigned size)
 {
-  Floppy *d = opaque;
-  unsigned number = d->dor & DOR_DRIVE;
-  gboolean motor = d->dor & 0x10 << number;
+  Floppy *f = opaque;
+  const FloppyDrive *drive = floppy_drive (f, f->dor & DOR_SELECT);
 
-  if (number >= FLOPPY_DRIVES || !motor)
-    return 0;
-  return d->drives[number].changed || !has_disk (&d->drives[number]) ? DIR_CHANGED : 0;
+  return drive == NULL || drive->changed || drive->disk == NULL ? DIR_CHANGED : 0;
 }
 
 static void
-dir_write (void *opaque, uint16_t offset, uint32_t value, unsigned size)
+rate_write (void *opaque, uint16_t offset, uint32_t value, unsigned size)
 {
   ((Floppy *) opaque)->rate = value & 3;
 }
 
 static const PioOps floppy_ops = { .read = floppy_read, .write = floppy_write };
-static const PioOps dir_ops = { .read = dir_read, .write = dir_write };
+static const PioOps direction_ops = { .read = direction_read, .write = rate_write };
+
+/* The device */
 
 static gboolean
 floppy_realize (Device *dev, const DeviceEnv *env, GError **error)
 {
-  Floppy *d = (Floppy *) dev;
+  Floppy *f = (Floppy *) dev;
 
-  if (!bus_add_pio (env->bus, PORT, 6, &floppy_ops, dev, error) || !bus_add_pio (env->bus, PORT_DIR, 1, &dir_ops, dev, error))
-    return FALSE;
+  g_assert (f->dma != NULL);
   for (unsigned i = 0; i < FLOPPY_DRIVES; i++)
     {
-      Disk *disk = d->drives[i].disk;
-
-      if (disk == NULL)
-        continue;
-      if (!find_geometry (disk, &d->drives[i].geometry))
-        {
-          g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "“%s” is larger than any floppy disk", disk_path (disk));
-          return FALSE;
-        }
-      disk_set_context (disk, env->context);
+      f->drives[i].controller = f;
+      if (f->drives[i].disk != NULL)
+        disk_set_context (f->drives[i].disk, env->context);
     }
-  d->seek_timer = clock_timer_new (env->clock, seek_done, d);
-  d->data_timer = clock_timer_new (env->clock, data_ready, d);
-  return TRUE;
+  i8237_connect (f->dma, FLOPPY_DMA, floppy_dma_granted, f);
+  return bus_add_pio (env->bus, PORT_FLOPPY, PORT_COUNT, &floppy_ops, f, error) &&
+         bus_add_pio (env->bus, PORT_DIR, 1, &direction_ops, f, error);
 }
 
 static void
 floppy_reset (Device *dev)
 {
-  Floppy *d = (Floppy *) dev;
+  Floppy *f = (Floppy *) dev;
 
-  d->lock = 0;
-  reset_controller (d);
-  d->dor = DOR_ENABLED | DOR_DMA;
-  d->tdr = d->rate = d->perpendicular = 0;
-  d->reset_senses = 0;
+  f->lock = f->tdr = f->perpendicular = 0;
+  f->specify[0] = f->specify[1] = 0;
+  f->dor = 0;
+  f->rate = FLOPPY_RATE_250;
+  begin_reset (f);
   for (unsigned i = 0; i < FLOPPY_DRIVES; i++)
+    f->drives[i].cylinder = 0;
+}
+
+static gboolean
+floppy_after_load (Device *dev, GError **error)
+{
+  Floppy *f = (Floppy *) dev;
+  gboolean ok = f->phase <= FLOPPY_RESULT && f->transfer <= FLOPPY_FORMAT && f->fifo_length <= FLOPPY_FIFO &&
+                f->fifo_at <= f->fifo_length && f->unit < FLOPPY_UNITS && f->head <= 1 && f->side <= 1 &&
+                f->rate <= FLOPPY_RATE_1000 &&
+                f->end <= FLOPPY_TRACK_MAX && f->at <= f->end && f->run <= FLOPPY_SECTORS_MAX &&
+                f->resets_to_sense <= FLOPPY_UNITS && f->lock <= 1;
+
+  /* While it executes it waits for data for a disk that is there; all else has been waited for. */
+  if (ok && f->phase == FLOPPY_EXECUTION)
     {
-      d->drives[i].cylinder = 0;
-      d->drives[i].changed = TRUE;
+      const FloppyDrive *drive = floppy_drive (f, f->unit);
+
+      ok = f->data_wanted && f->transfer != FLOPPY_NONE && drive != NULL && drive->geometry != NULL && f->at < f->end &&
+           (f->transfer == FLOPPY_FORMAT || (f->sector >= 1 && f->sector + f->run <= drive->geometry->track + 1u &&
+                                             f->cylinder < drive->geometry->cylinders &&
+                                             f->end == f->run * FLOPPY_SECTOR));
     }
+  if (ok && f->phase == FLOPPY_RESULT)
+    ok = f->fifo_at < f->fifo_length;
+  if (!ok)
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "saved state of %s: it is damaged", dev->type->name);
+      return FALSE;
+    }
+  for (unsigned i = 0; i < FLOPPY_DRIVES; i++)
+    f->drives[i].cylinder = MIN (f->drives[i].cylinder, CYLINDERS_REACHED);
+  drive_irq (f);
+  return TRUE;
 }
 
 static void
 floppy_unrealize (Device *dev)
 {
-  Floppy *d = (Floppy *) dev;
+  Floppy *f = (Floppy *) dev;
 
+  i8237_connect (f->dma, FLOPPY_DMA, NULL, NULL);
   for (unsigned i = 0; i < FLOPPY_DRIVES; i++)
-    g_clear_pointer (&d->drives[i].disk, disk_unref);
-  clock_timer_free (d->seek_timer);
-  clock_timer_free (d->data_timer);
-  bus_remove_pio (dev->env.bus, PORT, dev);
-  bus_remove_pio (dev->env.bus, PORT_DIR, dev);
+    g_clear_pointer (&f->drives[i].disk, disk_unref);
+  bus_remove_pio (dev->env.bus, PORT_FLOPPY, f);
+  bus_remove_pio (dev->env.bus, PORT_DIR, f);
 }
 
+#define DRIVE_FIELDS(n) \
+  STATE_U8 (Floppy, drives[n].cylinder), STATE_U8 (Floppy, drives[n].changed), STATE_U8 (Floppy, drives[n].seek_done), \
+  STATE_U8 (Floppy, drives[n].seek_status), STATE_U8 (Floppy, drives[n].id_sector), \
+  STATE_BOOL (Floppy, drives[n].unflushed)
+
+static const StateField floppy_fields[] = {
+  DRIVE_FIELDS (0), DRIVE_FIELDS (1),
+  STATE_U8 (Floppy, dor), STATE_U8 (Floppy, tdr), STATE_U8 (Floppy, rate), STATE_U8 (Floppy, precompensation),
+  STATE_U8 (Floppy, config), STATE_BYTES (Floppy, specify), STATE_U8 (Floppy, lock), STATE_U8 (Floppy, perpendicular),
+  STATE_U8 (Floppy, phase), STATE_U8 (Floppy, irq_level), STATE_U8 (Floppy, resets_to_sense),
+  STATE_BYTES (Floppy, fifo), STATE_U8 (Floppy, fifo_at), STATE_U8 (Floppy, fifo_length), STATE_U8 (Floppy, transfer),
+  STATE_U8 (Floppy, multi_track), STATE_U8 (Floppy, deleted), STATE_U8 (Floppy, unit), STATE_U8 (Floppy, cylinder),
+  STATE_U8 (Floppy, head), STATE_U8 (Floppy, sector), STATE_U8 (Floppy, size_code), STATE_U8 (Floppy, last),
+  STATE_U8 (Floppy, side), STATE_U8 (Floppy, fill), STATE_U8 (Floppy, data_wanted), STATE_U32 (Floppy, run),
+  STATE_U32 (Floppy, at), STATE_U32 (Floppy, end), STATE_BYTES (Floppy, buffer), STATE_END
+};
+
 const DeviceType floppy_type = {
-  .name = "i82077", .size = sizeof (Floppy), .version = 1, .realize = floppy_realize, .reset = floppy_reset, .unrealize = floppy_unrealize
+  .name = "82077aa", .size = sizeof (Floppy), .version = 1, .fields = floppy_fields, .realize = floppy_realize,
+  .reset = floppy_reset, .after_load = floppy_after_load, .unrealize = floppy_unrealize
 };
 
 void
@@ -753,50 +608,83 @@ floppy_set_dma (Device *dev, Device *dma)
   ((Floppy *) dev)->dma = dma;
 }
 
-void
-floppy_attach (Device *dev, unsigned drive, Disk *disk)
+static gboolean
+put_disk (FloppyDrive *drive, Disk *disk, GError **error)
 {
-  Floppy *d = (Floppy *) dev;
+  const FloppyGeometry *geometry = disk != NULL ? floppy_geometry_for (disk_size (disk)) : NULL;
 
-  g_assert (drive < FLOPPY_DRIVES);
-  d->drives[drive].present = TRUE;
-  d->drives[drive].disk = disk != NULL ? disk_ref (disk) : NULL;
+  if (disk != NULL && geometry == NULL)
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                   "“%s” is no floppy image: it is larger than 2.88 MB", disk_path (disk));
+      return FALSE;
+    }
+  g_clear_pointer (&drive->disk, disk_unref);
+  drive->disk = disk != NULL ? disk_ref (disk) : NULL;
+  drive->geometry = geometry;
+  drive->unflushed = FALSE;
+  return TRUE;
+}
+
+gboolean
+floppy_attach (Device *dev, unsigned number, Disk *disk, GError **error)
+{
+  enum { CMOS_144 = 4 };
+  FloppyDrive *drive = &((Floppy *) dev)->drives[number];
+
+  g_assert (number < FLOPPY_DRIVES);
+  if (!put_disk (drive, disk, error))
+    return FALSE;
+  drive->present = TRUE;
+  drive->cmos_type = drive->geometry != NULL ? drive->geometry->cmos_type : CMOS_144;
+  return TRUE;
 }
 
 gboolean
 floppy_set_disk (Device *dev, unsigned number, Disk *disk, GError **error)
 {
-  Floppy *d = (Floppy *) dev;
-  Geometry geometry;
+  Floppy *f = (Floppy *) dev;
+  FloppyDrive *drive = floppy_drive (f, number);
 
-  if (number >= FLOPPY_DRIVES || !d->drives[number].present)
+  if (drive == NULL)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "there is no drive floppy%u", number);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "there is no floppy drive %u", number);
       return FALSE;
     }
-  if (disk != NULL && !find_geometry (disk, &geometry))
+  if (drive->flushing || (f->busy && f->unit == number))
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "“%s” is larger than any floppy disk", disk_path (disk));
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK, "floppy drive %u is at work: try again", number);
       return FALSE;
     }
-  if (d->busy && d->drive == number)
-    {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK, "drive floppy%u is busy: try again", number);
-      return FALSE;
-    }
-  g_clear_pointer (&d->drives[number].disk, disk_unref);
+  if (!put_disk (drive, disk, error))
+    return FALSE;
   if (disk != NULL)
-    {
-      d->drives[number].disk = disk_ref (disk);
-      d->drives[number].geometry = geometry;
-      disk_set_context (disk, dev->env.context);
-    }
-  d->drives[number].changed = TRUE;
+    disk_set_context (disk, dev->env.context);
+  drive->changed = TRUE;
+  /* A transfer that waits for the guest has lost its disk. */
+  if (f->phase == FLOPPY_EXECUTION && f->unit == number)
+    floppy_media_lost (f);
   return TRUE;
 }
 
-uint64_t
-floppy_reads (Device *dev)
+Disk *
+floppy_disk (Device *dev, unsigned number)
 {
-  return ((Floppy *) dev)->reads;
+  const FloppyDrive *drive = floppy_drive ((Floppy *) dev, number);
+
+  return drive != NULL ? drive->disk : NULL;
+}
+
+unsigned
+floppy_cmos_type (Device *dev, unsigned number)
+{
+  const FloppyDrive *drive = floppy_drive ((Floppy *) dev, number);
+
+  return drive != NULL ? drive->cmos_type : 0;
+}
+
+void
+floppy_counters (Device *dev, FloppyCounters *counters)
+{
+  *counters = ((Floppy *) dev)->counters;
 }

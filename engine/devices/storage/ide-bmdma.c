@@ -3,7 +3,8 @@
 
 #include "engine/devices/storage/ide-private.h"
 
-enum { REG_COMMAND = 0, REG_STATUS = 2, REG_TABLE = 4, CHANNEL_SIZE = 8, PRD_SIZE = 8, PRD_LAST = 1 << 7, PRD_MAX = 8192 };
+enum { REG_COMMAND = 0, REG_STATUS = 2, REG_TABLE = 4, CHANNEL_SIZE = 8, PRD_SIZE = 8, PRD_LAST = 1 << 7,
+       PRD_MAX = 8192 };
 
 gboolean
 ide_dma_ready (IdeChannel *c)

@@ -11,11 +11,11 @@
 
 enum
 {
-  STATUS_ERR = 1 << 0, STATUS_DRQ = 1 << 3, STATUS_DSC = 1 << 4, STATUS_DF = 1 << 5, STATUS_DRDY = 1 << 6, STATUS_BSY = 1 << 7,
-  ERROR_ABRT = 1 << 2, ERROR_IDNF = 1 << 4, ERROR_UNC = 1 << 6,
+  STATUS_ERR = 1 << 0, STATUS_DRQ = 1 << 3, STATUS_DSC = 1 << 4, STATUS_DF = 1 << 5, STATUS_DRDY = 1 << 6,
+  STATUS_BSY = 1 << 7, ERROR_ABRT = 1 << 2, ERROR_IDNF = 1 << 4, ERROR_UNC = 1 << 6,
   DEVICE_UNIT = 1 << 4, DEVICE_LBA = 1 << 6, CONTROL_NIEN = 1 << 1, CONTROL_SRST = 1 << 2, CONTROL_HOB = 1 << 7,
-  IDE_SECTOR = 512, CD_SECTOR = 2048, MULTIPLE_MAX = 16, BUFFER_SECTORS = 256, BUFFER_SIZE = BUFFER_SECTORS * IDE_SECTOR,
-  PACKET_SIZE = 12, SENSE_SIZE = 18,
+  IDE_SECTOR = 512, CD_SECTOR = 2048, MULTIPLE_MAX = 16, BUFFER_SECTORS = 256,
+  BUFFER_SIZE = BUFFER_SECTORS * IDE_SECTOR, PACKET_SIZE = 12, SENSE_SIZE = 18,
   BM_COMMAND_START = 1 << 0, BM_COMMAND_TO_MEMORY = 1 << 3, BM_STATUS_ACTIVE = 1 << 0, BM_STATUS_ERROR = 1 << 1,
   BM_STATUS_IRQ = 1 << 2, BM_STATUS_DMA_CAPABLE = 3 << 5
 };
@@ -105,8 +105,10 @@ void ide_complete (IdeDrive *drive);
 void ide_abort (IdeDrive *drive, uint8_t error);
 /* Hands the buffer to the guest, or asks it to fill it: @bytes from the start. */
 void ide_pio (IdeDrive *drive, IdePhase phase, uint32_t bytes);
-/* Sends a request for the buffer to the disk; @done runs with the machine lock held, the request's error in the drive. */
-void ide_submit (IdeDrive *drive, DiskOp op, uint64_t offset, size_t length, void (*done) (IdeDrive *drive, const GError *error));
+/* Sends a request for the buffer to the disk; @done runs with the machine lock held, the request's error in the
+ * drive. */
+void ide_submit (IdeDrive *drive, DiskOp op, uint64_t offset, size_t length,
+                 void (*done) (IdeDrive *drive, const GError *error));
 void ide_execute_diagnostic (IdeChannel *channel);
 void ide_set_signature (IdeDrive *drive);
 

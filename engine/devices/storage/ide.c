@@ -117,7 +117,8 @@ disk_done (DiskRequest *request)
 }
 
 void
-ide_submit (IdeDrive *drive, DiskOp op, uint64_t offset, size_t length, void (*done) (IdeDrive *drive, const GError *error))
+ide_submit (IdeDrive *drive, DiskOp op, uint64_t offset, size_t length,
+            void (*done) (IdeDrive *drive, const GError *error))
 {
   IdeCounters *counters = &drive->channel->ide->counters;
 
@@ -464,7 +465,8 @@ ide_unrealize (Device *dev)
 }
 
 const DeviceType piix3_ide_type = {
-  .name = "piix3-ide", .size = sizeof (Ide), .version = 1, .realize = ide_realize, .reset = ide_reset, .unrealize = ide_unrealize
+  .name = "piix3-ide", .size = sizeof (Ide), .version = 1, .realize = ide_realize, .reset = ide_reset,
+  .unrealize = ide_unrealize
 };
 
 static IdeDrive *

@@ -16,8 +16,8 @@ void piix3_ide_attach_cdrom (Device *dev, unsigned channel, unsigned unit, Disk 
 /* Called when the guest has ejected a disc; the drive is empty by then. Machine lock held. */
 void piix3_ide_set_ejected (Device *dev, void (*ejected) (void *opaque, unsigned drive), void *opaque);
 
-/* Puts a disc in (or, with NULL, takes it out) while the guest runs; machine lock held. The drive numbered 2 × channel +
- * unit. FALSE: it is no CD drive, or the guest has locked it and @force is not set. */
+/* Puts a disc in (or, with NULL, takes it out) while the guest runs; machine lock held. The drive numbered 2 × channel
+ * + unit. FALSE: it is no CD drive, or the guest has locked it and @force is not set. */
 gboolean piix3_ide_set_disc (Device *dev, unsigned drive, Disk *disk, gboolean force, GError **error);
 
 typedef struct

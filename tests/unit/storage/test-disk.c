@@ -247,7 +247,8 @@ test_asynchronous (Fixture *f, gconstpointer name)
             memset (buffers[i], (int) i, 512);
           else
             memset (buffers[i], 0xee, 512);
-          requests[i] = (DiskRequest) { .op = pass == 0 ? DISK_WRITE : DISK_READ, .offset = i * 65536ull, .buffer = buffers[i],
+          requests[i] = (DiskRequest) { .op = pass == 0 ? DISK_WRITE : DISK_READ, .offset = i * 65536ull,
+                                        .buffer = buffers[i],
                                         .length = 512, .done = done, .opaque = &completed };
           disk_submit (disk, &requests[i]);
         }
