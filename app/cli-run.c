@@ -321,7 +321,7 @@ cli_run (char **args, GError **error)
 
   if (!options_parse (args, options, 0, 0, NULL, error) || !check_options (&o, &timeout, error) ||
       !check_files (&o, error) || !(record = make_record (&o, error)) ||
-      (!o.headless && !machine_loop_init_window (error)))
+      !machine_loop_prepare (!o.headless, error))
     return 1;
   o.session.discard_changes = !o.writable;
   session = bunshin_session_new (NULL, NULL, record, &o.session, error);

@@ -16,9 +16,12 @@ struct MachineLoop
 };
 
 gboolean
-machine_loop_init_window (GError **error)
+machine_loop_prepare (gboolean with_window, GError **error)
 {
-  return ui_init (error);
+  /* Both come back as errors of the write that met them. */
+  signal (SIGPIPE, SIG_IGN);
+  signal (SIGXFSZ, SIG_IGN);
+  return !with_window || ui_init (error);
 }
 
 static void
@@ -54,7 +57,6 @@ machine_loop_new (BunshinSession *session, Library *library, gboolean with_windo
 
   loop->session = g_object_ref (session);
   loop->loop = g_main_loop_new (NULL, FALSE);
-  signal (SIGPIPE, SIG_IGN);
   for (unsigned i = 0; i < G_N_ELEMENTS (numbers); i++)
     loop->signals[i] = g_unix_signal_add (numbers[i], on_signal, loop);
   g_signal_connect_swapped (session, "notify::state", G_CALLBACK (on_state), loop);

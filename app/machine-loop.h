@@ -6,8 +6,8 @@
 
 typedef struct MachineLoop MachineLoop;
 
-/* Needed before anything else when there shall be a window; the error says what to do without a display. */
-gboolean machine_loop_init_window (GError **error);
+/* Needed before anything else. @with_window: opens the display; the error says what to do without one. */
+gboolean machine_loop_prepare (gboolean with_window, GError **error);
 /* @library may be NULL. The window, if any, shows when the loop runs. */
 MachineLoop *machine_loop_new (BunshinSession *session, Library *library, gboolean with_window);
 /* Returns when the machine has ended, or machine_loop_quit() was called. The window is gone then. */

@@ -70,7 +70,7 @@ start_and_run (const char *uuid, gboolean headless, const SessionOptions *option
   g_autofree char *message = NULL;
   gboolean ok;
 
-  if (!headless && !machine_loop_init_window (error))
+  if (!machine_loop_prepare (!headless, error))
     return FALSE;
   if (!(library = library_open (NULL, error)) || !(record = library_find (library, uuid, error)) ||
       !(lock = library_lock_machine (record, error)) || !library_machine_validate (record, error) ||
