@@ -211,7 +211,11 @@ X86_HANDLER (op_dropped)
     {
       const X86Block *old = (const X86Block *) ((const uint8_t *) op - G_STRUCT_OFFSET (X86Block, ops));
       X86Block *block = x86_block_find (cpu, old->host, old->mode);
+      uint64_t lin = cpu->r[X86_RIP] + cpu->r[X86_SEGBASE + X86_CS];
+      X86Jump *jump = x86_jump_entry (cpu, cpu->mode & X86_MODE_CODE64 ? lin : (uint32_t) lin);
 
+      if (jump->ops == op)
+        jump->key = 0;
       if (block != NULL)
         X86_GOTO (block->ops);
     }
