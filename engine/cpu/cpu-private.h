@@ -154,6 +154,11 @@ x86_jump_entry (const X86Cpu *cpu, uint64_t lin)
   return x86_jump_group (cpu, lin) + ((lin ^ (lin >> 6)) % X86_JUMP_GROUP);
 }
 
+/* --- cpu.c --- */
+
+/* INIT, on the processor's own thread. */
+void x86_take_init (X86Cpu *cpu);
+
 /* --- exception.c --- */
 
 /* Software interrupts: INT n, INT3, INTO, and #DB by ICEBP; r[X86_RIP] is the instruction's, @next what is pushed. */

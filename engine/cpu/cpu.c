@@ -163,6 +163,12 @@ x86_cpu_reset (X86Cpu *cpu)
 void
 x86_cpu_init (X86Cpu *cpu)
 {
+  x86_cpu_raise (cpu, X86_REQ_INIT);
+}
+
+void
+x86_take_init (X86Cpu *cpu)
+{
   reset_common (cpu);
 }
 

@@ -323,7 +323,7 @@ handle_events (X86Cpu *cpu, X86Exit *why)
       return TRUE;
     }
   if (take (cpu, X86_REQ_INIT))
-    x86_cpu_init (cpu);
+    x86_take_init (cpu);
   if (cpu->halted == X86_HALT_SIPI && take (cpu, X86_REQ_SIPI))
     {
       x86_seg_commit_real (cpu, X86_CS, (uint16_t) (cpu->sipi_vector << 8));
