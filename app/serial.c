@@ -221,7 +221,7 @@ fail (GError **error, const char *what)
 {
   int saved = errno;
 
-  g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (saved), _("cannot open the serial port “%s”: %s"), what,
+  g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (saved), _("cannot open “%s”: %s"), what,
                g_strerror (saved));
   return FALSE;
 }
