@@ -53,7 +53,8 @@ vdi_probe (const ImageSample *sample)
 {
   const VdiHeader *header = (const VdiHeader *) sample->head;
 
-  return sample->length >= sizeof *header && header->signature == VDI_SIGNATURE ? 100 : 0;
+  /* One that is cut off is a damaged VDI, not a raw disk. */
+  return sample->length >= G_STRUCT_OFFSET (VdiHeader, version) && header->signature == VDI_SIGNATURE ? 100 : 0;
 }
 
 static gboolean

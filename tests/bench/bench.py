@@ -67,8 +67,8 @@ def median(function, rounds):
 
 def bench_loop(rounds, work):
     kernel = work / 'loop.elf'
-    subprocess.run(['gcc', '-m32', '-nostdlib', '-static', '-no-pie', '-Wl,--build-id=none', '-Wl,-Ttext=0x100000',
-                    '-Wl,--section-start=.multiboot=0xff000', f'-DLOOP_COUNT={LOOP_COUNT}', '-o', str(kernel),
+    subprocess.run(['gcc', '-m32', '-nostdlib', '-static', '-no-pie', '-Wl,--build-id=none', '-Wl,-N', '-Wl,--no-warn-rwx-segments',
+                    '-Wl,-Ttext=0x100000', f'-DLOOP_COUNT={LOOP_COUNT}', '-o', str(kernel),
                     str(TOP / 'tests/bench/loop.S')], check=True)
 
     def seconds(command):

@@ -7,11 +7,11 @@
 #define MAGIC 0x1badb002
 #define COM1 0x3f8
 
-        .section .multiboot, "a"
+        /* The header has to lie in the file's first 8 KiB. */
+        .section .text
         .align 4
         .long MAGIC, 0, -MAGIC
 
-        .section .text
         .globl _start
 _start:
         mov $'S', %al

@@ -3,6 +3,7 @@
 """Guests that live on the firmware: GRUB's rescue disks, memtest86+ and iPXE."""
 import contextlib
 import http.server
+import re
 import threading
 
 from guest import Failure, guest_file, machine, tap
@@ -10,16 +11,21 @@ from guest import Failure, guest_file, machine, tap
 
 def grub_cd():
     with machine('--memory', '64M', '--disk', '64M', '--iso', guest_file('grub-rescue-cdrom.iso')) as guest:
-        guest.wait_screen(r'grub> *$', 120)
+        guest.wait_screen(r'GNU GRUB', 120)
+        guest.type('c')
+        guest.wait_screen(r'grub> *$', 60)
         guest.type('ls\n')
-        screen = guest.wait_screen(r'grub> ls\n(.*\n)*.*\(hd0', 60)
+        screen = guest.wait_screen(r'grub> ls *\n(.*\n)*.*\(hd0', 60)
         if '(cd' not in screen and '(hd31' not in screen:
             raise Failure(f'GRUB does not list its CD:\n{screen}')
 
 
 def grub_floppy():
     with machine('--memory', '64M', '--disk', 'none', '--floppy', guest_file('grub-rescue-floppy.img')) as guest:
-        guest.wait_screen(r'grub> *$', 180)
+        guest.wait_screen(r'GNU GRUB', 180)
+        if not re.search(r'grub> *$', guest.screen()):
+            guest.type('c')
+        guest.wait_screen(r'grub> *$', 60)
         guest.type('ls\n')
         guest.wait_screen(r'\(fd0\)', 60)
 

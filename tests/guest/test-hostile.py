@@ -9,13 +9,13 @@ import tempfile
 from guest import BUNSHIN, Failure, Library, tap
 
 HERE = pathlib.Path(__file__).resolve().parent
-SEEDS = (1, 0x12345, 0xdeadbeef, 0x5eed5eed)
+SEEDS = (1, 0x12345)
 
 
 def garbage_kernel(folder, seed, *defines):
     kernel = pathlib.Path(folder) / f'garbage-{seed:x}.elf'
-    subprocess.run(['gcc', '-m32', '-nostdlib', '-static', '-no-pie', '-Wl,--build-id=none', '-Wl,-Ttext=0x100000',
-                    '-Wl,--section-start=.multiboot=0xff000', f'-DSEED={seed}', *defines, '-o', str(kernel),
+    subprocess.run(['gcc', '-m32', '-nostdlib', '-static', '-no-pie', '-Wl,--build-id=none', '-Wl,-N', '-Wl,--no-warn-rwx-segments',
+                    '-Wl,-Ttext=0x100000', f'-DSEED={seed}', *defines, '-o', str(kernel),
                     str(HERE / 'garbage.S')], check=True)
     return kernel
 
@@ -31,7 +31,7 @@ def run_garbage(kernel, folder, timeout):
 
 def polite(seed):
     with tempfile.TemporaryDirectory() as folder:
-        result = run_garbage(garbage_kernel(folder, seed, '-DPOLITE'), folder, 120)
+        result = run_garbage(garbage_kernel(folder, seed, '-DPOLITE'), folder, 30)
         if result.returncode < 0:
             raise Failure(f'the process died of signal {-result.returncode}: {result.stderr[-2000:]}')
         if b'survived' not in result.stdout and result.returncode not in (0, 124):
@@ -188,7 +188,7 @@ def killed_process_leaves_no_lock():
 
 if __name__ == '__main__':
     tap.run([(f'garbage-{seed:x}', lambda seed=seed: polite(seed)) for seed in SEEDS]
-            + [(f'garbage-wild-{seed:x}', lambda seed=seed: wild(seed)) for seed in SEEDS[:2]]
+            + [(f'garbage-wild-{seed:x}', lambda seed=seed: wild(seed)) for seed in SEEDS]
             + [('missing-files', missing_files), ('damaged-files', damaged_files), ('impossible-settings', impossible_settings),
                ('odd-names', odd_names), ('disk-in-use', disk_in_use), ('newer-database', newer_database), ('no-display', no_display),
                ('killed-process', killed_process_leaves_no_lock)])
