@@ -14,7 +14,7 @@
 enum { ISA_IRQ_COUNT = 16, MACHINE_MAX_CPUS = 64, TSC_HZ = CLOCK_NS_PER_SECOND };
 
 /* What a guest or a device asked for; carried out on the I/O thread, where no processor waits for us. */
-enum { REQUEST_RESET = 1 << 0, REQUEST_POWER_OFF = 1 << 1, REQUEST_PAUSE = 1 << 2 };
+enum { REQUEST_RESET = 1 << 0, REQUEST_POWER_OFF = 1 << 1, REQUEST_PAUSE = 1 << 2, REQUEST_COLLECT = 1 << 3 };
 
 typedef struct
 {

@@ -110,6 +110,19 @@ power_off_for (Machine *m, MachineOffReason reason)
   g_mutex_unlock (&m->control);
 }
 
+/* Replaced views of memory may be freed only while no processor looks at them. */
+static void
+collect_views (Machine *m)
+{
+  g_mutex_lock (&m->control);
+  if (m->state == MACHINE_STATE_RUNNING)
+    {
+      halt (m);
+      go (m);
+    }
+  g_mutex_unlock (&m->control);
+}
+
 static gboolean
 carry_out_requests (gpointer data)
 {
@@ -124,6 +137,8 @@ carry_out_requests (gpointer data)
         machine_reset (m);
       if (requests & REQUEST_PAUSE)
         machine_pause (m);
+      if (requests & REQUEST_COLLECT)
+        collect_views (m);
     }
   return G_SOURCE_CONTINUE;
 }

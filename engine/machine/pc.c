@@ -124,6 +124,19 @@ vmport_set (void *opaque, const VmPortRegisters *regs)
     x86_cpu_set_io_registers (v->cpu, r);
 }
 
+/* A guest that remaps memory all the time must not fill the host's with old views. */
+static void
+memory_changed (void *opaque)
+{
+  enum { RETIRED_MAX = 512 };
+  Machine *m = opaque;
+
+  if (address_space_retired (m->memory) >= RETIRED_MAX)
+    machine_request (m, REQUEST_COLLECT);
+}
+
+static const AddressSpaceListener memory_listener = { .changed = memory_changed };
+
 /* Parts */
 
 static DeviceEnv
@@ -369,6 +382,7 @@ pc_assemble (Machine *m, const MachineConfig *config, GError **error)
   m->devices = g_ptr_array_new ();
   m->writable_disks = g_ptr_array_new_with_free_func ((GDestroyNotify) disk_unref);
   m->memory = address_space_new ();
+  address_space_add_listener (m->memory, &memory_listener, m);
   m->bus = bus_new ();
   m->pci = pci_bus_new (m->bus, m->memory);
   m->clock = clock_new (m->context, &m->lock);
@@ -443,6 +457,7 @@ pc_disassemble (Machine *m)
   clock_free (m->clock);
   pci_bus_free (m->pci);
   bus_free (m->bus);
+  address_space_remove_listener (m->memory, m);
   address_space_free (m->memory);
   ram_block_free (m->bios);
   ram_block_free (m->ram);

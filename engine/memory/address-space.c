@@ -326,6 +326,12 @@ address_space_collect (AddressSpace *as)
   g_ptr_array_set_size (as->retired, 0);
 }
 
+unsigned
+address_space_retired (AddressSpace *as)
+{
+  return as->retired->len;
+}
+
 void
 address_space_add_listener (AddressSpace *as, const AddressSpaceListener *listener, void *opaque)
 {

@@ -98,6 +98,8 @@ typedef struct
 const MemorySection *address_space_lookup (AddressSpace *as, uint64_t gpa);
 /* Frees views that were replaced; called when no processor is running. */
 void address_space_collect (AddressSpace *as);
+/* How many replaced views wait for that. */
+unsigned address_space_retired (AddressSpace *as);
 
 /* @changed runs with the machine lock held after every new view and whenever
  * dirty logging needs write permissions taken back: flush software TLBs before
