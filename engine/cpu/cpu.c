@@ -6,6 +6,7 @@
 
 #include "engine/cpu/cpu-private.h"
 #include "engine/cpu/cpuid.h"
+#include "engine/cpu/fp.h"
 
 #include <gio/gio.h>
 
@@ -154,6 +155,7 @@ x86_cpu_reset (X86Cpu *cpu)
   cpu->mxcsr = 0x1f80;
   memset (&cpu->fpu, 0, sizeof cpu->fpu);
   cpu->fpu.fcw = 0x40;
+  x86_fp_update (cpu);
   cpu->a20_mask = ~(uint64_t) 0;
   __atomic_store_n (&cpu->pending, 0, __ATOMIC_SEQ_CST);
   reset_common (cpu);

@@ -49,9 +49,10 @@ static const FeatureBit feature_bits[] = {
 };
 
 #define FEATURES_BASE                                                                                                   \
-  X86_FEAT_DE, X86_FEAT_PSE, X86_FEAT_TSC, X86_FEAT_MSR, X86_FEAT_PAE, X86_FEAT_MCE, X86_FEAT_CX8, X86_FEAT_APIC,       \
+  X86_FEAT_FPU, X86_FEAT_DE, X86_FEAT_PSE, X86_FEAT_TSC, X86_FEAT_MSR, X86_FEAT_PAE, X86_FEAT_MCE, X86_FEAT_CX8, X86_FEAT_APIC, \
     X86_FEAT_SEP, X86_FEAT_MTRR, X86_FEAT_PGE, X86_FEAT_MCA, X86_FEAT_CMOV, X86_FEAT_PAT, X86_FEAT_PSE36,               \
-    X86_FEAT_CLFLUSH, X86_FEAT_HTT, X86_FEAT_HYPERVISOR, X86_FEAT_TSC_DEADLINE
+    X86_FEAT_CLFLUSH, X86_FEAT_MMX, X86_FEAT_FXSR, X86_FEAT_SSE, X86_FEAT_SSE2, X86_FEAT_HTT,                         \
+    X86_FEAT_HYPERVISOR, X86_FEAT_TSC_DEADLINE
 
 #define FEATURES_LONG                                                                                                   \
   X86_FEAT_SYSCALL, X86_FEAT_NX, X86_FEAT_RDTSCP, X86_FEAT_LM, X86_FEAT_LAHF64, X86_FEAT_CX16, X86_FEAT_POPCNT,         \
@@ -60,6 +61,11 @@ static const FeatureBit feature_bits[] = {
 #define FEATURES_SYSTEM                                                                                                 \
   X86_FEAT_PCID, X86_FEAT_INVPCID, X86_FEAT_SMEP, X86_FEAT_SMAP, X86_FEAT_UMIP, X86_FEAT_FSGSBASE, X86_FEAT_TSC_ADJUST, \
     X86_FEAT_RDRAND, X86_FEAT_RDSEED, X86_FEAT_ERMS, X86_FEAT_CLFLUSHOPT, X86_FEAT_RDPID
+
+/* What x86-64-v2 adds, and AES, carry-less multiplication, SHA, XSAVE. */
+#define FEATURES_VECTOR                                                                                                 \
+  X86_FEAT_SSE3, X86_FEAT_SSSE3, X86_FEAT_SSE41, X86_FEAT_SSE42, X86_FEAT_PCLMULQDQ, X86_FEAT_AES, X86_FEAT_SHA,         \
+    X86_FEAT_XSAVE, X86_FEAT_XSAVEOPT
 
 struct X86CpuModel
 {
@@ -70,7 +76,8 @@ struct X86CpuModel
   const uint8_t *features;   /* ends with X86_FEAT_NONE */
 };
 
-static const uint8_t features_v2[] = { FEATURES_BASE, FEATURES_LONG, FEATURES_SYSTEM, X86_FEAT_NONE };
+static const uint8_t features_v2[] = { FEATURES_BASE, FEATURES_LONG, FEATURES_SYSTEM, FEATURES_VECTOR,
+                                       X86_FEAT_NONE };
 static const uint8_t features_v1[] = { FEATURES_BASE, X86_FEAT_SYSCALL, X86_FEAT_NX, X86_FEAT_LM, X86_FEAT_NONE };
 static const uint8_t features_i686[] = { FEATURES_BASE, X86_FEAT_NONE };
 
@@ -115,6 +122,30 @@ set_feature (X86Cpu *cpu, X86Feature feature, gboolean on)
     cpu->features[feature / 64] &= ~bit;
 }
 
+/* Vector instructions run on the host's units. */
+static gboolean
+host_can (X86Feature feature)
+{
+  static const uint8_t on_host[] = { X86_FEAT_SSE3, X86_FEAT_SSSE3, X86_FEAT_SSE41, X86_FEAT_SSE42, X86_FEAT_PCLMULQDQ,
+                                     X86_FEAT_AES, X86_FEAT_SHA };
+
+  if (memchr (on_host, feature, sizeof on_host) == NULL)
+    return TRUE;
+  for (unsigned i = 0; i < G_N_ELEMENTS (feature_bits); i++)
+    if (feature_bits[i].feature == feature)
+      {
+        uint32_t out[4], max_leaf = 0, leaf = feature_bits[i].leaf;
+
+        __asm__ ("cpuid" : "+a" (max_leaf), "=b" (out[EBX]), "=c" (out[ECX]), "=d" (out[EDX]));
+        if (leaf > max_leaf)
+          return FALSE;
+        __asm__ ("cpuid" : "=a" (out[EAX]), "=b" (out[EBX]), "=c" (out[ECX]), "=d" (out[EDX])
+                 : "a" (leaf), "c" (feature_bits[i].subleaf));
+        return (out[feature_bits[i].reg] >> feature_bits[i].bit) & 1;
+      }
+  return FALSE;
+}
+
 void
 x86_cpuid_setup (X86Cpu *cpu)
 {
@@ -122,7 +153,7 @@ x86_cpuid_setup (X86Cpu *cpu)
 
   cpu->features[0] = cpu->features[1] = 0;
   for (const uint8_t *feature = cpu->model->features; *feature != X86_FEAT_NONE; feature++)
-    set_feature (cpu, *feature, TRUE);
+    set_feature (cpu, *feature, host_can (*feature));
   if (cpu->ops->apic_base_get == NULL)
     set_feature (cpu, X86_FEAT_APIC, FALSE);
   if (cpu->ops->tsc_deadline_get == NULL || cpu->ops->tsc_deadline_set == NULL || cpu->ops->apic_base_get == NULL)

@@ -42,6 +42,13 @@ x86_raise (X86Cpu *cpu, const X86Op *op, uint8_t vector)
   x86_raise_error (cpu, op, vector, 0);
 }
 
+void
+x86_restart (X86Cpu *cpu, const X86Op *op)
+{
+  cpu->r[X86_RIP] = x86_op_rip (cpu, op);
+  longjmp (cpu->fault_jump, 2);
+}
+
 /* --- What is pushed --- */
 
 typedef struct

@@ -5,6 +5,7 @@
  */
 
 #include "engine/cpu/cpu-private.h"
+#include "engine/cpu/fp.h"
 
 enum { KEY_LAST = 0xffe /* 0xfff and page ~0 would be X86_TLB_NONE */, PCID_COUNT = 4096 };
 
@@ -234,6 +235,7 @@ mmio_read (X86Cpu *cpu, uint64_t gpa, unsigned size)
   uint64_t value = 0;
 
   cpu->counters.mmio++;
+  x86_fp_leave (cpu);
   if (cpu->ops->lock != NULL)
     cpu->ops->lock (cpu->opaque);
   section = address_space_lookup (cpu->memory, gpa);
@@ -258,6 +260,7 @@ mmio_write (X86Cpu *cpu, uint64_t gpa, uint64_t value, unsigned size)
   const MemorySection *section;
 
   cpu->counters.mmio++;
+  x86_fp_leave (cpu);
   if (cpu->ops->lock != NULL)
     cpu->ops->lock (cpu->opaque);
   section = address_space_lookup (cpu->memory, gpa);

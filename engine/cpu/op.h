@@ -134,6 +134,8 @@ x86_next_rip (const X86Cpu *cpu, const X86Op *op)
 
 /* Raises a fault at @op's instruction: r[X86_RIP] goes back to its start. @op may be NULL when r[X86_RIP] is exact. */
 G_NORETURN void x86_raise (X86Cpu *cpu, const X86Op *op, uint8_t vector);
+/* Gives up @op for now: the run loop looks at pending events and comes back to it. */
+G_NORETURN void x86_restart (X86Cpu *cpu, const X86Op *op);
 G_NORETURN void x86_raise_error (X86Cpu *cpu, const X86Op *op, uint8_t vector, uint32_t error);
 
 /* --- Registers --- */

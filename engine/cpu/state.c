@@ -4,6 +4,7 @@
  */
 
 #include "engine/cpu/cpu-private.h"
+#include "engine/cpu/fp.h"
 
 #include <gio/gio.h>
 
@@ -149,6 +150,9 @@ x86_cpu_load (X86Cpu *cpu, const uint8_t *data, size_t length, size_t *used, GEr
   cpu->eflags = flags & (X86_FLAG_TF | X86_FLAG_IF | X86_FLAG_DF | X86_FLAG_IOPL | X86_FLAG_NT | X86_FLAG_RF | X86_FLAG_VM
                          | X86_FLAG_AC | X86_FLAG_VIF | X86_FLAG_VIP | X86_FLAG_ID);
   x86_set_arith_flags (cpu, flags);
+  cpu->mxcsr &= X86_MXCSR_MASK;
+  cpu->fpu.fcw = (cpu->fpu.fcw & X86_FCW_MASK) | X86_FCW_ONE;
+  x86_fp_update (cpu);
   x86_forget_ram (cpu);
   x86_block_cache_flush (cpu);
   x86_update_mode (cpu);

@@ -169,7 +169,7 @@ typedef struct
 {
   uint64_t mant;
   uint16_t se; /* sign and exponent */
-} X86Fp80;
+} __attribute__ ((aligned (16))) X86Fp80;
 
 typedef union
 {
@@ -227,7 +227,16 @@ struct X86Cpu
   uint8_t mmu_index;
 
   X86Vec vec[16] __attribute__ ((aligned (64)));
-  uint32_t mxcsr;
+  uint32_t mxcsr;        /* its status bits may be the host's while X86_FP_SSE is live: x86_mxcsr() */
+  uint8_t sse_guard;     /* non-zero: x86_sse_prepare() before floating-point SSE operations */
+  uint8_t fpu_guard;     /* non-zero: x86_fpu_prepare() before waiting x87 instructions */
+  uint8_t fp_live;       /* X86_FP_…: what of the host's units holds the guest's settings */
+  uint8_t sse_pass;      /* how often the current operation has run (fp.c) */
+  uint8_t sse_flags;     /* what its first run raised */
+  uint8_t fpu_ferr;      /* FERR# is asserted */
+  uint16_t host_fcw;
+  uint32_t host_mxcsr;
+  X86Vec scratch __attribute__ ((aligned (32))); /* operands for the host's instructions */
   X86Fpu fpu;
 
   X86Seg seg[X86_SEG_COUNT];
@@ -281,5 +290,6 @@ struct X86Cpu
   uint32_t is_running;   /* inside x86_cpu_run() (atomic) */
 };
 
+enum { X86_FP_SSE = 1 << 0, X86_FP_X87 = 1 << 1 };
 enum { X86_SHADOW_NONE, X86_SHADOW_STI, X86_SHADOW_MOV_SS };
 enum { X86_HALT_NONE, X86_HALT_HLT, X86_HALT_SIPI, X86_HALT_SHUTDOWN };

@@ -13,5 +13,11 @@ const X86OpEntry *const x86_op_tables[] = {
   x86_ops_string,
   x86_ops_io,
   x86_ops_system,
+  x86_ops_x87,
+  x86_ops_xsave,
+  x86_ops_sse,
+  x86_ops_sse_fp,
+  x86_ops_sse_int,
+  x86_ops_crypto,
   NULL
 };

@@ -4,6 +4,7 @@
  * Specification: Intel SDM volume 1, chapter 19 (Input/Output).
  */
 
+#include "engine/cpu/fp.h"
 #include "engine/cpu/interp/string.h"
 
 void
@@ -48,6 +49,7 @@ x86_pio_in (X86Cpu *cpu, uint16_t port, unsigned size)
   uint32_t value;
 
   cpu->counters.pio++;
+  x86_fp_leave (cpu);
   value = cpu->ops->pio_read (cpu->opaque, port, size);
   if (X86_UNLIKELY (cpu->dr[7] & 0xff))
     check_breakpoint (cpu, port, size);
@@ -58,6 +60,7 @@ void
 x86_pio_out (X86Cpu *cpu, uint16_t port, uint32_t value, unsigned size)
 {
   cpu->counters.pio++;
+  x86_fp_leave (cpu);
   cpu->ops->pio_write (cpu->opaque, port, size == 1 ? (u8) value : size == 2 ? (u16) value : value, size);
   if (X86_UNLIKELY (cpu->dr[7] & 0xff))
     check_breakpoint (cpu, port, size);

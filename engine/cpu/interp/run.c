@@ -4,6 +4,7 @@
  * Specification: Intel SDM volume 3A, section 6.9 (Priority among Concurrent Events), chapter 17 (Debug).
  */
 
+#include "engine/cpu/fp.h"
 #include "engine/cpu/interp/interp.h"
 
 /* --- Mode --- */
@@ -345,7 +346,10 @@ handle_events (X86Cpu *cpu, X86Exit *why)
         }
       else if ((pending & X86_REQ_INTR) && (cpu->eflags & X86_FLAG_IF))
         {
-          int vector = cpu->ops->interrupt_ack != NULL ? cpu->ops->interrupt_ack (cpu->opaque) : -1;
+          int vector;
+
+          x86_fp_leave (cpu);
+          vector = cpu->ops->interrupt_ack != NULL ? cpu->ops->interrupt_ack (cpu->opaque) : -1;
 
           if (vector >= 0)
             {
@@ -421,8 +425,16 @@ x86_cpu_run (X86Cpu *cpu)
 
   __atomic_store_n (&cpu->is_running, 1, __ATOMIC_SEQ_CST);
   x86_attend (cpu);
-  if (setjmp (cpu->fault_jump) != 0)
-    x86_deliver_fault (cpu);
+  switch (setjmp (cpu->fault_jump))
+    {
+    case 0:
+    case 2: /* x86_restart() */
+      break;
+    default:
+      x86_fpu_discard (cpu);
+      x86_deliver_fault (cpu);
+      break;
+    }
   for (;;)
     {
       const X86Op *op;
@@ -440,6 +452,7 @@ x86_cpu_run (X86Cpu *cpu)
       for (op = x86_find_ops (cpu); op != NULL;)
         op = op->fn (cpu, op);
     }
+  x86_fp_leave (cpu);
   __atomic_store_n (&cpu->is_running, 0, __ATOMIC_SEQ_CST);
   return why;
 }
