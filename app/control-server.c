@@ -77,11 +77,14 @@ on_screenshot (BunshinDBusMachine *skeleton, GDBusMethodInvocation *invocation, 
   return TRUE;
 }
 
-/* The last event was played. */
 static void
-on_played (void *opaque)
+on_played (gboolean is_complete, void *opaque)
 {
-  g_dbus_method_invocation_return_value (opaque, NULL);
+  if (is_complete)
+    g_dbus_method_invocation_return_value (opaque, NULL);
+  else
+    g_dbus_method_invocation_return_error (opaque, LIBRARY_ERROR, LIBRARY_ERROR_RUNNING,
+                                           _("the machine was powered off before all was typed"));
 }
 
 static gboolean

@@ -56,6 +56,8 @@ run_machine (Library *library, BunshinSession *session, gboolean headless, int *
       machine_loop_run (loop);
     }
   machine_loop_free (loop);
+  /* Whoever waits for it gets an answer while there is somebody to answer. */
+  bunshin_session_stop_typing (session);
   control_server_free (server);
   return started;
 }

@@ -196,12 +196,18 @@ bunshin_session_start (BunshinSession *self, GError **error)
 }
 
 void
+bunshin_session_stop_typing (BunshinSession *self)
+{
+  g_clear_pointer (&self->typist, typist_free);
+}
+
+void
 bunshin_session_close (BunshinSession *self)
 {
   if (!self->machine)
     return;
   set_state (self, LIBRARY_STATE_STOPPING);
-  g_clear_pointer (&self->typist, typist_free);
+  bunshin_session_stop_typing (self);
   if (self->serial)
     serial_port_set_machine (self->serial, NULL, 0, NULL, NULL);
   machine_remove_listener (self->machine, self);
@@ -455,7 +461,7 @@ bunshin_session_info (BunshinSession *self)
 }
 
 gboolean
-bunshin_session_type (BunshinSession *self, const char *text, void (*done) (void *opaque), void *opaque, GError **error)
+bunshin_session_type (BunshinSession *self, const char *text, TypistDone done, void *opaque, GError **error)
 {
   g_autoptr (GArray) chords = keymap_parse_text (text, error);
 
@@ -466,7 +472,7 @@ bunshin_session_type (BunshinSession *self, const char *text, void (*done) (void
 }
 
 gboolean
-bunshin_session_key (BunshinSession *self, const char *name, void (*done) (void *opaque), void *opaque, GError **error)
+bunshin_session_key (BunshinSession *self, const char *name, TypistDone done, void *opaque, GError **error)
 {
   g_autoptr (GArray) chords = g_array_new (FALSE, FALSE, sizeof (KeyChord));
   KeyChord chord;
@@ -479,7 +485,7 @@ bunshin_session_key (BunshinSession *self, const char *name, void (*done) (void 
 }
 
 gboolean
-bunshin_session_mouse (BunshinSession *self, unsigned x, unsigned y, const char *action, void (*done) (void *opaque),
+bunshin_session_mouse (BunshinSession *self, unsigned x, unsigned y, const char *action, TypistDone done,
                        void *opaque, GError **error)
 {
   return check_alive (self, error) && typist_pointer (self->typist, x, y, action, done, opaque, error);

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "app/typist.h"
 #include "ui/machine-control.h"
 
 #define BUNSHIN_TYPE_SESSION (bunshin_session_get_type ())
@@ -45,12 +46,14 @@ bunshin_session_insert (BunshinSession *self, const char *slot, const char *path
 /* @format: "png" or "text". */
 GBytes *bunshin_session_screenshot (BunshinSession *self, const char *format, GError **error);
 GVariant *bunshin_session_info (BunshinSession *self);
-/* These play events; @done is called when they have been played, not when the session closes before. */
-gboolean bunshin_session_type (BunshinSession *self, const char *text, void (*done) (void *opaque), void *opaque,
+/* These play events; @done is called when they have been played, or the session closes before. */
+gboolean bunshin_session_type (BunshinSession *self, const char *text, TypistDone done, void *opaque,
                                GError **error);
-gboolean bunshin_session_key (BunshinSession *self, const char *name, void (*done) (void *opaque), void *opaque,
+gboolean bunshin_session_key (BunshinSession *self, const char *name, TypistDone done, void *opaque,
                               GError **error);
 gboolean bunshin_session_mouse (BunshinSession *self, unsigned x, unsigned y, const char *action,
-                                void (*done) (void *opaque), void *opaque, GError **error);
+                                TypistDone done, void *opaque, GError **error);
+/* After the machine ended: drops what is still to be typed and calls those @done. */
+void bunshin_session_stop_typing (BunshinSession *self);
 gboolean bunshin_session_forward (BunshinSession *self, unsigned slot, const char *rule, gboolean add, GError **error);
 gboolean bunshin_session_set_cable (BunshinSession *self, unsigned slot, gboolean connected, GError **error);

@@ -21,7 +21,7 @@ typedef struct
 {
   StepKind kind;
   int a, b;
-  void (*done) (void *opaque);
+  TypistDone done;
   void *opaque;
 } Step;
 
@@ -44,6 +44,27 @@ typist_new (Input *input, Display *display)
   return typist;
 }
 
+/* Letting go of keys is no loss: that comes last, and a guest that has powered off on a key is content. */
+static void
+give_up (Typist *typist)
+{
+  gboolean is_complete = TRUE;
+  Step *step;
+
+  while ((step = g_queue_pop_head (&typist->steps)) != NULL)
+    {
+      if (step->kind == STEP_DONE)
+        {
+          if (step->done)
+            step->done (is_complete, step->opaque);
+          is_complete = TRUE;
+        }
+      else if ((step->kind != STEP_KEY && step->kind != STEP_BUTTON) || step->b)
+        is_complete = FALSE;
+      g_free (step);
+    }
+}
+
 void
 typist_free (Typist *typist)
 {
@@ -51,7 +72,7 @@ typist_free (Typist *typist)
     return;
   if (typist->source)
     g_source_remove (typist->source);
-  g_queue_clear_full (&typist->steps, g_free);
+  give_up (typist);
   input_release_all (typist->input);
   g_free (typist);
 }
@@ -77,7 +98,7 @@ play (Typist *typist, const Step *step)
     case STEP_DONE:
     default:
       if (step->done)
-        step->done (step->opaque);
+        step->done (TRUE, step->opaque);
       return FALSE;
     }
 }
@@ -109,7 +130,7 @@ add (Typist *typist, Step step)
 }
 
 void
-typist_chords (Typist *typist, const GArray *chords, void (*done) (void *opaque), void *opaque)
+typist_chords (Typist *typist, const GArray *chords, TypistDone done, void *opaque)
 {
   for (guint i = 0; i < chords->len; i++)
     {
@@ -146,7 +167,7 @@ to_absolute (unsigned pixel, int size)
 }
 
 gboolean
-typist_pointer (Typist *typist, unsigned x, unsigned y, const char *action, void (*done) (void *opaque), void *opaque,
+typist_pointer (Typist *typist, unsigned x, unsigned y, const char *action, TypistDone done, void *opaque,
                 GError **error)
 {
   InputButton button = strcmp (action, "right") == 0 ? INPUT_BUTTON_RIGHT : INPUT_BUTTON_LEFT;

@@ -81,9 +81,9 @@ class Guest:
         screen = ''
         while time.monotonic() < end:
             screen = self.screen() or screen
-            if fails and re.search(fails, screen):
+            if fails and re.search(fails, screen, re.MULTILINE):
                 raise Failure(f'“{fails}” is on the screen:\n{screen}')
-            if re.search(pattern, screen):
+            if re.search(pattern, screen, re.MULTILINE):
                 return screen
             time.sleep(0.5)
         raise Failure(f'“{pattern}” did not appear on the screen in {timeout} s:\n{screen}\n'

@@ -23,7 +23,7 @@ def grub_cd():
 def grub_floppy():
     with machine('--memory', '64M', '--disk', 'none', '--floppy', guest_file('grub-rescue-floppy.img')) as guest:
         guest.wait_screen(r'GNU GRUB', 180)
-        if not re.search(r'grub> *$', guest.screen()):
+        if not re.search(r'^grub> *$', guest.screen(), re.MULTILINE):
             guest.type('c')
         guest.wait_screen(r'grub> *$', 60)
         guest.type('ls\n')
