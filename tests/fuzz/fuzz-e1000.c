@@ -6,6 +6,7 @@
  */
 
 #include "engine/bus/pci.h"
+#include "tests/fuzz/input.h"
 #include "tests/unit/net-devices/nic.h"
 
 #include <string.h>
@@ -16,25 +17,6 @@ enum
   TDBAL = 0x3800, TDLEN = 0x3808, TCTL = 0x400, RDBAL = 0x2800, RDLEN = 0x2808, RDT = 0x2818, RCTL = 0x100, IMS = 0xd0,
   FRAME_MAX = 20000, RELOADS = 4
 };
-
-typedef struct
-{
-  const uint8_t *data;
-  size_t length;
-} Input;
-
-static uint32_t
-take (Input *in, unsigned bytes)
-{
-  uint32_t value = 0;
-
-  for (unsigned i = 0; i < bytes && in->length > 0; i++)
-    {
-      value |= (uint32_t) *in->data++ << (8 * i);
-      in->length--;
-    }
-  return value;
-}
 
 /* As a driver leaves it: both rings in place and on. */
 static Nic *
@@ -137,8 +119,6 @@ command (Nic *nic, Input *in, int *reloads)
     g_assert_cmpuint (g_bytes_get_size (g_ptr_array_index (nic->sent, i)), <=, NET_FRAME_MAX);
   g_ptr_array_set_size (nic->sent, 0);
 }
-
-int LLVMFuzzerTestOneInput (const uint8_t *data, size_t length);
 
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t length)

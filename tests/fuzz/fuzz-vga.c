@@ -5,31 +5,13 @@
  * is a byte of kind and a fixed number of bytes.
  */
 
+#include "tests/fuzz/input.h"
 #include "tests/unit/display/fixture.h"
 
 #include <stdint.h>
 #include <string.h>
 
 enum { VRAM = 1 << 20, REFRESHES = 3, PHASE_NS = 266666667 };
-
-typedef struct
-{
-  const uint8_t *data;
-  size_t length;
-} Input;
-
-static uint32_t
-take (Input *in, unsigned bytes)
-{
-  uint32_t value = 0;
-
-  for (unsigned i = 0; i < bytes && in->length > 0; i++)
-    {
-      value |= (uint32_t) *in->data++ << (8 * i);
-      in->length--;
-    }
-  return value;
-}
 
 static void
 reload (Fixture *f)
@@ -114,8 +96,6 @@ command (Fixture *f, Input *in, int *refreshes)
       break;
     }
 }
-
-int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
