@@ -75,7 +75,7 @@ fail (Device *dev, const char *cause, GError **error)
 gboolean
 device_load (Device *dev, const uint8_t *data, size_t length, size_t *used, GError **error)
 {
-  size_t name_length = strlen (dev->type->name), at = 1 + name_length + 2;
+  size_t name_length = strlen (dev->type->name), at = 1 + name_length + 2, end = at;
   uint16_t version;
 
   if (length < at || data[0] != name_length || memcmp (data + 1, dev->type->name, name_length) != 0)
@@ -84,13 +84,18 @@ device_load (Device *dev, const uint8_t *data, size_t length, size_t *used, GErr
   if (version == 0 || version > dev->type->version)
     return fail (dev, "its version is not known", error);
   for (const StateField *f = dev->type->fields; f != NULL && f->name != NULL; f++)
+    end += f->since <= version ? (size_t) f->size * f->count : 0;
+  /* All or nothing. */
+  if (end > length)
+    return fail (dev, "it is cut off", error);
+  if (dev->type->before_load != NULL && !dev->type->before_load (dev, error))
+    return FALSE;
+  for (const StateField *f = dev->type->fields; f != NULL && f->name != NULL; f++)
     {
       size_t bytes = (size_t) f->size * f->count;
 
       if (f->since > version)
         continue;
-      if (bytes > length - at)
-        return fail (dev, "it is cut off", error);
       memcpy ((uint8_t *) dev + f->offset, data + at, bytes);
       at += bytes;
     }

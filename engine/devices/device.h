@@ -64,6 +64,7 @@ typedef struct
   gboolean (*realize) (Device *dev, const DeviceEnv *env, GError **error);
   void (*reset) (Device *dev);                             /* optional */
   void (*before_save) (Device *dev);                       /* optional: bring fields up to date (timers, …) */
+  gboolean (*before_load) (Device *dev, GError **error);   /* optional: refuse while the state cannot be replaced */
   gboolean (*after_load) (Device *dev, GError **error);    /* optional: validate (!) fields, re-arm timers, re-drive irqs */
   void (*unrealize) (Device *dev);                         /* optional: release what realize took */
 } DeviceType;

@@ -123,6 +123,7 @@ void
 board_check_state (Board *board, Device *dev, Device *copy, unsigned rounds)
 {
   g_autoptr (GByteArray) saved = g_byte_array_new (), again = g_byte_array_new ();
+  g_autoptr (GRand) random = g_rand_new_with_seed ((guint32) rounds);
   g_autoptr (GError) error = NULL;
   size_t used = 0;
 
@@ -145,11 +146,11 @@ board_check_state (Board *board, Device *dev, Device *copy, unsigned rounds)
     {
       g_autoptr (GByteArray) damaged = g_byte_array_new ();
       g_autoptr (GError) refused = NULL;
-      unsigned bytes = (unsigned) g_test_rand_int_range (1, 16);
+      unsigned bytes = (unsigned) g_rand_int_range (random, 1, 16);
 
       g_byte_array_append (damaged, saved->data, saved->len);
       while (bytes-- > 0)
-        damaged->data[g_test_rand_int_range (0, (gint32) damaged->len)] = (uint8_t) g_test_rand_int ();
+        damaged->data[g_rand_int_range (random, 0, (gint32) damaged->len)] = (uint8_t) g_rand_int (random);
       g_assert_true (device_load (copy, damaged->data, damaged->len, &used, &refused) == (refused == NULL));
       board_pass (board, CLOCK_NS_PER_MS, 0);
     }
