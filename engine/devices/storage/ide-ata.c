@@ -226,14 +226,14 @@ dma_read_next (IdeDrive *d)
       return;
     }
   d->chunk = MIN (d->left, BUFFER_SECTORS);
-  ide_submit (d, DISK_READ, d->lba * IDE_SECTOR, (size_t) d->chunk * IDE_SECTOR, dma_chunk_read);
+  ide_submit (d, DISK_READ, d->lba * IDE_SECTOR, d->chunk * IDE_SECTOR, IDE_THEN_DMA_READ);
 }
 
 static void
 read_next_block (IdeDrive *d)
 {
   d->chunk = MIN (d->left, d->pio_block);
-  ide_submit (d, DISK_READ, d->lba * IDE_SECTOR, (size_t) d->chunk * IDE_SECTOR, pio_chunk_read);
+  ide_submit (d, DISK_READ, d->lba * IDE_SECTOR, d->chunk * IDE_SECTOR, IDE_THEN_PIO_READ);
 }
 
 /* Writing */
@@ -262,7 +262,7 @@ finish_write (IdeDrive *d)
   if (d->write_cache)
     ide_complete (d);
   else
-    ide_submit (d, DISK_FLUSH, 0, 0, write_through);
+    ide_submit (d, DISK_FLUSH, 0, 0, IDE_THEN_COMPLETE);
 }
 
 static void
@@ -315,7 +315,7 @@ dma_write_next (IdeDrive *d)
       ide_abort (d, ERROR_ABRT);
       return;
     }
-  ide_submit (d, DISK_WRITE, d->lba * IDE_SECTOR, (size_t) d->chunk * IDE_SECTOR, dma_chunk_written);
+  ide_submit (d, DISK_WRITE, d->lba * IDE_SECTOR, d->chunk * IDE_SECTOR, IDE_THEN_DMA_WRITTEN);
 }
 
 /* TRIM: a list of 48-bit addresses and 16-bit counts. */
@@ -341,7 +341,7 @@ trim_next (IdeDrive *d, const GError *error)
           ide_abort (d, ERROR_ABRT);
           return;
         }
-      ide_submit (d, DISK_DISCARD, lba * IDE_SECTOR, (size_t) count * IDE_SECTOR, trim_next);
+      ide_submit (d, DISK_DISCARD, lba * IDE_SECTOR, count * IDE_SECTOR, IDE_THEN_TRIM);
       return;
     }
   ide_complete (d);
@@ -363,6 +363,32 @@ trim_start (IdeDrive *d)
 }
 
 void
+ata_disk_done (IdeDrive *d, const GError *error)
+{
+  switch (d->then)
+    {
+    case IDE_THEN_PIO_READ:
+      pio_chunk_read (d, error);
+      break;
+    case IDE_THEN_DMA_READ:
+      dma_chunk_read (d, error);
+      break;
+    case IDE_THEN_PIO_WRITTEN:
+      pio_chunk_written (d, error);
+      break;
+    case IDE_THEN_DMA_WRITTEN:
+      dma_chunk_written (d, error);
+      break;
+    case IDE_THEN_TRIM:
+      trim_next (d, error);
+      break;
+    default:
+      write_through (d, error);
+      break;
+    }
+}
+
+void
 ata_dma_started (IdeDrive *d)
 {
   if (d->busy)
@@ -380,7 +406,7 @@ ata_pio_done (IdeDrive *d)
 {
   if (d->phase == PHASE_PIO_OUT)
     {
-      ide_submit (d, DISK_WRITE, d->lba * IDE_SECTOR, (size_t) d->chunk * IDE_SECTOR, pio_chunk_written);
+      ide_submit (d, DISK_WRITE, d->lba * IDE_SECTOR, d->chunk * IDE_SECTOR, IDE_THEN_PIO_WRITTEN);
       return;
     }
   d->lba += d->chunk;
@@ -434,7 +460,7 @@ set_features (IdeDrive *d)
       break;
     case FEATURE_WRITE_CACHE_OFF:
       d->write_cache = FALSE;
-      ide_submit (d, DISK_FLUSH, 0, 0, write_through);
+      ide_submit (d, DISK_FLUSH, 0, 0, IDE_THEN_COMPLETE);
       return;
     case FEATURE_TRANSFER_MODE:
       if (d->count[0] >> 3 == 4 || d->count[0] >> 3 == 8)
@@ -534,7 +560,7 @@ ata_command (IdeDrive *d, uint8_t command)
       break;
     case CMD_FLUSH:
     case CMD_FLUSH_EXT:
-      ide_submit (d, DISK_FLUSH, 0, 0, write_through);
+      ide_submit (d, DISK_FLUSH, 0, 0, IDE_THEN_COMPLETE);
       break;
     case CMD_SET_MULTIPLE:
       if (d->count[0] > MULTIPLE_MAX || (d->count[0] & (d->count[0] - 1)) != 0)

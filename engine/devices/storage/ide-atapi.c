@@ -97,7 +97,7 @@ offer_block (IdeDrive *d)
   if (limit == 0 || limit == 0xffff)
     limit = 0xfffe;
   if (left > limit)
-    left = limit & ~1u;
+    left = MAX (limit & ~1u, 2);
   d->lba_mid[0] = (uint8_t) left;
   d->lba_high[0] = (uint8_t) (left >> 8);
   d->count[0] = REASON_TO_HOST;
@@ -178,8 +178,8 @@ reply (IdeDrive *d, uint32_t bytes, uint32_t allocation)
   offer (d, MIN (bytes, allocation));
 }
 
-static void
-sectors_read (IdeDrive *d, const GError *error)
+void
+atapi_disk_done (IdeDrive *d, const GError *error)
 {
   if (error != NULL)
     {
@@ -195,8 +195,14 @@ sectors_read (IdeDrive *d, const GError *error)
 static void
 read_next (IdeDrive *d)
 {
+  /* The user may have taken the disc out by force. */
+  if (d->disk == NULL)
+    {
+      check_condition (d, SENSE_NOT_READY, ASC_NO_MEDIUM);
+      return;
+    }
   d->reply = MIN (d->left, BUFFER_CD_SECTORS);
-  ide_submit (d, DISK_READ, d->lba * CD_SECTOR, (size_t) d->reply * CD_SECTOR, sectors_read);
+  ide_submit (d, DISK_READ, d->lba * CD_SECTOR, d->reply * CD_SECTOR, IDE_THEN_PACKET_DATA);
 }
 
 static void
@@ -766,10 +772,7 @@ atapi_command (IdeDrive *d, uint8_t command)
       ide_abort (d, ERROR_ABRT);
       break;
     case CMD_DEVICE_RESET:
-      ide_set_signature (d);
-      d->error = 1;
-      d->phase = PHASE_IDLE;
-      d->status = 0;
+      ide_reset_drive (d);
       break;
     case CMD_DIAGNOSTIC:
       ide_execute_diagnostic (d->channel);

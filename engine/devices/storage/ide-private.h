@@ -37,6 +37,13 @@ typedef enum
   PHASE_DMA_OUT,
 } IdePhase;
 
+/* What follows when the disk is done with a request. */
+typedef enum
+{
+  IDE_THEN_PIO_READ, IDE_THEN_DMA_READ, IDE_THEN_PIO_WRITTEN, IDE_THEN_DMA_WRITTEN, IDE_THEN_TRIM, IDE_THEN_COMPLETE,
+  IDE_THEN_PACKET_DATA
+} IdeThen;
+
 struct IdeDrive
 {
   IdeChannel *channel;
@@ -71,8 +78,11 @@ struct IdeDrive
   uint8_t locked, tray_open, unit_attention, media_event;
 
   DiskRequest request;
-  void (*continuation) (IdeDrive *drive, const GError *error); /* once the disk is done */
+  uint32_t request_op, request_length; /* what it asks for, to ask again after a load */
+  uint64_t request_offset;
+  IdeThen then;
   gboolean cancelled;      /* reset while a request was under way: drop its result */
+  uint32_t saved_kind;
   uint8_t buffer[BUFFER_SIZE];
 };
 
@@ -105,10 +115,13 @@ void ide_complete (IdeDrive *drive);
 void ide_abort (IdeDrive *drive, uint8_t error);
 /* Hands the buffer to the guest, or asks it to fill it: @bytes from the start. */
 void ide_pio (IdeDrive *drive, IdePhase phase, uint32_t bytes);
-/* Sends a request for the buffer to the disk; @done runs with the machine lock held, the request's error in the
- * drive. */
-void ide_submit (IdeDrive *drive, DiskOp op, uint64_t offset, size_t length,
-                 void (*done) (IdeDrive *drive, const GError *error));
+/* Sends a request for the buffer to the disk; @then says what its completion goes on with. */
+void ide_submit (IdeDrive *drive, DiskOp op, uint64_t offset, uint32_t length, IdeThen then);
+/* Sends the last one again. */
+void ide_resubmit (IdeDrive *drive);
+/* What the guest sees of a reset, or of its end if the disk is still busy. */
+void ide_reset_drive (IdeDrive *drive);
+void ide_drive_irq (IdeChannel *channel);
 void ide_execute_diagnostic (IdeChannel *channel);
 void ide_set_signature (IdeDrive *drive);
 
@@ -119,12 +132,20 @@ gboolean ide_dma_transfer (IdeDrive *drive, uint32_t bytes, gboolean to_memory);
 void ide_dma_end (IdeChannel *channel);
 extern const PioOps ide_bmdma_ops;
 
+/* ide-state.c */
+extern const StateField ide_state_fields[];
+void ide_before_save (Device *dev);
+gboolean ide_before_load (Device *dev, GError **error);
+gboolean ide_after_load (Device *dev, GError **error);
+
 /* ide-ata.c */
+void ata_disk_done (IdeDrive *drive, const GError *error);
 void ata_command (IdeDrive *drive, uint8_t command);
 void ata_pio_done (IdeDrive *drive);   /* the buffer has been read or written whole */
 void ata_dma_started (IdeDrive *drive);
 
 /* ide-atapi.c */
+void atapi_disk_done (IdeDrive *drive, const GError *error);
 void atapi_command (IdeDrive *drive, uint8_t command);
 void atapi_packet (IdeDrive *drive);
 void atapi_pio_done (IdeDrive *drive);

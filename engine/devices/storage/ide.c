@@ -25,8 +25,8 @@ selected (IdeChannel *c)
   return &c->drives[c->selected];
 }
 
-static void
-drive_irq (IdeChannel *c)
+void
+ide_drive_irq (IdeChannel *c)
 {
   irq_set (&c->ide->parent.parent.env.isa_irq[channel_irqs[c->index]], c->irq_level && !(c->control & CONTROL_NIEN));
 }
@@ -38,14 +38,14 @@ ide_set_irq (IdeDrive *drive)
 
   c->irq_level = 1;
   c->bm_status |= BM_STATUS_IRQ;
-  drive_irq (c);
+  ide_drive_irq (c);
 }
 
 void
 ide_clear_irq (IdeChannel *c)
 {
   c->irq_level = 0;
-  drive_irq (c);
+  ide_drive_irq (c);
 }
 
 void
@@ -84,8 +84,8 @@ ide_set_signature (IdeDrive *drive)
   drive->device &= (uint8_t) DEVICE_UNIT;
 }
 
-static void
-reset_drive (IdeDrive *drive)
+void
+ide_reset_drive (IdeDrive *drive)
 {
   drive->phase = PHASE_IDLE;
   if (drive->busy)
@@ -109,25 +109,39 @@ disk_done (DiskRequest *request)
     {
       /* The reset that came in between ends here. */
       drive->cancelled = FALSE;
-      reset_drive (drive);
+      ide_reset_drive (drive);
+      if (drive->channel->control & CONTROL_SRST)
+        drive->status = STATUS_BSY;
     }
+  else if (drive->kind == IDE_DISK)
+    ata_disk_done (drive, request->error);
   else
-    drive->continuation (drive, request->error);
+    atapi_disk_done (drive, request->error);
   machine_lock_release (lock);
 }
 
 void
-ide_submit (IdeDrive *drive, DiskOp op, uint64_t offset, size_t length,
-            void (*done) (IdeDrive *drive, const GError *error))
+ide_submit (IdeDrive *drive, DiskOp op, uint64_t offset, uint32_t length, IdeThen then)
 {
-  IdeCounters *counters = &drive->channel->ide->counters;
-
   drive->status = STATUS_BSY | STATUS_DRDY | STATUS_DSC;
   drive->busy = TRUE;
   drive->cancelled = FALSE;
-  drive->continuation = done;
+  drive->then = then;
+  drive->request_op = op;
+  drive->request_offset = offset;
+  drive->request_length = length;
+  ide_resubmit (drive);
+}
+
+void
+ide_resubmit (IdeDrive *drive)
+{
+  IdeCounters *counters = &drive->channel->ide->counters;
+  uint32_t op = drive->request_op, length = drive->request_length;
+
   drive->request = (DiskRequest) {
-    .op = op, .offset = offset, .buffer = drive->buffer, .length = length, .done = disk_done, .opaque = drive
+    .op = (DiskOp) op, .offset = drive->request_offset, .buffer = drive->buffer, .length = length, .done = disk_done,
+    .opaque = drive
   };
   if (drive->kind == IDE_CDROM)
     counters->cd_reads++;
@@ -163,7 +177,7 @@ ide_execute_diagnostic (IdeChannel *c)
   for (unsigned i = 0; i < IDE_UNITS; i++)
     {
       if (c->drives[i].kind != IDE_NONE && !c->drives[i].busy)
-        reset_drive (&c->drives[i]);
+        ide_reset_drive (&c->drives[i]);
     }
   c->selected = 0;
 }
@@ -183,8 +197,10 @@ write_command (IdeChannel *c, uint8_t command)
   IdeDrive *drive = selected (c);
 
   ide_clear_irq (c);
-  /* Nobody hears a command to a missing drive, or to one that is busy (but for a device reset). */
-  if (drive->kind == IDE_NONE || drive->busy || (drive->status & STATUS_BSY))
+  /* Nobody hears a command to a missing drive, or to one that is busy; but a packet device hears a reset. */
+  if (drive->kind == IDE_NONE || c->control & CONTROL_SRST)
+    return;
+  if ((drive->busy || drive->status & STATUS_BSY) && !(drive->kind == IDE_CDROM && command == CMD_PACKET_RESET))
     return;
   if (drive->status & STATUS_DRQ && command != CMD_PACKET_RESET)
     drive->phase = PHASE_IDLE;
@@ -364,7 +380,7 @@ control_write (void *opaque, uint16_t offset, uint32_t value, unsigned size)
         {
           if (c->drives[i].kind != IDE_NONE)
             {
-              reset_drive (&c->drives[i]);
+              ide_reset_drive (&c->drives[i]);
               c->drives[i].status = STATUS_BSY;
             }
         }
@@ -376,10 +392,10 @@ control_write (void *opaque, uint16_t offset, uint32_t value, unsigned size)
       for (unsigned i = 0; i < IDE_UNITS; i++)
         {
           if (c->drives[i].kind != IDE_NONE)
-            reset_drive (&c->drives[i]);
+            ide_reset_drive (&c->drives[i]);
         }
     }
-  drive_irq (c);
+  ide_drive_irq (c);
 }
 
 static const PioOps command_block_ops = {
@@ -443,7 +459,7 @@ ide_reset (Device *dev)
           drive->sectors = 63;
           drive->write_cache = TRUE;
           drive->locked = FALSE;
-          reset_drive (drive);
+          ide_reset_drive (drive);
         }
       ide_clear_irq (c);
     }
@@ -457,7 +473,14 @@ ide_unrealize (Device *dev)
   for (unsigned i = 0; i < IDE_CHANNELS; i++)
     {
       for (unsigned unit = 0; unit < IDE_UNITS; unit++)
-        g_clear_pointer (&d->channels[i].drives[unit].disk, disk_unref);
+        {
+          IdeDrive *drive = &d->channels[i].drives[unit];
+
+          /* Others may hold on to the disk; it must not work on the buffer any more. */
+          if (drive->busy)
+            disk_drain (drive->disk);
+          g_clear_pointer (&drive->disk, disk_unref);
+        }
       bus_remove_pio (dev->env.bus, command_ports[i], &d->channels[i]);
       bus_remove_pio (dev->env.bus, control_ports[i], &d->channels[i]);
     }
@@ -465,7 +488,8 @@ ide_unrealize (Device *dev)
 }
 
 const DeviceType piix3_ide_type = {
-  .name = "piix3-ide", .size = sizeof (Ide), .version = 1, .realize = ide_realize, .reset = ide_reset,
+  .name = "piix3-ide", .size = sizeof (Ide), .version = 1, .fields = ide_state_fields, .realize = ide_realize,
+  .reset = ide_reset, .before_save = ide_before_save, .before_load = ide_before_load, .after_load = ide_after_load,
   .unrealize = ide_unrealize
 };
 
