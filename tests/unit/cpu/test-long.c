@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Long mode: paging, system calls, interrupts, atomics, limits of instructions. */
+
+#include "tests/unit/cpu/guest.h"
+
+#define REG(guest, n) ((guest)->cpu->r[X86_##n])
+#define assert_reg(guest, n, value) g_assert_cmphex (REG (guest, n), ==, (uint64_t) (value))
+
+static Guest *
+long_guest (void)
+{
+  Guest *guest = guest_new ();
+
+  guest_long_mode (guest);
+  guest_catch_exceptions (guest);
+  return guest;
+}
+
+/* Address of the page-table entry that maps @address. */
+static uint64_t
+entry_of (uint64_t address)
+{
+  return GUEST_TABLES + 0x3000 + (address >> 12) * 8;
+}
+
+static void
+test_arithmetic (void)
+{
+  g_autoptr (Guest) guest = long_guest ();
+  unsigned __int128 product = (unsigned __int128) 0x123456789abcdef0 * 0xfedcba9876543210;
+
+  GUEST_SNIPPET (guest, long_arith);
+  guest_run (guest);
+  assert_reg (guest, R8, (uint64_t) (product >> 64));
+  assert_reg (guest, RAX, (uint64_t) product / 10);
+  assert_reg (guest, RDX, (uint64_t) product % 10);
+  assert_reg (guest, R10, 0x76543210);
+  assert_reg (guest, RBX, 0x1032547698badcfe);
+  assert_reg (guest, R12, 0xffffffff);
+  g_assert_cmphex (guest->ram[GUEST_DATA], ==, (uint8_t) ((uint64_t) product / 10));
+}
+
+static void
+test_noncanonical (void)
+{
+  g_autoptr (Guest) guest = long_guest ();
+
+  GUEST_SNIPPET (guest, long_noncanonical);
+  guest_run (guest);
+  g_assert_cmpint (guest_exception (guest), ==, X86_EXC_GP);
+  assert_reg (guest, RCX, 1);
+}
+
+static void
+test_stack_noncanonical (void)
+{
+  g_autoptr (Guest) guest = long_guest ();
+
+  guest_put64 (guest, GUEST_TSS + 36, 0x88000); /* IST 1 */
+  guest_set_gate (guest, X86_EXC_SS, SEL_CODE64, 0x4000 + X86_EXC_SS * 16, 0x8e, 1);
+  GUEST_SNIPPET (guest, long_stack_noncanonical);
+  guest_run (guest);
+  g_assert_cmpint (guest_exception (guest), ==, X86_EXC_SS);
+  assert_reg (guest, RSP, 0x88000 - 48);
+  g_assert_cmphex (guest_frame (guest, 4), ==, 0x800000001000);
+}
+
+/* Present, write and user bits of the error code; nothing changed before the fault. */
+static void
+test_page_fault (void)
+{
+  g_autoptr (Guest) guest = long_guest ();
+
+  guest_put64 (guest, entry_of (0x400000), 0x400000 | 1); /* read-only, supervisor */
+  GUEST_SNIPPET (guest, long_fault_write);
+  guest_run (guest);
+  g_assert_cmpint (guest_exception (guest), ==, X86_EXC_PF);
+  g_assert_cmphex (guest_frame (guest, 0), ==, 3);
+  g_assert_cmphex (guest->cpu->cr2, ==, 0x400000);
+  assert_reg (guest, RCX, 2);
+  assert_reg (guest, RDI, 0x400000);
+}
+
+static void
+test_rep_fault (void)
+{
+  g_autoptr (Guest) guest = long_guest ();
+
+  guest_put64 (guest, entry_of (0x400000), 0);
+  memset (guest->ram + GUEST_DATA, 0x33, 0x200);
+  GUEST_SNIPPET (guest, long_rep_fault);
+  guest_run (guest);
+  g_assert_cmpint (guest_exception (guest), ==, X86_EXC_PF);
+  g_assert_cmphex (guest_frame (guest, 0), ==, 2);
+  g_assert_cmphex (guest->cpu->cr2, ==, 0x400000);
+  assert_reg (guest, RCX, 0x100);
+  assert_reg (guest, RSI, 0x20100);
+  assert_reg (guest, RDI, 0x400000);
+  g_assert_cmphex (guest->ram[0x3fffff], ==, 0x33);
+}
+
+static void
+test_accessed_dirty (void)
+{
+  g_autoptr (Guest) guest = long_guest ();
+
+  GUEST_CODE (guest, 0x8b, 0x07, 0x89, 0x06, 0xf4); /* mov eax, [rdi]; mov [rsi], eax; hlt */
+  REG (guest, RDI) = 0x500000;
+  REG (guest, RSI) = 0x501000;
+  guest_run (guest);
+  g_assert_cmphex (guest_u64 (guest, entry_of (0x500000)) & 0x60, ==, 0x20);
+  g_assert_cmphex (guest_u64 (guest, entry_of (0x501000)) & 0x60, ==, 0x60);
+  g_assert_cmphex (guest_u64 (guest, entry_of (0x502000)) & 0x60, ==, 0);
+}
+
+/* A read fills the TLB; the first write must still set D. */
+static void
+test_read_then_write (void)
+{
+  g_autoptr (Guest) guest = long_guest ();
+
+  GUEST_CODE (guest, 0x8b, 0x07, 0x89, 0x07, 0xf4); /* mov eax, [rdi]; mov [rdi], eax; hlt */
+  REG (guest, RDI) = 0x500000;
+  guest_run (guest);
+  g_assert_cmphex (guest_u64 (guest, entry_of (0x500000)) & 0x60, ==, 0x60);
+}
+
+static void
+test_reserved_and_nx (void)
+{
+  g_autoptr (Guest) guest = long_guest ();
+
+  guest_put64 (guest, entry_of (0x500000), 0x500007 | (uint64_t) 1 << 51);
+  GUEST_CODE (guest, 0x8b, 0x07, 0xf4); /* mov eax, [rdi]; hlt */
+  REG (guest, RDI) = 0x500000;
+  guest_run (guest);
+  g_assert_cmpint (guest_exception (guest), ==, X86_EXC_PF);
+  g_assert_cmphex (guest_frame (guest, 0), ==, 9);
+
+  guest_long_mode (guest);
+  guest_catch_exceptions (guest);
+  guest_put64 (guest, entry_of (0x500000), 0x500007 | (uint64_t) 1 << 63);
+  GUEST_CODE (guest, 0xff, 0xe7); /* jmp rdi */
+  REG (guest, RDI) = 0x500000;
+  guest_run (guest);
+  g_assert_cmpint (guest_exception (guest), ==, X86_EXC_PF);
+  g_assert_cmphex (guest_frame (guest, 0), ==, 0x11);
+  g_assert_cmphex (guest_frame (guest, 1), ==, 0x500000);
+}
+
+static void
+test_cmpxchg16b (void)
+{
+  g_autoptr (Guest) guest = long_guest ();
+
+  guest_put64 (guest, GUEST_DATA, 1);
+  guest_put64 (guest, GUEST_DATA + 8, 2);
+  GUEST_SNIPPET (guest, long_cmpxchg16b);
+  guest_run (guest);
+  g_assert_cmphex (REG (guest, R8) & 0xff, ==, 1);
+  g_assert_cmphex (REG (guest, R9) & 0xff, ==, 0);
+  assert_reg (guest, RAX, 3);
+  assert_reg (guest, RDX, 4);
+  g_assert_cmphex (guest_u64 (guest, GUEST_DATA), ==, 3);
+  g_assert_cmphex (guest_u64 (guest, GUEST_DATA + 8), ==, 4);
+  g_assert_cmpint (guest_exception (guest), ==, X86_EXC_GP);
+}
+
+static void
+test_syscall (void)
+{
+  g_autoptr (Guest) guest = long_guest ();
+
+  GUEST_SNIPPET (guest, long_syscall);
+  guest_run (guest);
+  g_assert_cmpint (guest_exception (guest), ==, -1);
+  assert_reg (guest, R12, 0x43);
+  assert_reg (guest, R13, 0x28);
+  g_assert_cmphex (REG (guest, R14) & X86_FLAG_IF, ==, 0);
+  g_assert_cmphex (REG (guest, R11) & X86_FLAG_IF, ==, X86_FLAG_IF);
+}
+
+static void
+test_compatibility (void)
+{
+  g_autoptr (Guest) guest = long_guest ();
+
+  GUEST_SNIPPET (guest, long_compat);
+  guest_run (guest);
+  g_assert_cmpint (guest_exception (guest), ==, -1);
+  assert_reg (guest, RAX, 0);
+  assert_reg (guest, RCX, 1);
+  g_assert_cmphex (guest_u32 (guest, GUEST_DATA + 2), ==, GUEST_IDT);
+}
+
+static void
+test_ist (void)
+{
+  g_autoptr (Guest) guest = long_guest ();
+
+  guest_put64 (guest, GUEST_TSS + 36 + 8, 0x89008); /* IST 2, unaligned on purpose */
+  guest_set_gate (guest, X86_EXC_UD, SEL_CODE64, 0x4000 + X86_EXC_UD * 16, 0x8e, 2);
+  GUEST_SNIPPET (guest, long_ist);
+  guest_run (guest);
+  g_assert_cmpint (guest_exception (guest), ==, X86_EXC_UD);
+  assert_reg (guest, RSP, 0x89000 - 40);
+  g_assert_cmphex (guest_frame (guest, 3), ==, 0x7000);
+}
+
+static void
+test_sti_shadow (void)
+{
+  g_autoptr (Guest) guest = long_guest ();
+
+  guest_set_gate (guest, 0x50, SEL_CODE64, 0x18000, 0x8e, 0);
+  memcpy (guest->ram + 0x18000, "\x89\xc1\xf4", 3); /* mov ecx, eax; hlt */
+  guest->interrupt = 0x50;
+  x86_cpu_raise (guest->cpu, X86_REQ_INTR);
+  GUEST_SNIPPET (guest, long_sti_shadow);
+  guest_run (guest);
+  assert_reg (guest, RCX, 1);
+  g_assert_cmphex (guest_frame (guest, 2) & X86_FLAG_IF, ==, X86_FLAG_IF);
+}
+
+static void
+test_page_cross (void)
+{
+  g_autoptr (Guest) guest = long_guest ();
+  extern const uint8_t add_imm32[], add_imm32_end[];
+
+  memcpy (guest->ram + 0x21ffe, add_imm32, (size_t) (add_imm32_end - add_imm32));
+  GUEST_SNIPPET (guest, long_page_cross);
+  guest_run (guest);
+  assert_reg (guest, RBX, 0x1122334455667788);
+  assert_reg (guest, RCX, 0x1122334455667789);
+  assert_reg (guest, RAX, 0x1122334455667788 + 0x12345);
+  /* The bytes changed behind the decoder's back in the second page: they are decoded anew. */
+  guest->ram[0x22002] = 1;
+  guest->cpu->halted = X86_HALT_NONE;
+  REG (guest, RIP) = 0x21ffe;
+  REG (guest, RAX) = 0;
+  guest_run (guest);
+  assert_reg (guest, RAX, guest_u32 (guest, 0x22000));
+}
+
+static void
+test_lock_register (void)
+{
+  g_autoptr (Guest) guest = long_guest ();
+
+  GUEST_SNIPPET (guest, long_locks);
+  guest_run (guest);
+  g_assert_cmpint (guest_exception (guest), ==, X86_EXC_UD);
+  assert_reg (guest, RCX, 1);
+}
+
+static void
+test_too_long (void)
+{
+  g_autoptr (Guest) guest = long_guest ();
+
+  GUEST_SNIPPET (guest, long_too_long);
+  guest_run (guest);
+  g_assert_cmpint (guest_exception (guest), ==, X86_EXC_GP);
+}
+
+static void
+test_smap (void)
+{
+  g_autoptr (Guest) guest = long_guest ();
+
+  /* Only the data page stays a user page. */
+  for (uint64_t address = 0; address < GUEST_RAM; address += 0x1000)
+    if (address != GUEST_DATA)
+      guest_put64 (guest, entry_of (address), address | 3);
+  guest->cpu->cr4 |= X86_CR4_SMAP | X86_CR4_SMEP;
+  /* The stubs report into the data page: give them one of their own through an alias of it. */
+  guest_catch_exceptions (guest);
+  for (unsigned vector = 0; vector < 32; vector++)
+    guest_put32 (guest, 0x4000 + vector * 16 + 3, 0x23f00);
+  guest_put64 (guest, entry_of (0x23000), GUEST_DATA | 3);
+  GUEST_SNIPPET (guest, long_smap);
+  guest_run (guest);
+  g_assert_cmpint (guest_exception (guest), ==, X86_EXC_PF);
+  g_assert_cmphex (guest_frame (guest, 0), ==, 1);
+  assert_reg (guest, RCX, 1);
+}
+
+static void
+test_pcid (void)
+{
+  g_autoptr (Guest) guest = long_guest ();
+  uint64_t second = 0x700000; /* a second set of tables that shares all but one leaf table */
+
+  memcpy (guest->ram + second, guest->ram + GUEST_TABLES, 0x3000);
+  memcpy (guest->ram + second + 0x3000, guest->ram + GUEST_TABLES + 0x3000 + 0x1000, 0x1000);
+  guest_put64 (guest, second, (second + 0x1000) | 7);
+  guest_put64 (guest, second + 0x1000, (second + 0x2000) | 7);
+  guest_put64 (guest, second + 0x2000 + 8, (second + 0x3000) | 7);
+  guest_put64 (guest, second + 0x3000 + 0x100 * 8, 0x310007); /* 300000 → 310000 */
+  guest_put32 (guest, 0x300000, 0x1111);
+  guest_put32 (guest, 0x310000, 0x2222);
+  guest->cpu->cr4 |= X86_CR4_PCIDE;
+  REG (guest, R8) = second | 5 | (uint64_t) 1 << 63;
+  REG (guest, R9) = GUEST_TABLES | (uint64_t) 1 << 63;
+  GUEST_SNIPPET (guest, long_pcid);
+  guest_run (guest);
+  assert_reg (guest, RAX, 0x1111);
+  assert_reg (guest, RBX, 0x2222);
+  assert_reg (guest, RCX, 0x1111);
+}
+
+/* Lazy flags against the definition, for every pair of small operands. */
+static void
+test_flags (void)
+{
+  g_autoptr (Guest) guest = long_guest ();
+
+  /* add al, bl; pushf; pop r8; sub cl, bl; pushf; pop r9; hlt */
+  GUEST_CODE (guest, 0x00, 0xd8, 0x9c, 0x41, 0x58, 0x28, 0xd9, 0x9c, 0x41, 0x59, 0xf4);
+  for (unsigned a = 0; a < 256; a += 5)
+    for (unsigned b = 0; b < 256; b += 3)
+      {
+        unsigned sum = a + b, difference = a - b, expected;
+
+        REG (guest, RAX) = REG (guest, RCX) = a;
+        REG (guest, RBX) = b;
+        REG (guest, RIP) = GUEST_ENTRY;
+        guest->cpu->halted = X86_HALT_NONE;
+        guest_run (guest);
+        expected = (sum > 255 ? X86_FLAG_CF : 0) | ((uint8_t) sum == 0 ? X86_FLAG_ZF : 0) | (sum & 0x80 ? X86_FLAG_SF : 0)
+                   | (((a & 15) + (b & 15)) > 15 ? X86_FLAG_AF : 0)
+                   | ((~(a ^ b) & (a ^ sum) & 0x80) ? X86_FLAG_OF : 0)
+                   | (__builtin_parity (sum & 0xff) ? 0 : X86_FLAG_PF);
+        g_assert_cmphex (REG (guest, R8) & X86_FLAGS_ARITH, ==, expected);
+        expected = (a < b ? X86_FLAG_CF : 0) | (a == b ? X86_FLAG_ZF : 0) | (difference & 0x80 ? X86_FLAG_SF : 0)
+                   | ((a & 15) < (b & 15) ? X86_FLAG_AF : 0) | (((a ^ b) & (a ^ difference) & 0x80) ? X86_FLAG_OF : 0)
+                   | (__builtin_parity (difference & 0xff) ? 0 : X86_FLAG_PF);
+        g_assert_cmphex (REG (guest, R9) & X86_FLAGS_ARITH, ==, expected);
+      }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/cpu/long/arithmetic", test_arithmetic);
+  g_test_add_func ("/cpu/long/flags", test_flags);
+  g_test_add_func ("/cpu/long/noncanonical", test_noncanonical);
+  g_test_add_func ("/cpu/long/stack-noncanonical", test_stack_noncanonical);
+  g_test_add_func ("/cpu/long/page-fault", test_page_fault);
+  g_test_add_func ("/cpu/long/rep-fault", test_rep_fault);
+  g_test_add_func ("/cpu/long/accessed-dirty", test_accessed_dirty);
+  g_test_add_func ("/cpu/long/read-then-write", test_read_then_write);
+  g_test_add_func ("/cpu/long/reserved-nx", test_reserved_and_nx);
+  g_test_add_func ("/cpu/long/smap", test_smap);
+  g_test_add_func ("/cpu/long/pcid", test_pcid);
+  g_test_add_func ("/cpu/long/cmpxchg16b", test_cmpxchg16b);
+  g_test_add_func ("/cpu/long/syscall", test_syscall);
+  g_test_add_func ("/cpu/long/compatibility", test_compatibility);
+  g_test_add_func ("/cpu/long/ist", test_ist);
+  g_test_add_func ("/cpu/long/sti-shadow", test_sti_shadow);
+  g_test_add_func ("/cpu/long/page-cross", test_page_cross);
+  g_test_add_func ("/cpu/long/lock-register", test_lock_register);
+  g_test_add_func ("/cpu/long/too-long", test_too_long);
+  return g_test_run ();
+}
