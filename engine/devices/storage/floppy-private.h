@@ -72,6 +72,8 @@ struct Floppy
 
   gboolean busy, cancelled;      /* a request is with the disk; a reset came in between */
   DiskRequest request;
+  uint32_t request_op, request_length; /* what it asks for, to ask again after a load */
+  uint64_t request_offset;
   FloppyCounters counters;
   uint8_t buffer[FLOPPY_TRACK_MAX];
 };
@@ -97,6 +99,8 @@ void floppy_start_transfer (Floppy *f, FloppyTransfer transfer);
 void floppy_start_format (Floppy *f);
 void floppy_verify (Floppy *f);
 void floppy_read_id (Floppy *f);
+/* Sends the last request to the disk again. */
+void floppy_resubmit (Floppy *f);
 /* The disk was taken away from a transfer that waited for the guest. */
 void floppy_media_lost (Floppy *f);
 /* The DMA channel has become ready. */

@@ -150,9 +150,27 @@ offset_of (Floppy *f, FloppyDrive *drive)
   return (((uint64_t) f->cylinder * g->heads + f->head) * g->track + f->sector - 1) * FLOPPY_SECTOR;
 }
 
+void
+floppy_resubmit (Floppy *f)
+{
+  FloppyDrive *drive = floppy_drive (f, f->unit);
+
+  f->request = (DiskRequest) {
+    .op = (DiskOp) f->request_op, .offset = f->request_offset, .buffer = f->buffer, .length = f->request_length,
+    .done = request_done, .opaque = f
+  };
+  if (f->request_op == DISK_READ)
+    f->counters.reads++;
+  else
+    {
+      f->counters.writes++;
+      drive->unflushed = TRUE;
+    }
+  disk_submit (drive->disk, &f->request);
+}
+
 /* Reads or writes the run at the current address. An image may be shorter than its disk: what it lacks reads as zeros
- * and
- * cannot be written. */
+ * and cannot be written. */
 static void
 submit (Floppy *f, DiskOp op)
 {
@@ -177,17 +195,10 @@ submit (Floppy *f, DiskOp op)
         }
     }
   f->busy = TRUE;
-  f->request = (DiskRequest) {
-    .op = op, .offset = offset, .buffer = f->buffer, .length = length, .done = request_done, .opaque = f
-  };
-  if (op == DISK_READ)
-    f->counters.reads++;
-  else
-    {
-      f->counters.writes++;
-      drive->unflushed = TRUE;
-    }
-  disk_submit (drive->disk, &f->request);
+  f->request_op = op;
+  f->request_offset = offset;
+  f->request_length = length;
+  floppy_resubmit (f);
 }
 
 /* The guest's side */

@@ -132,6 +132,14 @@ flushed (DiskRequest *request)
   machine_lock_release (lock);
 }
 
+static void
+flush (FloppyDrive *drive)
+{
+  drive->flushing = TRUE;
+  drive->flush = (DiskRequest) { .op = DISK_FLUSH, .done = flushed, .opaque = drive };
+  disk_submit (drive->disk, &drive->flush);
+}
+
 /* There is no command for it: what was written is made durable when the motor stops. */
 static void
 motor_stopped (FloppyDrive *drive)
@@ -139,9 +147,7 @@ motor_stopped (FloppyDrive *drive)
   if (!drive->unflushed || drive->flushing || drive->disk == NULL)
     return;
   drive->unflushed = FALSE;
-  drive->flushing = TRUE;
-  drive->flush = (DiskRequest) { .op = DISK_FLUSH, .done = flushed, .opaque = drive };
-  disk_submit (drive->disk, &drive->flush);
+  flush (drive);
 }
 
 /* Commands */
@@ -536,6 +542,34 @@ floppy_reset (Device *dev)
 }
 
 static gboolean
+floppy_before_load (Device *dev, GError **error)
+{
+  Floppy *f = (Floppy *) dev;
+
+  for (unsigned i = 0; i < FLOPPY_DRIVES; i++)
+    {
+      if (f->drives[i].flushing || (f->busy && f->unit == i))
+        {
+          g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY, "floppy drive %u is at work", i);
+          return FALSE;
+        }
+    }
+  return TRUE;
+}
+
+/* A request that is to be sent to the disk again. */
+static gboolean
+request_is_sound (Floppy *f)
+{
+  const FloppyDrive *drive = floppy_drive (f, f->unit);
+
+  return drive != NULL && drive->geometry != NULL && !f->data_wanted && f->request_length <= FLOPPY_TRACK_MAX &&
+         f->run <= drive->geometry->track && (f->request_op == DISK_READ || f->request_op == DISK_WRITE) &&
+         (f->cancelled || (f->phase == FLOPPY_EXECUTION && f->transfer != FLOPPY_NONE &&
+                           (f->request_op == DISK_READ) == (f->transfer == FLOPPY_READ)));
+}
+
+static gboolean
 floppy_after_load (Device *dev, GError **error)
 {
   Floppy *f = (Floppy *) dev;
@@ -545,8 +579,10 @@ floppy_after_load (Device *dev, GError **error)
                 f->end <= FLOPPY_TRACK_MAX && f->at <= f->end && f->run <= FLOPPY_SECTORS_MAX &&
                 f->resets_to_sense <= FLOPPY_UNITS && f->lock <= 1;
 
-  /* While it executes it waits for data for a disk that is there; all else has been waited for. */
-  if (ok && f->phase == FLOPPY_EXECUTION)
+  if (ok && f->busy)
+    ok = request_is_sound (f);
+  /* While it executes it waits for the disk, or for data for a disk that is there. */
+  else if (ok && f->phase == FLOPPY_EXECUTION)
     {
       const FloppyDrive *drive = floppy_drive (f, f->unit);
 
@@ -557,14 +593,27 @@ floppy_after_load (Device *dev, GError **error)
     }
   if (ok && f->phase == FLOPPY_RESULT)
     ok = f->fifo_at < f->fifo_length;
+  for (unsigned i = 0; i < FLOPPY_DRIVES; i++)
+    ok = ok && (!f->drives[i].flushing || f->drives[i].disk != NULL);
   if (!ok)
     {
+      f->busy = f->cancelled = FALSE;
+      for (unsigned i = 0; i < FLOPPY_DRIVES; i++)
+        f->drives[i].flushing = FALSE;
+      device_reset (dev);
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "saved state of %s: it is damaged", dev->type->name);
       return FALSE;
     }
   for (unsigned i = 0; i < FLOPPY_DRIVES; i++)
     f->drives[i].cylinder = MIN (f->drives[i].cylinder, CYLINDERS_REACHED);
   drive_irq (f);
+  if (f->busy)
+    floppy_resubmit (f);
+  for (unsigned i = 0; i < FLOPPY_DRIVES; i++)
+    {
+      if (f->drives[i].flushing)
+        flush (&f->drives[i]);
+    }
   return TRUE;
 }
 
@@ -575,7 +624,12 @@ floppy_unrealize (Device *dev)
 
   i8237_connect (f->dma, FLOPPY_DMA, NULL, NULL);
   for (unsigned i = 0; i < FLOPPY_DRIVES; i++)
-    g_clear_pointer (&f->drives[i].disk, disk_unref);
+    {
+      /* Others may hold on to the disk; it must not work on the buffer any more. */
+      if (f->drives[i].flushing || (f->busy && f->unit == i))
+        disk_drain (f->drives[i].disk);
+      g_clear_pointer (&f->drives[i].disk, disk_unref);
+    }
   bus_remove_pio (dev->env.bus, PORT_FLOPPY, f);
   bus_remove_pio (dev->env.bus, PORT_DIR, f);
 }
@@ -583,7 +637,7 @@ floppy_unrealize (Device *dev)
 #define DRIVE_FIELDS(n) \
   STATE_U8 (Floppy, drives[n].cylinder), STATE_U8 (Floppy, drives[n].changed), STATE_U8 (Floppy, drives[n].seek_done), \
   STATE_U8 (Floppy, drives[n].seek_status), STATE_U8 (Floppy, drives[n].id_sector), \
-  STATE_BOOL (Floppy, drives[n].unflushed)
+  STATE_BOOL (Floppy, drives[n].unflushed), STATE_BOOL (Floppy, drives[n].flushing)
 
 static const StateField floppy_fields[] = {
   DRIVE_FIELDS (0), DRIVE_FIELDS (1),
@@ -594,12 +648,15 @@ static const StateField floppy_fields[] = {
   STATE_U8 (Floppy, multi_track), STATE_U8 (Floppy, deleted), STATE_U8 (Floppy, unit), STATE_U8 (Floppy, cylinder),
   STATE_U8 (Floppy, head), STATE_U8 (Floppy, sector), STATE_U8 (Floppy, size_code), STATE_U8 (Floppy, last),
   STATE_U8 (Floppy, side), STATE_U8 (Floppy, fill), STATE_U8 (Floppy, data_wanted), STATE_U32 (Floppy, run),
-  STATE_U32 (Floppy, at), STATE_U32 (Floppy, end), STATE_BYTES (Floppy, buffer), STATE_END
+  STATE_U32 (Floppy, at), STATE_U32 (Floppy, end), STATE_BOOL (Floppy, terminal_count), STATE_BOOL (Floppy, busy),
+  STATE_BOOL (Floppy, cancelled), STATE_U32 (Floppy, request_op), STATE_U32 (Floppy, request_length),
+  STATE_U64 (Floppy, request_offset), STATE_BYTES (Floppy, buffer), STATE_END
 };
 
 const DeviceType floppy_type = {
   .name = "82077aa", .size = sizeof (Floppy), .version = 1, .fields = floppy_fields, .realize = floppy_realize,
-  .reset = floppy_reset, .after_load = floppy_after_load, .unrealize = floppy_unrealize
+  .reset = floppy_reset, .before_load = floppy_before_load, .after_load = floppy_after_load,
+  .unrealize = floppy_unrealize
 };
 
 void

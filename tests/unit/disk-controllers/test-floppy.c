@@ -469,6 +469,50 @@ test_saved (Floppies *t, gconstpointer data)
     }
 }
 
+/* While the disk works: what it was asked for is asked for again. */
+static void
+test_saved_busy (Floppies *t, gconstpointer data)
+{
+  g_autoptr (GByteArray) state = g_byte_array_new (), again = g_byte_array_new ();
+  g_autoptr (GError) error = NULL;
+  uint8_t bytes[7];
+  size_t used;
+
+  start (t);
+  set_dma (t, TO_MEMORY, BUFFER, 1024);
+  COMMAND (t, 0x46, 0x00, 0, 0, 4, 2, 18, 0x1b, 0xff);
+  device_save (t->floppy, state);
+  g_assert_false (device_load (t->floppy, state->data, state->len, &used, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_BUSY);
+  g_clear_error (&error);
+  result (t, bytes, 7);
+
+  memset (fixture_ram (&t->base, BUFFER), 0, 1024);
+  set_dma (t, TO_MEMORY, BUFFER, 1024);
+  g_assert_true (device_load (t->floppy, state->data, state->len, &used, &error));
+  g_assert_no_error (error);
+  device_save (t->floppy, again);
+  g_assert_cmpuint (again->len, ==, state->len);
+  result (t, bytes, 7);
+  g_assert_cmphex (bytes[0] | bytes[1] | bytes[2], ==, 0);
+  g_assert_cmpmem (fixture_ram (&t->base, BUFFER), 1024, t->contents + 3 * 512, 1024);
+
+  /* The same in a reset that waits for the disk. */
+  set_dma (t, TO_MEMORY, BUFFER, 1024);
+  COMMAND (t, 0x46, 0x00, 0, 0, 4, 2, 18, 0x1b, 0xff);
+  fixture_out (&t->base, DOR, 0x18);
+  fixture_out (&t->base, DOR, 0x1c);
+  g_byte_array_set_size (state, 0);
+  device_save (t->floppy, state);
+  while (!t->base.level[IRQ])
+    g_main_context_iteration (t->base.context, TRUE);
+  g_assert_true (device_load (t->floppy, state->data, state->len, &used, &error));
+  g_assert_no_error (error);
+  g_assert_cmpint (t->base.level[IRQ], ==, 0);
+  while (!t->base.level[IRQ])
+    g_main_context_iteration (t->base.context, TRUE);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -485,5 +529,6 @@ main (int argc, char **argv)
   ADD ("taken-away", test_taken_away);
   ADD ("reset-while-reading", test_reset_while_reading);
   ADD ("saved", test_saved);
+  ADD ("saved-busy", test_saved_busy);
   return g_test_run ();
 }
