@@ -43,38 +43,44 @@ pci_bus_set_routing (PciBus *bus, int (*route) (int slot, int pin), const IrqLin
 
 /* Interrupts */
 
-/* What INTA# really shows: nothing while the guest has disabled it. */
 static void
-drive (PciDevice *dev, int old_effective, int effective)
+assert_line (PciBus *bus, unsigned line, int change)
 {
-  PciBus *bus = dev->bus;
-  int pin = dev->config[PCI_INTERRUPT_PIN] - 1, line;
-
-  if (old_effective == effective || bus->route == NULL || pin < 0 || pin >= PIN_COUNT)
-    return;
-  line = bus->route (dev->devfn >> 3, pin) & (PIN_COUNT - 1);
-  bus->asserted[line] += effective ? 1 : -1;
+  bus->asserted[line] += change;
   irq_set (&bus->lines[line], bus->asserted[line] > 0);
 }
 
-static int
-effective_level (const PciDevice *dev, int level, uint16_t command)
+/* What INTA# really shows: nothing while the guest has disabled it. */
+static void
+drive (PciDevice *dev)
 {
-  return level && !(command & PCI_COMMAND_INTX_DISABLE);
+  PciBus *bus = dev->bus;
+  int pin = dev->config[PCI_INTERRUPT_PIN] - 1;
+  unsigned driven = 0;
+
+  if (bus->route == NULL)
+    return;
+  if (dev->irq_level && pin >= 0 && pin < PIN_COUNT &&
+      !(pci_get_word (dev->config + PCI_COMMAND) & PCI_COMMAND_INTX_DISABLE))
+    driven = 1 + ((unsigned) bus->route (dev->devfn >> 3, pin) & (PIN_COUNT - 1));
+  if (driven == dev->driven)
+    return;
+  if (dev->driven != 0)
+    assert_line (bus, dev->driven - 1, -1);
+  dev->driven = driven;
+  if (driven != 0)
+    assert_line (bus, driven - 1, 1);
 }
 
 void
 pci_set_irq (PciDevice *dev, int level)
 {
-  uint16_t command = pci_get_word (dev->config + PCI_COMMAND);
-  int old = effective_level (dev, dev->irq_level, command);
-
   dev->irq_level = level != 0;
   if (dev->irq_level)
     dev->config[PCI_STATUS] |= PCI_STATUS_INTERRUPT;
   else
     dev->config[PCI_STATUS] &= (uint8_t) ~PCI_STATUS_INTERRUPT;
-  drive (dev, old, effective_level (dev, dev->irq_level, command));
+  drive (dev);
 }
 
 /* Base address registers */
@@ -252,12 +258,8 @@ pci_device_reset (PciDevice *dev)
 void
 pci_device_loaded (PciDevice *dev)
 {
-  int level = dev->irq_level;
-
   update_bars (dev);
-  /* The field was loaded behind the wire's back. */
-  dev->irq_level = 0;
-  pci_set_irq (dev, level);
+  pci_set_irq (dev, dev->irq_level);
 }
 
 gboolean
@@ -295,11 +297,9 @@ void
 pci_config_write (PciBus *bus, uint8_t bus_number, uint8_t devfn, unsigned offset, uint32_t value, unsigned size)
 {
   PciDevice *dev = bus_number == 0 ? bus->device[devfn] : NULL;
-  uint16_t command, new_command;
 
   if (dev == NULL || size > 4 || offset > PCI_CONFIG_SIZE - size)
     return;
-  command = pci_get_word (dev->config + PCI_COMMAND);
   for (unsigned i = 0; i < size; i++)
     {
       uint8_t byte = (uint8_t) (value >> (8 * i)), mask = dev->wmask[offset + i];
@@ -310,9 +310,7 @@ pci_config_write (PciBus *bus, uint8_t bus_number, uint8_t devfn, unsigned offse
       else
         dev->config[offset + i] = (uint8_t) ((dev->config[offset + i] & ~mask) | (byte & mask));
     }
-  new_command = pci_get_word (dev->config + PCI_COMMAND);
-  if (command != new_command)
-    drive (dev, effective_level (dev, dev->irq_level, command), effective_level (dev, dev->irq_level, new_command));
+  drive (dev);
   if (offset < PCI_ROM_ADDRESS + 4)
     update_bars (dev);
   if (dev->config_written != NULL)

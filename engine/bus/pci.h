@@ -54,6 +54,7 @@ struct PciDevice
     MemoryRegion *region;
   } bars[PCI_BAR_COUNT + 1];
   int irq_level;
+  unsigned driven;                /* 1 + the line that it asserts on the bus; 0: none */
   RamBlock *rom;                  /* owned: pci_register_rom() */
   /* Optional: called after the guest wrote [offset, offset + size) of config. */
   void (*config_written) (PciDevice *dev, unsigned offset, unsigned size);
