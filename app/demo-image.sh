@@ -33,6 +33,10 @@ menuentry "Install Debian 12" {
   linux /linux vga=788 ---
   initrd /initrd.gz
 }
+menuentry "Install Debian 12, in text mode" {
+  linux /linux vga=normal nomodeset fb=false ---
+  initrd /initrd.gz
+}
 menuentry "Install Debian 12, speaking to the serial port" {
   linux /linux console=ttyS0 ---
   initrd /initrd.gz

@@ -12,8 +12,11 @@ BOOT = 3600 # seconds; an upper bound, not a measure
 
 
 def text(architecture):
-    with machine('--memory', '512M', '--disk', '2G', '--iso',
+    with machine('--memory', '1G', '--disk', '2G', '--iso',
                  guest_file(f'debian-installer-12-{architecture}-text.iso')) as guest:
+        guest.wait_screen(r'in text mode', 60)
+        guest.key('down')
+        guest.key('enter')
         guest.wait_screen(r'Select a language', BOOT)
         guest.key('enter')
         guest.wait_screen(r'Select your location', 900)
@@ -45,7 +48,7 @@ def settled_picture(guest, name, different_from, timeout):
 
 
 def graphical(architecture):
-    with machine('--memory', '768M', '--disk', '2G', '--iso',
+    with machine('--memory', '1G', '--disk', '2G', '--iso',
                  guest_file(f'debian-installer-12-{architecture}-gtk.iso')) as guest:
         end = time.monotonic() + BOOT
         while guest.screen() or len(pixels(guest)) < 15000:
