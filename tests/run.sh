@@ -52,6 +52,7 @@ run_suite ()
   meson test -C "$directory" --no-rebuild --suite "$suite" --print-errorlogs "$@" 2>&1 | grep -v '^ninja: ' || true
   if [ -f "$directory/meson-logs/testlog.junit.xml" ]; then
     mv "$directory/meson-logs/testlog.junit.xml" "$results/$name.xml"
+    mv "$directory/meson-logs/testlog.json" "$results/$name.json"
   else
     echo "suite $name left no results"
     broken=$((broken + 1))

@@ -1,11 +1,27 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sums up the JUnit files that Meson wrote, names what failed and why things were skipped."""
+"""Sums up what Meson wrote about its tests, names what failed, with the end of its output, and why things were skipped."""
 import argparse
 import collections
+import json
 import pathlib
 import sys
 import xml.etree.ElementTree as ElementTree
+
+
+LAST_LINES = 40
+
+
+def broken_programs(path, failures):
+    """Programs that did not end well, by their own log: one that died early has no failed case in the JUnit file."""
+    with open(path, encoding='utf-8') as log:
+        for line in log:
+            test = json.loads(line)
+            if test['result'] not in ('OK', 'SKIP', 'EXPECTEDFAIL'):
+                name = f"{path.stem}: {test['name'].split(':')[-1]}"
+                if not any(failure.startswith(name) for failure in failures):
+                    failures.append(f"{name}: {test['result']}, status {test['returncode']}")
+                yield name, (test.get('stdout', '') + test.get('stderr', '')).splitlines()[-LAST_LINES:]
 
 
 def main():
@@ -19,13 +35,16 @@ def main():
     for path in sorted(arguments.folder.glob('*.xml')):
         for suite in ElementTree.parse(path).getroot().iter('testsuite'):
             for case in suite.iter('testcase'):
-                name = f"{path.stem}: {suite.get('name', '').split('.')[-1]}: {case.get('name')}"
+                name = f"{path.stem}: {suite.get('name', '').split(':')[-1]}: {case.get('name')}"
                 if case.find('failure') is not None or case.find('error') is not None:
                     failures.append(name)
                 elif (skip := case.find('skipped')) is not None:
                     skipped[f"{name}: {(skip.get('message') or skip.text or 'no reason given').strip()}"] += 1
                 else:
                     passed += 1
+    for path in sorted(arguments.folder.glob('*.json')):
+        for name, lines in broken_programs(path, failures):
+            print(f'--- {name}: the end of its output ---', *lines, sep='\n')
     for line in skipped:
         print('skipped', line)
     for line in failures:

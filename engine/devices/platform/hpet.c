@@ -88,7 +88,8 @@ schedule (HpetTimer *t)
    * counter wraps. Bounded, so that the deadline stays a number. */
   if (left > (uint64_t) G_MAXINT64 / PERIOD_NS / 2)
     left = (uint64_t) G_MAXINT64 / PERIOD_NS / 2;
-  deadline = d->start + (int64_t) ((now + left) * PERIOD_NS);
+  /* Modulo 2^64: a counter that the guest set has its start far in the past or future. */
+  deadline = (int64_t) ((uint64_t) d->start + (now + left) * PERIOD_NS);
   if (t->config & TIMER_PERIODIC)
     deadline = MAX (deadline, clock_now (d->parent.env.clock) + MIN_PERIOD_NS);
   clock_timer_arm (t->timer, deadline);

@@ -58,7 +58,8 @@ floppy_lower_irq (Floppy *f)
 void
 floppy_result (Floppy *f, const uint8_t *bytes, unsigned count)
 {
-  memcpy (f->fifo, bytes, count);
+  if (count > 0)
+    memcpy (f->fifo, bytes, count);
   f->fifo_at = 0;
   f->fifo_length = (uint8_t) count;
   f->phase = count > 0 ? FLOPPY_RESULT : FLOPPY_COMMAND;

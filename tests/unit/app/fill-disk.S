@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Test guest: a boot sector for a floppy that writes the first hard disk full,
+ * Test guest: a boot sector for a floppy that waits for a key, then writes the first hard disk full,
  * 64 KiB every 64 KiB, with the sector's number in each write. It says what it
  * did at the debug console: “w” a write that went well, “e” one that failed,
  * “done” at the end. Then it leaves through the debug exit port.
  *
- * Spec: BIOS Enhanced Disk Drive 3.0, functions 43h and 48h.
+ * Spec: BIOS Enhanced Disk Drive 3.0, functions 43h and 48h; interrupt 16h, function 0.
  */
         .code16
         .globl _start
@@ -13,6 +13,8 @@ _start: xor %ax, %ax
         mov %ax, %ds
         mov %ax, %ss
         mov $0x7c00, %sp
+        xor %ax, %ax
+        int $0x16
 
 again:  mov lba, %eax
         mov $0x1000, %bx        /* the buffer is at 10000h */
