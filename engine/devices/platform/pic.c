@@ -188,7 +188,8 @@ write_ocw2 (Chip *c, uint8_t value)
       break;
     case 1: /* non-specific EOI, with rotation */
     case 5:
-      line = rank (c, c->isr);
+      /* In special mask mode it does not reach lines that are masked. */
+      line = rank (c, c->special_mask ? c->isr & (uint8_t) ~c->imr : c->isr);
       if (line == 8)
         break;
       line = (line + c->priority_add) & 7;

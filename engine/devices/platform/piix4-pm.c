@@ -32,6 +32,7 @@ typedef struct
 
   uint16_t mapped_pm, mapped_smb;  /* 0: not mapped */
   uint16_t status, enable, control;
+  int64_t half_seen;               /* halves of the timer's range that status knows of */
   uint8_t apm_control, apm_status;
   uint8_t gpe[GPE_SIZE];           /* status, status, enable, enable */
   uint8_t smb[SMB_SIZE];
@@ -49,7 +50,17 @@ update_sci (Piix4Pm *d)
   irq_set (&d->sci, d->control & CONTROL_SCI_ENABLE && d->status & d->enable & PM1_EVENTS);
 }
 
-/* TMR_STS is set whenever the timer's top bit changes. */
+/* TMR_STS is set whenever the timer's top bit changes. Nobody is woken for that while there is no interrupt to be had. */
+static void
+sync_status (Piix4Pm *d)
+{
+  int64_t half = timer_ticks (d) >> (TIMER_BITS - 1);
+
+  if (half != d->half_seen)
+    d->status |= PM1_TIMER;
+  d->half_seen = half;
+}
+
 static void
 schedule_overflow (Piix4Pm *d)
 {
@@ -69,7 +80,7 @@ overflowed (void *opaque)
 {
   Piix4Pm *d = opaque;
 
-  d->status |= PM1_TIMER;
+  sync_status (d);
   update_sci (d);
   schedule_overflow (d);
 }
@@ -83,25 +94,56 @@ write_control (Piix4Pm *d, uint16_t value)
     d->power_off (d->power_off_opaque);
 }
 
+/* The registers as doublewords at @offset, which is a multiple of 4. */
 static uint32_t
-pm_read (void *opaque, uint16_t offset, unsigned size)
+pm_register (Piix4Pm *d, uint16_t offset)
 {
-  Piix4Pm *d = opaque;
-
   switch (offset)
     {
     case PM1_STATUS:
-      return d->status;
-    case PM1_ENABLE:
-      return d->enable;
+      sync_status (d);
+      return d->status | (uint32_t) d->enable << 16;
     case PM1_CONTROL:
       return d->control;
     case PM_TIMER:
-      return (uint32_t) timer_ticks (d) & 0xffff;
-    case PM_TIMER + 2:
-      return (uint32_t) timer_ticks (d) >> 16 & ((1 << (TIMER_BITS - 16)) - 1);
+      return (uint32_t) timer_ticks (d) & ((1u << TIMER_BITS) - 1);
     default:
       return 0;
+    }
+}
+
+static uint32_t
+pm_read (void *opaque, uint16_t offset, unsigned size)
+{
+  unsigned shift = 8 * (offset & 3);
+  uint32_t value = pm_register (opaque, offset & ~3) >> shift;
+
+  /* An access that is not aligned. */
+  if (8 * size + shift > 32)
+    value |= pm_register (opaque, (uint16_t) ((offset & ~3) + 4)) << (32 - shift);
+  return value;
+}
+
+static void
+write_byte (Piix4Pm *d, uint16_t offset, uint8_t value)
+{
+  unsigned shift = 8 * (offset & 1);
+  uint16_t wide = (uint16_t) (value << shift), kept = (uint16_t) (0xff00 >> shift);
+
+  switch (offset & ~1)
+    {
+    case PM1_STATUS:
+      sync_status (d);
+      d->status &= (uint16_t) ~wide;
+      break;
+    case PM1_ENABLE:
+      d->enable = (uint16_t) ((d->enable & kept) | (wide & PM1_EVENTS));
+      break;
+    case PM1_CONTROL:
+      write_control (d, (uint16_t) ((d->control & kept) | wide));
+      break;
+    default:
+      break;
     }
 }
 
@@ -110,45 +152,13 @@ pm_write (void *opaque, uint16_t offset, uint32_t value, unsigned size)
 {
   Piix4Pm *d = opaque;
 
-  switch (offset)
-    {
-    case PM1_STATUS:
-      d->status &= (uint16_t) ~value;
-      update_sci (d);
-      break;
-    case PM1_ENABLE:
-      d->enable = (uint16_t) value;
-      schedule_overflow (d);
-      update_sci (d);
-      break;
-    case PM1_CONTROL:
-      write_control (d, (uint16_t) value);
-      break;
-    default:
-      break;
-    }
+  for (unsigned i = 0; i < size; i++)
+    write_byte (d, (uint16_t) (offset + i), (uint8_t) (value >> (8 * i)));
+  schedule_overflow (d);
+  update_sci (d);
 }
 
-/* The timer is read as one doubleword, so that its halves belong together. */
-static uint32_t
-pm_read_wide (void *opaque, uint16_t offset, unsigned size)
-{
-  if (offset == PM_TIMER && size == 4)
-    return (uint32_t) timer_ticks (opaque) & ((1u << TIMER_BITS) - 1);
-  if (size == 4)
-    return pm_read (opaque, offset, 2) | pm_read (opaque, (uint16_t) (offset + 2), 2) << 16;
-  return pm_read (opaque, offset, size);
-}
-
-static void
-pm_write_wide (void *opaque, uint16_t offset, uint32_t value, unsigned size)
-{
-  pm_write (opaque, offset, value & 0xffff, 2);
-  if (size == 4)
-    pm_write (opaque, (uint16_t) (offset + 2), value >> 16, 2);
-}
-
-static const PioOps pm_ops = { .read = pm_read_wide, .write = pm_write_wide, .min_size = 2, .max_size = 4 };
+static const PioOps pm_ops = { .read = pm_read, .write = pm_write, .min_size = 1, .max_size = 4 };
 
 static uint32_t
 gpe_read (void *opaque, uint16_t offset, unsigned size)
@@ -229,17 +239,21 @@ smb_write (void *opaque, uint16_t offset, uint32_t value, unsigned size)
 static const PioOps smb_ops = { .read = smb_read, .write = smb_write };
 
 static void
+unmap_range (Piix4Pm *d, uint16_t *mapped, uint16_t base)
+{
+  if (*mapped == base || *mapped == 0)
+    return;
+  bus_remove_pio (d->parent.parent.env.bus, *mapped, d);
+  *mapped = 0;
+}
+
+static void
 map_range (Piix4Pm *d, uint16_t *mapped, uint16_t base, uint16_t size, const PioOps *ops)
 {
-  Bus *bus = d->parent.parent.env.bus;
-
   if (*mapped == base)
     return;
-  if (*mapped != 0)
-    bus_remove_pio (bus, *mapped, d);
   *mapped = base;
-  if (base != 0)
-    bus_map_pio (bus, base, size, ops, d);
+  bus_map_pio (d->parent.parent.env.bus, base, size, ops, d);
 }
 
 static void
@@ -248,9 +262,16 @@ update_ranges (Piix4Pm *d)
   const uint8_t *config = d->parent.config;
   uint16_t pm = pci_get_word (config + REG_PMBASE) & 0xffc0, smb = pci_get_word (config + REG_SMBBASE) & 0xfff0;
 
-  map_range (d, &d->mapped_pm, config[REG_PMREGMISC] & PMREGMISC_ENABLE ? pm : 0, PM_SIZE, &pm_ops);
-  /* Never over the power management registers: the two are told apart by their base when unmapped. */
-  map_range (d, &d->mapped_smb, config[REG_SMBHSTCFG] & SMBHSTCFG_ENABLE && smb != pm ? smb : 0, SMB_SIZE, &smb_ops);
+  if (!(config[REG_PMREGMISC] & PMREGMISC_ENABLE))
+    pm = 0;
+  /* Never over the power management registers: the two are told apart by their base when unmapped, and so one leaves
+   * its place before the other takes it. */
+  if (!(config[REG_SMBHSTCFG] & SMBHSTCFG_ENABLE) || smb == pm)
+    smb = 0;
+  unmap_range (d, &d->mapped_pm, pm);
+  unmap_range (d, &d->mapped_smb, smb);
+  map_range (d, &d->mapped_pm, pm, PM_SIZE, &pm_ops);
+  map_range (d, &d->mapped_smb, smb, SMB_SIZE, &smb_ops);
 }
 
 static void
@@ -298,6 +319,7 @@ piix4_pm_reset (Device *dev)
   pci_set_long (d->parent.config + REG_SMBBASE, 1);
   d->parent.config[REG_SMBHSTCFG] = 0;
   d->status = d->enable = d->control = 0;
+  d->half_seen = timer_ticks (d) >> (TIMER_BITS - 1);
   d->apm_control = d->apm_status = 0;
   for (unsigned i = 0; i < GPE_SIZE; i++)
     d->gpe[i] = 0;
@@ -306,6 +328,12 @@ piix4_pm_reset (Device *dev)
   update_ranges (d);
   schedule_overflow (d);
   update_sci (d);
+}
+
+static void
+piix4_pm_before_save (Device *dev)
+{
+  sync_status ((Piix4Pm *) dev);
 }
 
 static gboolean
@@ -326,8 +354,8 @@ piix4_pm_unrealize (Device *dev)
   Piix4Pm *d = (Piix4Pm *) dev;
 
   clock_timer_free (d->overflow);
-  map_range (d, &d->mapped_pm, 0, 0, NULL);
-  map_range (d, &d->mapped_smb, 0, 0, NULL);
+  unmap_range (d, &d->mapped_pm, 0);
+  unmap_range (d, &d->mapped_smb, 0);
   bus_remove_pio (dev->env.bus, ACPI_SMI_COMMAND, d);
   bus_remove_pio (dev->env.bus, ACPI_GPE0_BASE, d);
   pci_device_exit (&d->parent);
@@ -335,12 +363,14 @@ piix4_pm_unrealize (Device *dev)
 
 static const StateField piix4_pm_fields[] = {
   PCI_STATE_FIELDS (Piix4Pm), STATE_U16 (Piix4Pm, status), STATE_U16 (Piix4Pm, enable), STATE_U16 (Piix4Pm, control),
-  STATE_U8 (Piix4Pm, apm_control), STATE_U8 (Piix4Pm, apm_status), STATE_U8 (Piix4Pm, gpe), STATE_U8 (Piix4Pm, smb), STATE_END
+  STATE_I64 (Piix4Pm, half_seen), STATE_U8 (Piix4Pm, apm_control), STATE_U8 (Piix4Pm, apm_status),
+  STATE_U8 (Piix4Pm, gpe), STATE_U8 (Piix4Pm, smb), STATE_END
 };
 
 const DeviceType piix4_pm_type = {
   .name = "piix4-pm", .size = sizeof (Piix4Pm), .version = 1, .fields = piix4_pm_fields,
-  .realize = piix4_pm_realize, .reset = piix4_pm_reset, .after_load = piix4_pm_after_load, .unrealize = piix4_pm_unrealize
+  .realize = piix4_pm_realize, .reset = piix4_pm_reset, .before_save = piix4_pm_before_save,
+  .after_load = piix4_pm_after_load, .unrealize = piix4_pm_unrealize
 };
 
 void

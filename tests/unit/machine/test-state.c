@@ -13,7 +13,8 @@
 
 enum
 {
-  MEMORY = 16 << 20, FLOPPY_SIZE = 1474560, DISK_SIZE = 4 << 20, ISO_SIZE = 64 * 2048, ISO_DESCRIPTOR = 16 * 2048, CPUS = 2
+  MEMORY = 16 << 20, FLOPPY_SIZE = 1474560, DISK_SIZE = 4 << 20, ISO_SIZE = 64 * 2048,
+  ISO_DESCRIPTOR = 16 * 2048, CPUS = 2
 };
 
 /* Reads sectors of the floppy and of the hard disk in turn, and says so after each round. */
