@@ -107,11 +107,13 @@ size_mask (unsigned size)
   return size >= 4 ? 0xffffffff : (1u << (8 * size)) - 1;
 }
 
-/* Whether the access lies wholly within @range. */
+/* Whether the access lies wholly within @range, and within one of its units if it is narrower. */
 static gboolean
 holds (const PioRange *range, uint16_t port, unsigned size)
 {
-  return range != NULL && (uint32_t) (port - range->base) + size <= range->count;
+  unsigned offset = (unsigned) (port - range->base), min = MAX (range->ops->min_size, 1);
+
+  return offset + size <= range->count && (size >= min || (offset & (min - 1)) + size <= min);
 }
 
 uint32_t
@@ -123,7 +125,7 @@ bus_pio_read (Bus *bus, uint16_t port, unsigned size)
 
   if (range == NULL && size == 1)
     return 0xff;
-  if (!holds (range, port, size))
+  if (range == NULL || !holds (range, port, size))
     {
       uint32_t value = 0;
 
@@ -160,7 +162,7 @@ bus_pio_write (Bus *bus, uint16_t port, uint32_t value, unsigned size)
 
   if (range == NULL && size == 1)
     return;
-  if (!holds (range, port, size))
+  if (range == NULL || !holds (range, port, size))
     {
       for (unsigned i = 0; i < size; i++)
         bus_pio_write (bus, (uint16_t) (port + i), value >> (8 * i) & 0xff, 1);

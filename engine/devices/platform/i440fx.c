@@ -10,7 +10,7 @@ enum
 {
   PORT_CONFIG_ADDRESS = 0xcf8, PORT_CONFIG_DATA = 0xcfc,
   REG_PAM = 0x59, REG_PAM_LAST = 0x5f, REG_SMRAM = 0x72,
-  PAM_READ = 1, PAM_WRITE = 2, SMRAM_OPEN = 1 << 6, SMRAM_LOCK = 1 << 4,
+  PAM_READ = 1, PAM_WRITE = 2, SMRAM_OPEN = 1 << 6, SMRAM_LOCK = 1 << 4, SMRAM_WRITABLE = 0x78,
   SEGMENTS = 13, SEGMENT_SIZE = 0x4000, EXPANSION_BASE = 0xc0000, EXTENDED_BIOS = 0xe0000, BIOS_SEGMENT = 0xf0000,
   LEGACY_END = 0x100000, SMRAM_BASE = 0xa0000, SMRAM_SIZE = 0x20000,
   PRIORITY_PCI = 1, PRIORITY_SHADOW = 2, PRIORITY_SMRAM = 3
@@ -58,6 +58,7 @@ write_only_write (void *opaque, uint64_t offset, uint64_t value, unsigned size)
   Segment *s = opaque;
 
   ram_block_host (s->bridge->ram)[s->base + offset] = (uint8_t) value;
+  guest_memory_written (s->bridge->parent.parent.env.memory, s->base + offset, 1);
 }
 
 static uint64_t
@@ -213,7 +214,7 @@ i440fx_reset (Device *dev)
   for (unsigned reg = REG_PAM; reg <= REG_PAM_LAST; reg++)
     d->parent.config[reg] = 0;
   d->parent.config[REG_SMRAM] = 0x02;
-  d->parent.wmask[REG_SMRAM] = 0x78;
+  d->parent.wmask[REG_SMRAM] = SMRAM_WRITABLE;
   d->config_address = 0;
   update_memory (d);
 }
@@ -224,6 +225,7 @@ i440fx_after_load (Device *dev, GError **error)
   I440fx *d = (I440fx *) dev;
 
   pci_device_loaded (&d->parent);
+  d->parent.wmask[REG_SMRAM] = SMRAM_WRITABLE;
   config_written (&d->parent, REG_PAM, REG_SMRAM - REG_PAM + 1);
   return TRUE;
 }
