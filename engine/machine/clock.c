@@ -33,6 +33,8 @@ struct Clock
   int running;        /* atomic */
   int64_t offset;     /* atomic: host monotonic time = virtual time + offset, while running */
   int64_t stopped_at; /* atomic */
+  gboolean wall_set;  /* tests: wall time is virtual time + wall_offset */
+  int64_t wall_offset;
 };
 
 static int64_t
@@ -55,7 +57,14 @@ clock_now (Clock *clock)
 int64_t
 clock_wall_us (Clock *clock)
 {
-  return g_get_real_time ();
+  return clock->wall_set ? clock_now (clock) / CLOCK_NS_PER_US + clock->wall_offset : g_get_real_time ();
+}
+
+void
+clock_set_wall (Clock *clock, int64_t us)
+{
+  clock->wall_set = TRUE;
+  clock->wall_offset = us - clock_now (clock) / CLOCK_NS_PER_US;
 }
 
 /* The heap; the lock is held. */

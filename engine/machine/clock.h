@@ -28,6 +28,8 @@ int64_t clock_now (Clock *clock);
 void clock_set (Clock *clock, int64_t now);
 /* Host wall-clock time in microseconds since 1970 as the guest shall see it. */
 int64_t clock_wall_us (Clock *clock);
+/* For tests: it is @us now, and time goes on with the virtual clock. */
+void clock_set_wall (Clock *clock, int64_t us);
 
 /* @callback runs on the I/O thread with the machine lock held. */
 ClockTimer *clock_timer_new (Clock *clock, void (*callback) (void *opaque), void *opaque);

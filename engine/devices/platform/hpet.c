@@ -313,6 +313,11 @@ hpet_reset (Device *dev)
   Hpet *d = (Hpet *) dev;
   gboolean was_legacy = (d->config & CONFIG_LEGACY) != 0;
 
+  for (int i = 0; i < TIMERS; i++)
+    {
+      if (d->status >> i & 1)
+        drive (&d->timers[i], 0);
+    }
   d->config = d->status = d->stopped_at = 0;
   d->start = 0;
   if (was_legacy)

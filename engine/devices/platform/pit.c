@@ -28,6 +28,7 @@ enum
 typedef struct
 {
   uint32_t count;          /* reload value, 1-65536 (10000 in BCD) */
+  uint32_t next_count;     /* modes 1 and 5: what the next trigger loads, or 0 */
   int64_t start;           /* virtual time at which it was loaded or triggered */
   int64_t next_irq;        /* counter 0: the next edge of OUT, or -1 */
   uint16_t latched;
@@ -37,7 +38,7 @@ typedef struct
   uint8_t read_high, write_high, low_byte;
   uint8_t loaded;          /* a count has been written since the mode was set */
   uint8_t triggered;       /* modes 1 and 5: the gate has risen */
-  int64_t gate_stopped;    /* time already counted when the gate went low (modes 0 and 4), or -1 */
+  int64_t gate_stopped;    /* time already counted when the gate went low (not in modes 1 and 5), or -1 */
 } Counter;
 
 typedef struct
@@ -236,12 +237,20 @@ load (Pit *d, int which, uint32_t value)
 
   if (c->bcd)
     value = from_bcd ((uint16_t) value);
-  c->count = value != 0 ? value : c->bcd ? 10000 : 65536;
-  if ((c->mode == 2 || c->mode == 3) && c->count == 1)
-    c->count = 2; /* 1 is not allowed there */
+  if (value == 0)
+    value = c->bcd ? 10000 : 65536;
+  if ((c->mode == 2 || c->mode == 3) && value == 1)
+    value = 2; /* 1 is not allowed there */
   c->loaded = TRUE;
+  if (c->mode == 1 || c->mode == 5)
+    {
+      /* A pulse under way goes on. */
+      c->next_count = value;
+      return;
+    }
+  c->count = value;
   c->start = now_of (d);
-  c->gate_stopped = (c->mode == 0 || c->mode == 4) && !c->gate ? 0 : -1;
+  c->gate_stopped = c->gate ? -1 : 0;
   if (which == 0)
     schedule (d);
 }
@@ -262,7 +271,7 @@ latch_status (Pit *d, Counter *c)
 {
   if (c->status_latched)
     return;
-  c->status = (uint8_t) ((output (c, now_of (d)) ? STATUS_OUT : 0) | (c->loaded ? 0 : STATUS_NULL) | c->access << 4 |
+  c->status = (uint8_t) ((output (c, now_of (d)) ? STATUS_OUT : 0) | (c->loaded && c->next_count == 0 ? 0 : STATUS_NULL) | c->access << 4 |
                          c->mode << 1 | c->bcd);
   c->status_latched = TRUE;
 }
@@ -298,6 +307,7 @@ write_control (Pit *d, uint8_t value)
     c->mode -= 4; /* 6 and 7 are 2 and 3 */
   c->bcd = value & 1;
   c->loaded = c->triggered = c->read_high = c->write_high = c->latch_bytes = c->status_latched = 0;
+  c->next_count = 0;
   c->gate_stopped = -1;
   if (which == 0)
     schedule (d);
@@ -361,7 +371,16 @@ pit_write (void *opaque, uint16_t offset, uint32_t value, unsigned size)
     case ACCESS_BOTH:
       c->write_high ^= 1;
       if (c->write_high)
-        c->low_byte = (uint8_t) value;
+        {
+          c->low_byte = (uint8_t) value;
+          /* In mode 0 the first byte stops the counter and lowers OUT. */
+          if (c->mode == 0)
+            {
+              c->loaded = FALSE;
+              if (offset == 0)
+                schedule (d);
+            }
+        }
       else
         load (d, offset, (value & 0xff) << 8 | c->low_byte);
       break;
@@ -381,21 +400,25 @@ set_gate2 (Pit *d, gboolean gate)
   c->gate = gate != FALSE;
   switch (c->mode)
     {
-    case 0:
-    case 4:
+    case 1:
+    case 5:
+      if (gate && c->loaded)
+        {
+          if (c->next_count != 0)
+            c->count = c->next_count;
+          c->next_count = 0;
+          c->start = now;
+          c->triggered = TRUE;
+        }
+      break;
+    default:
       if (!gate)
         c->gate_stopped = MAX (now - c->start, 0);
       else if (c->gate_stopped >= 0)
         {
-          c->start = now - c->gate_stopped;
+          /* Modes 2 and 3 begin anew. */
+          c->start = c->mode == 0 || c->mode == 4 ? now - c->gate_stopped : now;
           c->gate_stopped = -1;
-        }
-      break;
-    default:
-      if (gate)
-        {
-          c->start = now;
-          c->triggered = TRUE;
         }
       break;
     }
@@ -454,7 +477,7 @@ pit_after_load (Device *dev, GError **error)
     {
       const Counter *c = &d->counter[i];
 
-      if (c->count < 1 || c->count > 65536 || c->mode > 5 || c->access > ACCESS_BOTH ||
+      if (c->count < 1 || c->count > 65536 || c->next_count > 65536 || c->mode > 5 || c->access > ACCESS_BOTH ||
           ((c->mode == 2 || c->mode == 3) && c->count < 2))
         {
           g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "saved state of %s is damaged", dev->type->name);
@@ -474,7 +497,8 @@ pit_unrealize (Device *dev)
 }
 
 #define COUNTER_FIELDS(n) \
-  STATE_U32 (Pit, counter[n].count), STATE_I64 (Pit, counter[n].start), STATE_I64 (Pit, counter[n].next_irq), \
+  STATE_U32 (Pit, counter[n].count), STATE_U32 (Pit, counter[n].next_count), STATE_I64 (Pit, counter[n].start), \
+  STATE_I64 (Pit, counter[n].next_irq), \
   STATE_U16 (Pit, counter[n].latched), STATE_U8 (Pit, counter[n].latch_bytes), STATE_U8 (Pit, counter[n].status_latched), \
   STATE_U8 (Pit, counter[n].status), STATE_U8 (Pit, counter[n].access), STATE_U8 (Pit, counter[n].mode), \
   STATE_U8 (Pit, counter[n].bcd), STATE_U8 (Pit, counter[n].gate), STATE_U8 (Pit, counter[n].read_high), \

@@ -21,6 +21,9 @@ enum
 };
 
 #define US_PER_SECOND G_GINT64_CONSTANT (1000000)
+#define SECONDS_PER_DAY 86400
+/* Ten thousand years and more. */
+#define WALL_OFFSET_MAX ((int64_t) 1 << 60)
 
 typedef struct
 {
@@ -189,22 +192,38 @@ schedule_second (Rtc *d)
     clock_timer_arm (d->second, clock_now (d->parent.env.clock) + left * CLOCK_NS_PER_US);
 }
 
+/* Whether the alarm is due at a second of the day. */
 static gboolean
-alarm_matches (Rtc *d)
+alarm_matches (const Rtc *d, int second)
 {
-  static const uint8_t pairs[3][2] = {
-    { REG_SECONDS_ALARM, REG_SECONDS }, { REG_MINUTES_ALARM, REG_MINUTES }, { REG_HOURS_ALARM, REG_HOURS }
+  const uint8_t pairs[3][2] = {
+    { d->reg[REG_SECONDS_ALARM], encode (d, second % 60) }, { d->reg[REG_MINUTES_ALARM], encode (d, second / 60 % 60) },
+    { d->reg[REG_HOURS_ALARM], encode_hour (d, second / 3600) }
   };
 
-  latch_time (d);
   for (int i = 0; i < 3; i++)
     {
-      uint8_t wanted = d->reg[pairs[i][0]];
-
-      if ((wanted & ALARM_ANY) != ALARM_ANY && wanted != d->reg[pairs[i][1]])
+      if ((pairs[i][0] & ALARM_ANY) != ALARM_ANY && pairs[i][0] != pairs[i][1])
         return FALSE;
     }
   return TRUE;
+}
+
+/* Whether it was due in the last @seconds. */
+static gboolean
+alarm_was_due (Rtc *d, int64_t seconds)
+{
+  struct tm tm;
+  int now;
+
+  broken_down (d, &tm);
+  now = tm.tm_hour * 3600 + tm.tm_min * 60 + MIN (tm.tm_sec, 59);
+  for (int back = 0; back < MIN (seconds, SECONDS_PER_DAY); back++)
+    {
+      if (alarm_matches (d, (now + SECONDS_PER_DAY - back) % SECONDS_PER_DAY))
+        return TRUE;
+    }
+  return FALSE;
 }
 
 static void
@@ -215,7 +234,7 @@ second_passed (void *opaque)
   if (running (d))
     {
       d->reg[REG_C] |= REG_C_UF;
-      if (alarm_matches (d))
+      if (alarm_was_due (d, 1))
         d->reg[REG_C] |= REG_C_AF;
       update_irq (d);
     }
@@ -231,6 +250,9 @@ catch_up_flags (Rtc *d)
 
   if (running (d) && !(d->reg[REG_B] & REG_B_UIE) && second != d->second_seen)
     d->reg[REG_C] |= REG_C_UF;
+  if (running (d) && !(d->reg[REG_B] & REG_B_AIE) && second > d->second_seen && d->second_seen != 0 &&
+      alarm_was_due (d, second - d->second_seen))
+    d->reg[REG_C] |= REG_C_AF;
   if (period != 0 && !(d->reg[REG_B] & REG_B_PIE) && periods != d->periods_seen)
     d->reg[REG_C] |= REG_C_PF;
   d->second_seen = second;
@@ -275,6 +297,7 @@ read_register (Rtc *d)
 static void
 write_register (Rtc *d, uint8_t value)
 {
+  gboolean was_running;
   uint8_t old;
 
   switch (d->index)
@@ -291,15 +314,22 @@ write_register (Rtc *d, uint8_t value)
         set_time (d);
       break;
     case REG_A:
+      was_running = running (d);
+      if (was_running)
+        latch_time (d);
       d->reg[REG_A] = value & 0x7f;
+      /* The divider stops the clock, and starts it from where it was. */
+      if (!was_running && running (d))
+        set_time (d);
       schedule_periodic (d);
+      schedule_second (d);
       break;
     case REG_B:
       old = d->reg[REG_B];
       if (value & REG_B_SET && running (d))
         latch_time (d);
       d->reg[REG_B] = value & REG_B_SET ? value & (uint8_t) ~REG_B_UIE : value;
-      if (old & REG_B_SET && !(value & REG_B_SET))
+      if (old & REG_B_SET && running (d))
         set_time (d);
       if ((old ^ value) & REG_B_PIE)
         schedule_periodic (d);
@@ -367,13 +397,21 @@ static gboolean
 rtc_after_load (Device *dev, GError **error)
 {
   Rtc *d = (Rtc *) dev;
+  int64_t next;
 
-  if (d->index >= REG_COUNT)
+  if (d->index >= REG_COUNT || ABS (d->wall_offset) > WALL_OFFSET_MAX)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "saved state of %s is damaged", dev->type->name);
       return FALSE;
     }
+  next = d->next_periodic;
   schedule_periodic (d);
+  /* In step with before, unless that lies out of reach. */
+  if (clock_timer_armed (d->periodic) && next > clock_now (dev->env.clock) - periodic_ns (d) && next < d->next_periodic)
+    {
+      d->next_periodic = next;
+      clock_timer_arm (d->periodic, next);
+    }
   schedule_second (d);
   update_irq (d);
   return TRUE;

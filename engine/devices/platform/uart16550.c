@@ -314,13 +314,17 @@ static gboolean
 uart_after_load (Device *dev, GError **error)
 {
   Uart *d = (Uart *) dev;
+  gboolean timeout;
 
   if (d->fifo_head >= FIFO_SIZE || d->fifo_count > FIFO_SIZE || d->queue_head >= QUEUE_SIZE || d->queue_count > QUEUE_SIZE)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "saved state of %s is damaged", dev->type->name);
       return FALSE;
     }
+  timeout = d->timeout_pending;
   receive (d);
+  if (timeout && d->fifo_count > 0)
+    receive_timeout (d);
   return TRUE;
 }
 

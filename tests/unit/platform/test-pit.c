@@ -194,6 +194,121 @@ test_hardware_one_shot (Fixture *f, gconstpointer unused)
   g_assert_cmphex (board_in (f->board, 0x61) & 0x20, ==, 0x20);
 }
 
+static gboolean
+out2 (Fixture *f)
+{
+  return (board_in (f->board, 0x61) & 0x20) != 0;
+}
+
+/* A count written during a pulse is for the next one. */
+static void
+test_one_shot_reload (Fixture *f, gconstpointer unused)
+{
+  board_out (f->board, 0x61, 0);
+  program (f, 2, 1, 100);
+  g_assert_cmphex (status (f, 2) & 0x40, ==, 0x40); /* not loaded before the trigger */
+  board_out (f->board, 0x61, 1);
+  g_assert_cmphex (status (f, 2) & 0x40, ==, 0);
+  board_pass (f->board, ticks (50), 0);
+  board_out (f->board, 0x42, 20);
+  board_out (f->board, 0x42, 0);
+  g_assert_false (out2 (f));
+  board_pass (f->board, ticks (49), 0);
+  g_assert_false (out2 (f));
+  board_pass (f->board, ticks (2), 0);
+  g_assert_true (out2 (f));
+  /* Nor does a count start one. */
+  board_out (f->board, 0x42, 30);
+  board_out (f->board, 0x42, 0);
+  board_pass (f->board, ticks (5), 0);
+  g_assert_true (out2 (f));
+  board_out (f->board, 0x61, 0);
+  board_out (f->board, 0x61, 1);
+  g_assert_false (out2 (f));
+  board_pass (f->board, ticks (29), 0);
+  g_assert_false (out2 (f));
+  board_pass (f->board, ticks (2), 0);
+  g_assert_true (out2 (f));
+}
+
+static void
+test_hardware_strobe (Fixture *f, gconstpointer unused)
+{
+  board_out (f->board, 0x61, 0);
+  program (f, 2, 5, 10);
+  board_pass (f->board, ticks (30), 0);
+  g_assert_true (out2 (f));
+  board_out (f->board, 0x61, 1);
+  board_pass (f->board, ticks (9), 0);
+  g_assert_true (out2 (f));
+  board_pass (f->board, ticks (1), 0);
+  g_assert_false (out2 (f));
+  board_pass (f->board, ticks (1), 0);
+  g_assert_true (out2 (f));
+}
+
+/* With the gate low the periodic modes stand still with OUT high, and begin anew when it rises. */
+static void
+test_periodic_gate (Fixture *f, gconstpointer data)
+{
+  unsigned mode = GPOINTER_TO_UINT (data), count;
+
+  board_out (f->board, 0x61, 1);
+  program (f, 2, mode, 1000);
+  board_pass (f->board, ticks (600), 0);
+  g_assert_true (out2 (f) == (mode == 2));
+  board_out (f->board, 0x61, 0);
+  g_assert_true (out2 (f));
+  count = latched (f, 2);
+  board_pass (f->board, ticks (123), 0);
+  g_assert_cmpuint (latched (f, 2), ==, count);
+  board_out (f->board, 0x61, 1);
+  g_assert_cmpuint (latched (f, 2), ==, 1000);
+  board_pass (f->board, ticks (501), 0);
+  g_assert_true (out2 (f) == (mode == 2));
+}
+
+/* The first of two bytes stops mode 0 and lowers OUT. */
+static void
+test_first_byte (Fixture *f, gconstpointer unused)
+{
+  board_out (f->board, 0x61, 1);
+  program (f, 2, 0, 10);
+  board_pass (f->board, ticks (20), 0);
+  g_assert_true (out2 (f));
+  board_out (f->board, 0x42, 30);
+  g_assert_false (out2 (f));
+  board_pass (f->board, ticks (100), 0);
+  g_assert_false (out2 (f));
+  board_out (f->board, 0x42, 0);
+  board_pass (f->board, ticks (29), 0);
+  g_assert_false (out2 (f));
+  board_pass (f->board, ticks (2), 0);
+  g_assert_true (out2 (f));
+}
+
+/* One byte only: the other is 0. */
+static void
+test_access (Fixture *f, gconstpointer unused)
+{
+  board_out (f->board, 0x61, 0);
+  board_out (f->board, 0x43, 0x90); /* counter 2, low byte, mode 0 */
+  board_out (f->board, 0x42, 0x45);
+  g_assert_cmphex (board_in (f->board, 0x42), ==, 0x45);
+  g_assert_cmphex (status (f, 2), ==, 0x10);
+  board_out (f->board, 0x43, 0xa0); /* high byte */
+  board_out (f->board, 0x42, 0x45);
+  g_assert_cmphex (board_in (f->board, 0x42), ==, 0x45);
+  board_out (f->board, 0x43, 0x80);
+  g_assert_cmphex (board_in (f->board, 0x42), ==, 0x45);
+  board_out (f->board, 0x43, 0xbe); /* 7 is mode 3 */
+  board_out (f->board, 0x42, 0);
+  board_out (f->board, 0x42, 0);
+  g_assert_cmphex (status (f, 2) & 0x3f, ==, 0x36);
+  g_assert_cmphex (latched (f, 2), ==, 0); /* 65536 */
+  g_assert_cmphex (board_in (f->board, 0x43), ==, 0);
+}
+
 static void
 test_strobe (Fixture *f, gconstpointer unused)
 {
@@ -262,6 +377,12 @@ main (int argc, char **argv)
   ADD ("/pit/square-wave", NULL, test_square_wave);
   ADD ("/pit/gate", NULL, test_gate);
   ADD ("/pit/hardware-one-shot", NULL, test_hardware_one_shot);
+  ADD ("/pit/one-shot-reload", NULL, test_one_shot_reload);
+  ADD ("/pit/hardware-strobe", NULL, test_hardware_strobe);
+  ADD ("/pit/rate-gate", GUINT_TO_POINTER (2), test_periodic_gate);
+  ADD ("/pit/square-wave-gate", GUINT_TO_POINTER (3), test_periodic_gate);
+  ADD ("/pit/first-byte", NULL, test_first_byte);
+  ADD ("/pit/access", NULL, test_access);
   ADD ("/pit/strobe", NULL, test_strobe);
   ADD ("/pit/speaker", NULL, test_speaker);
   ADD ("/pit/refresh", NULL, test_refresh);

@@ -171,6 +171,156 @@ test_alarm (Fixture *f, gconstpointer unused)
   g_assert_cmphex (get (f, 0x0c) & 0x20, ==, 0);
 }
 
+/* It is 2026-03-05 11:58:57.5 UTC, a Thursday, for the tests that let the wall clock go with the virtual one. */
+static void
+set_morning (Fixture *f, unsigned mode)
+{
+  clock_set_wall (f->board->clock, G_GINT64_CONSTANT (1772711937500000));
+  set (f, 0x0b, mode);
+  get (f, 0x0c);
+}
+
+static void
+test_fields (Fixture *f, gconstpointer unused)
+{
+  static const struct { uint8_t mode, hour, minute, second, day, year; } formats[] = {
+    { 0x02, 0x11, 0x58, 0x57, 0x05, 0x26 }, { 0x06, 11, 58, 57, 5, 26 }, { 0x00, 0x11, 0x58, 0x57, 0x05, 0x26 },
+    { 0x04, 11, 58, 57, 5, 26 }
+  };
+
+  for (unsigned i = 0; i < G_N_ELEMENTS (formats); i++)
+    {
+      set_morning (f, formats[i].mode);
+      g_assert_cmphex (get (f, 4), ==, formats[i].hour);
+      g_assert_cmphex (get (f, 2), ==, formats[i].minute);
+      g_assert_cmphex (get (f, 0), ==, formats[i].second);
+      g_assert_cmphex (get (f, 6), ==, 5);
+      g_assert_cmphex (get (f, 7), ==, formats[i].day);
+      g_assert_cmphex (get (f, 8), ==, 3);
+      g_assert_cmphex (get (f, 9), ==, formats[i].year);
+    }
+  /* Past noon, and past midnight. */
+  set_morning (f, 0x00);
+  board_pass (f->board, 63 * (int64_t) CLOCK_NS_PER_SECOND, 0);
+  g_assert_cmphex (get (f, 4), ==, 0x92);
+  g_assert_cmphex (get (f, 2), ==, 0x00);
+  board_pass (f->board, 3600 * (int64_t) CLOCK_NS_PER_SECOND, 0);
+  g_assert_cmphex (get (f, 4), ==, 0x81);
+  board_pass (f->board, 11 * 3600 * (int64_t) CLOCK_NS_PER_SECOND, 0);
+  g_assert_cmphex (get (f, 4), ==, 0x12);
+  g_assert_cmphex (get (f, 7), ==, 0x06);
+}
+
+static void
+test_in_progress (Fixture *f, gconstpointer unused)
+{
+  set_morning (f, 0x02);
+  g_assert_cmphex (get (f, 0x0a), ==, 0x26);
+  board_pass (f->board, 500 * CLOCK_NS_PER_MS - 300 * CLOCK_NS_PER_US, 0);
+  g_assert_cmphex (get (f, 0x0a), ==, 0x26);
+  board_pass (f->board, 100 * CLOCK_NS_PER_US, 0);
+  g_assert_cmphex (get (f, 0x0a), ==, 0xa6);
+  g_assert_cmphex (get (f, 0x00), ==, 0x57);
+  board_pass (f->board, 200 * CLOCK_NS_PER_US, 0);
+  g_assert_cmphex (get (f, 0x0a), ==, 0x26);
+  g_assert_cmphex (get (f, 0x00), ==, 0x58);
+  /* Not while the clock is set. */
+  set (f, 0x0b, 0x82);
+  board_pass (f->board, CLOCK_NS_PER_SECOND - 200 * CLOCK_NS_PER_US, 0);
+  g_assert_cmphex (get (f, 0x0a), ==, 0x26);
+}
+
+static void
+set_alarm (Fixture *f, unsigned hour, unsigned minute, unsigned second)
+{
+  set (f, 5, hour);
+  set (f, 3, minute);
+  set (f, 1, second);
+}
+
+static void
+test_alarm_time (Fixture *f, gconstpointer unused)
+{
+  set_morning (f, 0x02);
+  set_alarm (f, 0x12, 0x00, 0x05);
+  set (f, 0x0b, 0x22);
+  board_pass (f->board, 67 * (int64_t) CLOCK_NS_PER_SECOND, CLOCK_NS_PER_SECOND);
+  g_assert_cmpint (f->board->level[8], ==, 0);
+  board_pass (f->board, CLOCK_NS_PER_SECOND, 0);
+  g_assert_cmpint (f->board->level[8], ==, 1);
+  g_assert_cmphex (get (f, 0x0c) & 0xa0, ==, 0xa0);
+  /* Each minute at 30. */
+  set_alarm (f, 0xc0, 0xff, 0x30);
+  board_pass (f->board, 24 * (int64_t) CLOCK_NS_PER_SECOND, CLOCK_NS_PER_SECOND);
+  g_assert_cmpint (f->board->level[8], ==, 0);
+  board_pass (f->board, CLOCK_NS_PER_SECOND, 0);
+  g_assert_cmphex (get (f, 0x0c) & 0xa0, ==, 0xa0);
+  board_pass (f->board, 60 * (int64_t) CLOCK_NS_PER_SECOND, CLOCK_NS_PER_SECOND);
+  g_assert_cmphex (get (f, 0x0c) & 0xa0, ==, 0xa0);
+  /* In the afternoon of twelve hours. */
+  set (f, 0x0b, 0x20);
+  set_alarm (f, 0x92, 0x02, 0x00);
+  board_pass (f->board, 29 * (int64_t) CLOCK_NS_PER_SECOND, CLOCK_NS_PER_SECOND);
+  g_assert_cmphex (get (f, 0x0c) & 0x20, ==, 0);
+  board_pass (f->board, CLOCK_NS_PER_SECOND, 0);
+  g_assert_cmphex (get (f, 0x0c) & 0x20, ==, 0x20);
+}
+
+/* Its flag comes without its interrupt, too. */
+static void
+test_alarm_polled (Fixture *f, gconstpointer unused)
+{
+  set_morning (f, 0x02);
+  set_alarm (f, 0x12, 0x00, 0x05);
+  board_pass (f->board, 67 * (int64_t) CLOCK_NS_PER_SECOND, 0);
+  g_assert_cmphex (get (f, 0x0c) & 0x20, ==, 0);
+  board_pass (f->board, 20 * (int64_t) CLOCK_NS_PER_SECOND, 0);
+  g_assert_cmphex (get (f, 0x0c) & 0xa0, ==, 0x20);
+  g_assert_cmphex (get (f, 0x0c) & 0x20, ==, 0);
+  board_pass (f->board, 2 * 86400 * (int64_t) CLOCK_NS_PER_SECOND, 0);
+  g_assert_cmphex (get (f, 0x0c) & 0xa0, ==, 0x20);
+}
+
+/* The divider stops the time, which goes on from there. */
+static void
+test_divider (Fixture *f, gconstpointer unused)
+{
+  set_morning (f, 0x02);
+  set (f, 0x0a, 0x76);
+  board_pass (f->board, 100 * (int64_t) CLOCK_NS_PER_SECOND, 0);
+  g_assert_cmphex (get (f, 0), ==, 0x57);
+  g_assert_cmphex (get (f, 0x0c) & 0x10, ==, 0);
+  set (f, 0, 0x20);
+  set (f, 0x0a, 0x26);
+  g_assert_cmphex (get (f, 0), ==, 0x20);
+  board_pass (f->board, CLOCK_NS_PER_SECOND, 0);
+  g_assert_cmphex (get (f, 0), ==, 0x21);
+  g_assert_cmphex (get (f, 2), ==, 0x58);
+}
+
+static void
+test_rates (Fixture *f, gconstpointer unused)
+{
+  static const unsigned hz[16] = { 0, 256, 128, 8192, 4096, 2048, 1024, 512, 256, 128, 64, 32, 16, 8, 4, 2 };
+
+  for (unsigned rate = 0; rate < 16; rate++)
+    {
+      unsigned seen = 0;
+
+      set (f, 0x0b, 0x02);
+      set (f, 0x0a, 0x20 | rate);
+      set (f, 0x0b, 0x42);
+      get (f, 0x0c);
+      for (unsigned i = 0; i < 8192 * 2; i++)
+        {
+          board_pass (f->board, CLOCK_NS_PER_SECOND / 8192 / 2, 0);
+          seen += (get (f, 0x0c) & 0x40) != 0;
+        }
+      g_assert_cmpuint (seen, >=, hz[rate] - (hz[rate] > 0));
+      g_assert_cmpuint (seen, <=, hz[rate]);
+    }
+}
+
 static void
 test_cmos (Fixture *f, gconstpointer unused)
 {
@@ -202,6 +352,9 @@ test_state (Fixture *f, gconstpointer unused)
   rtc_set_output (copy, other->isa_irq[8]);
   board_add (other, copy);
   set (f, 0x40, 0x77);
+  set (f, 0x0b, 0x42);
+  board_pass (f->board, 5 * CLOCK_NS_PER_MS, 0);
+  board_pass (other, 5 * CLOCK_NS_PER_MS, 0);
   board_check_state (other, f->rtc, copy, 300);
   g_assert_cmphex (rtc_cmos (copy, 0x40), ==, 0x77);
   board_free (other);
@@ -222,6 +375,12 @@ main (int argc, char **argv)
   ADD ("/rtc/periodic-polled", NULL, test_periodic_polled);
   ADD ("/rtc/update", NULL, test_update);
   ADD ("/rtc/alarm", NULL, test_alarm);
+  ADD ("/rtc/fields", NULL, test_fields);
+  ADD ("/rtc/in-progress", NULL, test_in_progress);
+  ADD ("/rtc/alarm-time", NULL, test_alarm_time);
+  ADD ("/rtc/alarm-polled", NULL, test_alarm_polled);
+  ADD ("/rtc/divider", NULL, test_divider);
+  ADD ("/rtc/rates", NULL, test_rates);
   ADD ("/rtc/cmos", NULL, test_cmos);
   ADD ("/rtc/handed-over", NULL, test_handed_over);
   ADD ("/rtc/state", NULL, test_state);
