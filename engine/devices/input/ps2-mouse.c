@@ -87,16 +87,30 @@ ps2_mouse_flush (Ps2Mouse *mouse)
     put_packet (mouse);
 }
 
-void
-ps2_mouse_move (Ps2Mouse *mouse, int dx, int dy, int wheel)
+static int
+bounded (int distance)
 {
   enum { BACKLOG = 1 << 16 };
 
+  return CLAMP (distance, -BACKLOG, BACKLOG);
+}
+
+void
+ps2_mouse_loaded (Ps2Mouse *mouse)
+{
+  mouse->dx = bounded (mouse->dx);
+  mouse->dy = bounded (mouse->dy);
+  mouse->dz = bounded (mouse->dz);
+}
+
+void
+ps2_mouse_move (Ps2Mouse *mouse, int dx, int dy, int wheel)
+{
   if (!mouse->reporting && !mouse->remote)
     return;
-  mouse->dx = CLAMP (mouse->dx + CLAMP (dx, -BACKLOG, BACKLOG), -BACKLOG, BACKLOG);
-  mouse->dy = CLAMP (mouse->dy + CLAMP (dy, -BACKLOG, BACKLOG), -BACKLOG, BACKLOG);
-  mouse->dz = CLAMP (mouse->dz + CLAMP (wheel, -BACKLOG, BACKLOG), -BACKLOG, BACKLOG);
+  mouse->dx = bounded (mouse->dx + bounded (dx));
+  mouse->dy = bounded (mouse->dy + bounded (dy));
+  mouse->dz = bounded (mouse->dz + bounded (wheel));
   ps2_mouse_flush (mouse);
 }
 

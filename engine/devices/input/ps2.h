@@ -61,6 +61,8 @@ void ps2_keyboard_key (Ps2Keyboard *kbd, unsigned evdev_code, gboolean down);
 void ps2_mouse_reset (Ps2Mouse *mouse);
 void ps2_mouse_write (Ps2Mouse *mouse, uint8_t value);
 /* Screen directions: @dy grows downwards; @wheel is positive away from the user. */
+/* Brings state that was loaded into bounds; the queue is the caller's to check. */
+void ps2_mouse_loaded (Ps2Mouse *mouse);
 void ps2_mouse_move (Ps2Mouse *mouse, int dx, int dy, int wheel);
 void ps2_mouse_button (Ps2Mouse *mouse, unsigned button, gboolean down);
 /* Packs movement that had no room into packets; the controller calls it when the queue has drained. */

@@ -21,6 +21,8 @@ enum
 /* Revision 1, three timers, 64 bits, legacy routing, Intel; the period in femtoseconds. */
 #define CAPABILITIES (((uint64_t) PERIOD_NS * 1000000 << 32) | 0x8086a201)
 
+#define UPPER_HALF 0xffffffff00000000ull
+
 typedef struct Hpet Hpet;
 
 typedef struct
@@ -28,6 +30,7 @@ typedef struct
   Hpet *hpet;
   ClockTimer *timer;
   uint64_t config, comparator, period;
+  uint8_t announced;     /* the lower half of the comparator was, and so is the upper */
 } HpetTimer;
 
 struct Hpet
@@ -199,18 +202,44 @@ write_timer_config (HpetTimer *t, uint64_t value)
   schedule (t);
 }
 
+/* In periodic mode a write sets the period, and the comparator as well if it was announced. */
+static void
+set_comparator (HpetTimer *t, uint64_t comparator, uint64_t period, gboolean announced)
+{
+  uint64_t mask = is_32_bit (t) ? 0xffffffff : ~(uint64_t) 0;
+
+  if (!(t->config & TIMER_PERIODIC) || announced)
+    t->comparator = comparator & mask;
+  if (t->config & TIMER_PERIODIC)
+    t->period = MIN (period & mask, (uint64_t) G_MAXINT64 / PERIOD_NS / 4);
+  schedule (t);
+}
+
 static void
 write_comparator (HpetTimer *t, uint64_t value)
 {
-  if (is_32_bit (t))
-    value = (uint32_t) value;
-  if (!(t->config & TIMER_PERIODIC) || t->config & TIMER_SET_VALUE)
-    t->comparator = value;
-  /* In periodic mode a write also sets the period, unless it only set the comparator. */
-  if (t->config & TIMER_PERIODIC)
-    t->period = MIN (value, (uint64_t) G_MAXINT64 / PERIOD_NS / 4);
+  gboolean announced = (t->config & TIMER_SET_VALUE) != 0;
+
   t->config &= ~(uint64_t) TIMER_SET_VALUE;
-  schedule (t);
+  set_comparator (t, value, value, announced);
+}
+
+/* By halves, the lower first: an announcement counts for both. */
+static void
+write_comparator_half (HpetTimer *t, gboolean upper, uint32_t value)
+{
+  if (!upper)
+    {
+      t->announced = (t->config & TIMER_SET_VALUE) != 0;
+      t->config &= ~(uint64_t) TIMER_SET_VALUE;
+      set_comparator (t, (t->comparator & UPPER_HALF) | value, (t->period & UPPER_HALF) | value, t->announced);
+    }
+  else if (!is_32_bit (t))
+    {
+      set_comparator (t, (uint32_t) t->comparator | (uint64_t) value << 32, (uint32_t) t->period | (uint64_t) value << 32,
+                      t->announced);
+      t->announced = FALSE;
+    }
 }
 
 static void
@@ -262,32 +291,25 @@ hpet_write (void *opaque, uint64_t offset, uint64_t value, unsigned size)
 {
   Hpet *d = opaque;
   unsigned aligned = (unsigned) offset & ~7u;
+  gboolean upper = (offset & 4) != 0;
 
-  if (size == 4 && aligned != REG_STATUS)
+  if (size == 4 && aligned >= REG_TIMERS && aligned < REG_TIMERS + TIMERS * TIMER_SIZE &&
+      aligned % TIMER_SIZE == REG_TIMER_COMPARATOR)
+    {
+      write_comparator_half (&d->timers[(aligned - REG_TIMERS) / TIMER_SIZE], upper, (uint32_t) value);
+      return;
+    }
+  if (size == 4 && aligned == REG_STATUS)
+    {
+      if (upper)
+        return;
+    }
+  else if (size == 4)
     {
       uint64_t old = read64 (d, aligned);
 
-      /* The upper half of a comparator is written after the lower: that is one write to the timer's logic already. */
-      if (offset & 4)
-        {
-          if (aligned >= REG_TIMERS && aligned % TIMER_SIZE == REG_TIMER_COMPARATOR)
-            {
-              HpetTimer *t = aligned < REG_TIMERS + TIMERS * TIMER_SIZE ? &d->timers[(aligned - REG_TIMERS) / TIMER_SIZE] : NULL;
-
-              if (t != NULL && !is_32_bit (t))
-                {
-                  t->comparator = (uint32_t) t->comparator | value << 32;
-                  schedule (t);
-                }
-              return;
-            }
-          value = (uint32_t) old | value << 32;
-        }
-      else
-        value |= old & 0xffffffff00000000;
+      value = upper ? (uint32_t) old | value << 32 : (old & UPPER_HALF) | (uint32_t) value;
     }
-  else if (size == 4 && offset & 4)
-    return;
   write64 (d, aligned, value);
 }
 
@@ -325,6 +347,7 @@ hpet_reset (Device *dev)
   for (int i = 0; i < TIMERS; i++)
     {
       d->timers[i].config = d->timers[i].period = 0;
+      d->timers[i].announced = FALSE;
       d->timers[i].comparator = ~(uint64_t) 0;
       clock_timer_cancel (d->timers[i].timer);
     }
@@ -356,7 +379,8 @@ hpet_unrealize (Device *dev)
 }
 
 #define TIMER_FIELDS(n) \
-  STATE_U64 (Hpet, timers[n].config), STATE_U64 (Hpet, timers[n].comparator), STATE_U64 (Hpet, timers[n].period)
+  STATE_U64 (Hpet, timers[n].config), STATE_U64 (Hpet, timers[n].comparator), STATE_U64 (Hpet, timers[n].period), \
+  STATE_U8 (Hpet, timers[n].announced)
 
 static const StateField hpet_fields[] = {
   STATE_U64 (Hpet, config), STATE_U64 (Hpet, status), STATE_U64 (Hpet, stopped_at), STATE_I64 (Hpet, start),

@@ -421,6 +421,7 @@ i8042_after_load (Device *dev, GError **error)
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "saved state of %s is damaged", dev->type->name);
       return FALSE;
     }
+  ps2_mouse_loaded (&d->mouse);
   set_a20 (d, d->a20);
   update_interrupts (d);
   return TRUE;

@@ -632,7 +632,8 @@ lapic_after_load (Device *dev, GError **gerror)
 {
   Lapic *d = (Lapic *) dev;
 
-  if ((d->base & ~(uint64_t) (BASE_ENABLE | BASE_BSP)) != LAPIC_BASE)
+  if ((d->base & ~(uint64_t) (BASE_ENABLE | BASE_BSP)) != LAPIC_BASE || d->timer_start < 0 ||
+      d->timer_start > G_MAXINT64 / 2)
     {
       g_set_error (gerror, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "saved state of %s is damaged", dev->type->name);
       return FALSE;

@@ -10,6 +10,8 @@
 #include <gio/gio.h>
 
 #define PIT_HZ 1193182
+/* Virtual times in a saved state lie within it. */
+#define TIME_MAX (G_MAXINT64 / 2)
 
 enum
 {
@@ -478,7 +480,8 @@ pit_after_load (Device *dev, GError **error)
       const Counter *c = &d->counter[i];
 
       if (c->count < 1 || c->count > 65536 || c->next_count > 65536 || c->mode > 5 || c->access > ACCESS_BOTH ||
-          ((c->mode == 2 || c->mode == 3) && c->count < 2))
+          ((c->mode == 2 || c->mode == 3) && c->count < 2) || c->start < -TIME_MAX || c->start > TIME_MAX ||
+          c->gate_stopped > TIME_MAX)
         {
           g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "saved state of %s is damaged", dev->type->name);
           return FALSE;

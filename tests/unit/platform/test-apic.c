@@ -312,6 +312,125 @@ test_timer_deadline (Fixture *f, gconstpointer unused)
   g_assert_false (f->cpu[0].pending);
 }
 
+/* Switched off by software it keeps what it has, and hears nothing but INIT, NMI and STARTUP. */
+static void
+test_software_disabled (Fixture *f, gconstpointer unused)
+{
+  Device *lapic = f->cpu[0].lapic;
+
+  lapic_write (lapic, LVT_TIMER, 0x31);
+  ipi (f, 1, 0, 0x4000 | 0x45);
+  g_assert_true (f->cpu[0].pending);
+  lapic_write (lapic, SVR, 0xff);
+  g_assert_false (f->cpu[0].pending);
+  g_assert_cmphex (lapic_read (lapic, LVT_TIMER), ==, 0x10031);
+  lapic_write (lapic, LVT_TIMER, 0x32); /* masks stay set */
+  g_assert_cmphex (lapic_read (lapic, LVT_TIMER), ==, 0x10032);
+  ipi (f, 1, 0, 0x4000 | 0x46);
+  ipi (f, 1, 0, 0x4400);
+  g_assert_cmpuint (f->cpu[0].nmis, ==, 1);
+  lapic_write (lapic, SVR, 0x1ff);
+  g_assert_cmpint (lapic_acknowledge (lapic), ==, 0x45);
+  g_assert_cmpint (lapic_acknowledge (lapic), ==, -1);
+  lapic_write (lapic, EOI, 0);
+  lapic_set_base (lapic, LAPIC_BASE);
+  ipi (f, 1, 0, 0x4400);
+  g_assert_cmpuint (f->cpu[0].nmis, ==, 1);
+}
+
+static void
+test_registers (Fixture *f, gconstpointer unused)
+{
+  static const struct { unsigned offset; uint32_t written, read; } registers[] = {
+    { TPR, 0x123456ff, 0xff }, { LDR, 0xffffffff, 0xff000000 }, { DFR, 0, 0x0fffffff }, { DFR, 0xffffffff, 0xffffffff },
+    { LVT_TIMER, 0xffffffff, 0x700ff }, { 0x330, 0xffffffff, 0x107ff }, { 0x340, 0xffffffff, 0x107ff },
+    { LVT_LINT0, 0xffffffff, 0x1a7ff }, { 0x360, 0xffffffff, 0x1a7ff }, { LVT_ERROR, 0xffffffff, 0x100ff },
+    { ICR_HIGH, 0xffffffff, 0xff000000 }, { DIVIDE, 0xffffffff, 0xb }, { VERSION, 0, 0x50014 }, { PPR, 0x55, 0xff },
+    { ISR, 0xffffffff, 0 }, { IRR, 0xffffffff, 0 }, { 0x180, 0xffffffff, 0 }, { CURRENT, 55, 0 }, { ID, 0x07000000, 0x07000000 }
+  };
+  Device *lapic = f->cpu[0].lapic;
+
+  for (unsigned i = 0; i < G_N_ELEMENTS (registers); i++)
+    {
+      lapic_write (lapic, registers[i].offset, registers[i].written);
+      g_assert_cmphex (lapic_read (lapic, registers[i].offset), ==, registers[i].read);
+    }
+  ipi (f, 0, 1u << 24, 0xfff34040); /* reserved bits and the delivery status */
+  g_assert_cmphex (lapic_read (lapic, ICR_LOW), ==, 0x4040);
+  g_assert_cmphex (lapic_task_priority (lapic), ==, 15);
+}
+
+/* What waits and what is served, of edges and levels. */
+static void
+test_bits (Fixture *f, gconstpointer unused)
+{
+  Device *lapic = f->cpu[0].lapic;
+
+  redirect (f, 16, 0, 0x8000 | 0x91);
+  ioapic_input (f->ioapic, 16, 1);
+  ipi (f, 1, 0, 0x4000 | 0x92);
+  g_assert_cmphex (lapic_read (lapic, IRR + 0x40), ==, 0x60000);
+  g_assert_cmphex (lapic_read (lapic, 0x180 + 0x40), ==, 0x20000);
+  g_assert_cmpint (lapic_acknowledge (lapic), ==, 0x92);
+  /* One of the same may wait while it is served, and no more. */
+  ipi (f, 1, 0, 0x4000 | 0x92);
+  ipi (f, 1, 0, 0x4000 | 0x92);
+  g_assert_cmphex (lapic_read (lapic, ISR + 0x40), ==, 0x40000);
+  lapic_write (lapic, EOI, 0);
+  g_assert_cmpint (lapic_acknowledge (lapic), ==, 0x92);
+  lapic_write (lapic, EOI, 0);
+  g_assert_cmpint (lapic_acknowledge (lapic), ==, 0x91);
+  ioapic_input (f->ioapic, 16, 0);
+  lapic_write (lapic, EOI, 0);
+  lapic_write (lapic, EOI, 0); /* one too many */
+  g_assert_cmpint (lapic_acknowledge (lapic), ==, -1);
+  /* A vector that is not allowed is an error at the receiver. */
+  redirect (f, 17, 0, 0x05);
+  ioapic_input (f->ioapic, 17, 1);
+  lapic_write (lapic, ESR, 0);
+  g_assert_cmphex (lapic_read (lapic, ESR), ==, 0x40);
+}
+
+/* Local inputs in modes other than the virtual wire. */
+static void
+test_local_inputs (Fixture *f, gconstpointer unused)
+{
+  Device *lapic = f->cpu[0].lapic;
+
+  lapic_write (lapic, LVT_LINT0, 0x400);
+  lapic_set_external (lapic, 1);
+  g_assert_cmpuint (f->cpu[0].nmis, ==, 1);
+  g_assert_false (f->cpu[0].pending);
+  lapic_set_external (lapic, 0);
+  lapic_write (lapic, LVT_LINT0, 0x55);
+  lapic_set_external (lapic, 1);
+  g_assert_cmpint (lapic_acknowledge (lapic), ==, 0x55);
+  lapic_write (lapic, EOI, 0);
+  lapic_set_external (lapic, 0);
+  lapic_write (lapic, LVT_LINT0, 0x10055);
+  lapic_set_external (lapic, 1);
+  g_assert_false (f->cpu[0].pending);
+}
+
+static void
+test_timer_reading (Fixture *f, gconstpointer unused)
+{
+  Device *lapic = f->cpu[0].lapic;
+  static const unsigned dividers[16] = { [0] = 2, [1] = 4, [2] = 8, [3] = 16, [8] = 32, [9] = 64, [10] = 128, [11] = 1 };
+
+  lapic_write (lapic, LVT_TIMER, 0x30031);
+  for (unsigned code = 0; code < 16; code++)
+    {
+      if (dividers[code] == 0)
+        continue;
+      lapic_write (lapic, DIVIDE, code);
+      lapic_write (lapic, INITIAL, 1000);
+      g_assert_cmpuint (lapic_read (lapic, INITIAL), ==, 1000);
+      board_pass (f->board, 1300 * dividers[code], 0);
+      g_assert_cmpuint (lapic_read (lapic, CURRENT), ==, 700); /* begun anew */
+    }
+}
+
 /* The 8259s' way in: the virtual wire. */
 static void
 test_external (Fixture *f, gconstpointer unused)
@@ -388,6 +507,31 @@ test_io_registers (Fixture *f, gconstpointer unused)
   g_assert_cmphex (redirection (f, 23), ==, 0x1afff);
 }
 
+/* By its own register, for levels that no processor has told of. */
+static void
+test_io_eoi (Fixture *f, gconstpointer unused)
+{
+  redirect (f, 18, 0, 0x8000 | 0x90);
+  ioapic_input (f->ioapic, 18, 1);
+  g_assert_cmphex (board_read (f->board, IOAPIC_BASE, 4), ==, 0x10 + 2 * 18);
+  board_write (f->board, IOAPIC_BASE + 0x40, 0x91, 4);
+  g_assert_cmphex (redirection (f, 18), ==, 0xc090);
+  ioapic_input (f->ioapic, 18, 0);
+  board_write (f->board, IOAPIC_BASE + 0x40, 0x90, 4);
+  g_assert_cmphex (redirection (f, 18), ==, 0x8090);
+  /* Remote IRR is read-only, and goes with the trigger mode. */
+  ioapic_input (f->ioapic, 18, 1);
+  redirect (f, 18, 0, 0x18000 | 0x90);
+  g_assert_cmphex (redirection (f, 18), ==, 0x1c090);
+  redirect (f, 18, 0, 0x10090);
+  redirect (f, 18, 0, 0x18090);
+  g_assert_cmphex (redirection (f, 18), ==, 0x18090);
+  /* Nothing beyond the pins, and nothing but the three registers. */
+  ioapic_input (f->ioapic, 24, 1);
+  ioapic_input (f->ioapic, -1, 1);
+  g_assert_cmphex (board_read (f->board, IOAPIC_BASE + 0x20, 4), ==, 0);
+}
+
 static void
 test_state (Fixture *f, gconstpointer unused)
 {
@@ -420,6 +564,12 @@ main (int argc, char **argv)
   ADD ("/apic/external", test_external);
   ADD ("/apic/io/edge", test_io_edge);
   ADD ("/apic/io/level", test_io_level);
+  ADD ("/apic/timer/reading", test_timer_reading);
+  ADD ("/apic/software-disabled", test_software_disabled);
+  ADD ("/apic/registers", test_registers);
+  ADD ("/apic/bits", test_bits);
+  ADD ("/apic/local-inputs", test_local_inputs);
+  ADD ("/apic/io/eoi", test_io_eoi);
   ADD ("/apic/io/registers", test_io_registers);
   ADD ("/apic/state", test_state);
   return g_test_run ();

@@ -124,6 +124,52 @@ test_periodic_32 (Fixture *f, gconstpointer unused)
   g_assert_cmpuint (f->rises[22], ==, 11);
 }
 
+/* A 64-bit timer, written by halves. */
+static void
+test_periodic_halves (Fixture *f, gconstpointer unused)
+{
+  set (f, 0xf0, 0x1fffffff0);
+  set (f, 0x10, 1);
+  set (f, 0x140, 22 << 9 | 1 << 2 | 1 << 3 | 1 << 6);
+  board_write (f->board, HPET_BASE + 0x148, 1000, 4);
+  board_write (f->board, HPET_BASE + 0x14c, 2, 4);
+  board_write (f->board, HPET_BASE + 0x148, 10000, 4);
+  board_write (f->board, HPET_BASE + 0x14c, 0, 4);
+  g_assert_cmphex (get (f, 0x148), ==, 0x200000000 + 1000);
+  board_pass (f->board, 20 * CLOCK_NS_PER_US, 0);
+  g_assert_cmpuint (f->rises[22], ==, 1);
+  board_pass (f->board, CLOCK_NS_PER_MS, 50 * CLOCK_NS_PER_US);
+  g_assert_cmpuint (f->rises[22], ==, 11);
+  /* A counter by halves. */
+  set (f, 0x10, 0);
+  board_write (f->board, HPET_BASE + 0xf0, 0x11223344, 4);
+  board_write (f->board, HPET_BASE + 0xf4, 0x55, 4);
+  g_assert_cmphex (get (f, 0xf0), ==, 0x5511223344);
+}
+
+static void
+test_level_ends (Fixture *f, gconstpointer unused)
+{
+  set (f, 0x10, 1);
+  for (unsigned way = 0; way < 4; way++)
+    {
+      set (f, 0x120, 21 << 9 | 1 << 2 | 1 << 1);
+      set (f, 0x128, get (f, 0xf0) + 100);
+      board_pass (f->board, 2000, 0);
+      g_assert_cmpint (f->level[21], ==, 1);
+      if (way == 0)
+        set (f, 0x120, 21 << 9 | 1 << 1); /* off */
+      else if (way == 1)
+        set (f, 0x120, 20 << 9 | 1 << 2 | 1 << 1); /* elsewhere */
+      else if (way == 2)
+        board_write (f->board, HPET_BASE + 0x20, 0xff, 4);
+      else
+        device_reset (f->hpet);
+      g_assert_cmpint (f->level[21], ==, 0);
+      g_assert_cmphex (get (f, 0x20), ==, 0);
+    }
+}
+
 static void
 test_legacy (Fixture *f, gconstpointer unused)
 {
@@ -190,6 +236,8 @@ main (int argc, char **argv)
   ADD ("/hpet/level", test_level);
   ADD ("/hpet/periodic", test_periodic);
   ADD ("/hpet/periodic-32", test_periodic_32);
+  ADD ("/hpet/periodic-halves", test_periodic_halves);
+  ADD ("/hpet/level-ends", test_level_ends);
   ADD ("/hpet/legacy", test_legacy);
   ADD ("/hpet/flood", test_flood);
   ADD ("/hpet/garbage", test_garbage);

@@ -180,6 +180,108 @@ test_scan_sets (Fixture *f, gconstpointer unused)
 }
 
 static void
+set_scan_set (Fixture *f, uint8_t set)
+{
+  board_out (f->board, 0x60, 0xf0);
+  EXPECT_KEYS (f, 0xfa);
+  board_out (f->board, 0x60, set);
+  EXPECT_KEYS (f, 0xfa);
+}
+
+/* In set 3 each key has one code of its own, and F0 before it when it is let go. */
+static void
+test_set_3 (Fixture *f, gconstpointer unused)
+{
+  static const unsigned keys[] = {
+    KEY_KPENTER, KEY_RIGHTCTRL, KEY_KPSLASH, KEY_SYSRQ, KEY_RIGHTALT, KEY_HOME, KEY_UP, KEY_PAGEUP, KEY_LEFT, KEY_RIGHT,
+    KEY_END, KEY_DOWN, KEY_PAGEDOWN, KEY_INSERT, KEY_DELETE, KEY_LEFTMETA, KEY_RIGHTMETA, KEY_COMPOSE, KEY_PAUSE
+  };
+  gboolean used[256] = { FALSE };
+
+  set_mode (f, 0x01);
+  set_scan_set (f, 3);
+  for (unsigned i = 0; i < KEY_F12 + G_N_ELEMENTS (keys); i++)
+    {
+      unsigned key = i < KEY_F12 ? i + 1 : keys[i - KEY_F12];
+      uint8_t code;
+
+      if (key == 84 || key == KEY_ZENKAKUHANKAKU)
+        continue;
+      input_key (f->input, key, TRUE);
+      g_assert_cmphex (board_in (f->board, 0x64) & 0x21, ==, 0x01);
+      code = board_in (f->board, 0x60);
+      g_assert_cmphex (code, !=, 0);
+      g_assert_false (used[code]);
+      used[code] = TRUE;
+      input_key (f->input, key, FALSE);
+      if (key != KEY_PAUSE)
+        EXPECT_KEYS (f, 0xf0, code);
+    }
+  input_key (f->input, KEY_VOLUMEUP, TRUE); /* has none there */
+  g_assert_cmphex (board_in (f->board, 0x64) & 1, ==, 0);
+  set_scan_set (f, 1);
+  input_key (f->input, KEY_PAUSE, TRUE);
+  EXPECT_KEYS (f, 0xe1, 0x1d, 0x45, 0xe1, 0x9d, 0xc5);
+  set_scan_set (f, 2);
+  input_key (f->input, KEY_PAUSE, FALSE);
+  input_key (f->input, KEY_PAUSE, TRUE);
+  EXPECT_KEYS (f, 0xe1, 0x14, 0x77, 0xe1, 0xf0, 0x14, 0xf0, 0x77);
+  /* There is no set 4, and the one in use stays. */
+  board_out (f->board, 0x60, 0xf0);
+  EXPECT_KEYS (f, 0xfa);
+  board_out (f->board, 0x60, 4);
+  EXPECT_KEYS (f, 0xfe);
+  input_key (f->input, KEY_B, TRUE);
+  EXPECT_KEYS (f, 0x32);
+}
+
+/* While its line is off a device keeps what it has to say. */
+static void
+test_lines (Fixture *f, gconstpointer unused)
+{
+  set_mode (f, 0x03);
+  to_mouse (f, 0xf4);
+  EXPECT_MOUSE (f, 0xfa);
+  board_out (f->board, 0x64, 0xad);
+  board_out (f->board, 0x64, 0xa7);
+  board_out (f->board, 0x64, 0x20);
+  EXPECT_KEYS (f, 0x33);
+  input_key (f->input, KEY_A, TRUE);
+  input_relative (f->input, 1, 0, 0);
+  g_assert_cmphex (board_in (f->board, 0x64) & 1, ==, 0);
+  g_assert_cmpint (f->board->level[1] | f->board->level[12], ==, 0);
+  board_out (f->board, 0x64, 0xa8);
+  g_assert_cmpint (f->board->level[12], ==, 1);
+  EXPECT_MOUSE (f, 0x08, 1, 0);
+  board_out (f->board, 0x64, 0xae);
+  g_assert_cmpint (f->board->level[1], ==, 1);
+  EXPECT_KEYS (f, 0x1c);
+
+  /* Without its interrupt a byte is there all the same. */
+  set_mode (f, 0x00);
+  input_key (f->input, KEY_A, FALSE);
+  g_assert_cmpint (f->board->level[1], ==, 0);
+  EXPECT_KEYS (f, 0xf0, 0x1c);
+  /* The controller's memory; its input and test ports. */
+  board_out (f->board, 0x64, 0x65);
+  board_out (f->board, 0x60, 0x99);
+  board_out (f->board, 0x64, 0x25);
+  EXPECT_KEYS (f, 0x99);
+  board_out (f->board, 0x64, 0xc0);
+  EXPECT_KEYS (f, 0x80);
+  board_out (f->board, 0x64, 0xdd);
+  g_assert_false (f->a20);
+  board_out (f->board, 0x64, 0xdf);
+  g_assert_true (f->a20);
+  /* The status tells commands from data, and what the mode said of the system. */
+  set_mode (f, 0x04);
+  g_assert_cmphex (board_in (f->board, 0x64) & 0x0c, ==, 0x04);
+  board_out (f->board, 0x64, 0xff);
+  g_assert_cmphex (board_in (f->board, 0x64) & 0x0c, ==, 0x0c);
+  g_assert_cmpuint (f->resets, ==, 0);
+}
+
+static void
 test_keyboard_commands (Fixture *f, gconstpointer unused)
 {
   set_mode (f, 0x01);
@@ -257,6 +359,36 @@ test_mouse (Fixture *f, gconstpointer unused)
   EXPECT_MOUSE (f, 0x1a, 0x01, 0, 0x1a, 0xd3, 0);
   to_mouse (f, 0xe9);
   EXPECT_MOUSE (f, 0xfa, 0x21, 2, 100);
+}
+
+static void
+test_mouse_commands (Fixture *f, gconstpointer unused)
+{
+  set_mode (f, 0x03);
+  to_mouse (f, 0xe8);
+  EXPECT_MOUSE (f, 0xfa);
+  to_mouse (f, 3);
+  EXPECT_MOUSE (f, 0xfa);
+  to_mouse (f, 0xf3);
+  EXPECT_MOUSE (f, 0xfa);
+  to_mouse (f, 40);
+  EXPECT_MOUSE (f, 0xfa);
+  to_mouse (f, 0xe7);
+  EXPECT_MOUSE (f, 0xfa);
+  input_button (f->input, INPUT_BUTTON_LEFT, TRUE);
+  input_button (f->input, INPUT_BUTTON_MIDDLE, TRUE);
+  to_mouse (f, 0xe9);
+  EXPECT_MOUSE (f, 0xfa, 0x16, 3, 40);
+  to_mouse (f, 0xfe);
+  EXPECT_MOUSE (f, 40); /* again */
+  to_mouse (f, 0xf4);
+  EXPECT_MOUSE (f, 0xfa);
+  to_mouse (f, 0xf6);
+  EXPECT_MOUSE (f, 0xfa);
+  to_mouse (f, 0xe9);
+  EXPECT_MOUSE (f, 0xfa, 0x06, 2, 100);
+  to_mouse (f, 0x12);
+  EXPECT_MOUSE (f, 0xfc);
 }
 
 static void
@@ -430,6 +562,9 @@ main (int argc, char **argv)
   ADD ("/input/keyboard/translated", test_translated_keys);
   ADD ("/input/keyboard/all-translated", test_all_translated);
   ADD ("/input/keyboard/scan-sets", test_scan_sets);
+  ADD ("/input/keyboard/set-3", test_set_3);
+  ADD ("/input/lines", test_lines);
+  ADD ("/input/mouse/commands", test_mouse_commands);
   ADD ("/input/keyboard/commands", test_keyboard_commands);
   ADD ("/input/keyboard/full", test_keyboard_full);
   ADD ("/input/keyboard/release-all", test_release_all);

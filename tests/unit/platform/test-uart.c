@@ -156,6 +156,66 @@ test_loop (Fixture *f, gconstpointer unused)
   g_assert_cmphex (board_in (f->board, DATA), ==, 1);
 }
 
+/* The most urgent first: line errors, data, empty transmitter, modem. */
+static void
+test_identification (Fixture *f, gconstpointer unused)
+{
+  board_out (f->board, MCR, 0x1b);
+  board_in (f->board, MSR);
+  board_out (f->board, IER, 0x0f);
+  board_out (f->board, MCR, 0x18); /* RTS and DTR fall */
+  board_out (f->board, DATA, 1);
+  board_out (f->board, DATA, 2);
+  g_assert_cmphex (board_in (f->board, IIR), ==, 0x06);
+  g_assert_cmphex (board_in (f->board, LSR), ==, 0x63);
+  g_assert_cmphex (board_in (f->board, IIR), ==, 0x04);
+  board_in (f->board, DATA);
+  g_assert_cmphex (board_in (f->board, IIR), ==, 0x02);
+  g_assert_cmphex (board_in (f->board, IIR), ==, 0x00);
+  g_assert_cmpint (f->board->level[4], ==, 1);
+  g_assert_cmphex (board_in (f->board, MSR) & 0x3f, ==, 0x03);
+  g_assert_cmphex (board_in (f->board, IIR), ==, 0x01);
+  g_assert_cmpint (f->board->level[4], ==, 0);
+  board_out (f->board, LCR, 0x1b);
+  g_assert_cmphex (board_in (f->board, LCR), ==, 0x1b);
+  g_assert_cmphex (board_in (f->board, MCR), ==, 0x18);
+  board_out (f->board, MCR, 0xff);
+  g_assert_cmphex (board_in (f->board, MCR), ==, 0x1f);
+}
+
+static void
+test_fifo_clear (Fixture *f, gconstpointer unused)
+{
+  board_out (f->board, FCR, 0xc1);
+  uart16550_input (f->uart, (const uint8_t *) "abc", 3);
+  board_out (f->board, FCR, 0xc3);
+  g_assert_cmphex (board_in (f->board, LSR), ==, 0x60);
+  uart16550_input (f->uart, (const uint8_t *) "d", 1);
+  g_assert_cmphex (board_in (f->board, DATA), ==, 'd');
+  /* Switching the FIFOs on or off clears them too. */
+  uart16550_input (f->uart, (const uint8_t *) "e", 1);
+  board_out (f->board, FCR, 0);
+  g_assert_cmphex (board_in (f->board, LSR), ==, 0x60);
+}
+
+/* A timeout that has been reported is still there after a load. */
+static void
+test_state_timeout (Fixture *f, gconstpointer unused)
+{
+  Fixture other = { 0 };
+
+  setup (&other, NULL);
+  board_out (f->board, FCR, 0x81);
+  board_out (f->board, IER, 1);
+  uart16550_input (f->uart, (const uint8_t *) "abc", 3);
+  board_pass (f->board, 100 * CLOCK_NS_PER_MS, 0);
+  g_assert_cmphex (board_in (f->board, IIR), ==, 0xcc);
+  board_check_state (other.board, f->uart, other.uart, 20);
+  g_assert_cmpint (other.board->level[4], ==, 1);
+  g_assert_cmphex (board_in (other.board, IIR), ==, 0xcc);
+  teardown (&other, NULL);
+}
+
 static void
 test_state (Fixture *f, gconstpointer unused)
 {
@@ -183,6 +243,9 @@ main (int argc, char **argv)
   ADD ("/uart/trigger-level", test_trigger_level);
   ADD ("/uart/queue", test_queue);
   ADD ("/uart/loop", test_loop);
+  ADD ("/uart/identification", test_identification);
+  ADD ("/uart/fifo-clear", test_fifo_clear);
+  ADD ("/uart/state-timeout", test_state_timeout);
   ADD ("/uart/state", test_state);
   return g_test_run ();
 }
