@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measures Bunshin beside qemu-system-x86_64 -accel tcg on this machine and prints ratios.
 
-    tests/bench/bench.py [loop] [boot] [idle] [memory] [list] [manager]     (default: all)
+    tests/bench/bench.py [loop] [programs] [boot] [idle] [memory] [list] [manager]     (default: all)
 
 Needs a built program (sh app/run.sh --build) and the test guests (sh tests/guest/fetch.sh). Peers run in turn,
-never at the same time; each figure is the median of --rounds.
+never at the same time; each figure is the median of --rounds. “programs” prints a table of what work costs in a
+machine against the same work natively; --only chooses rows of it, --peers columns, and the scales how much of the
+work a slow peer does (its times are counted for each step of the work).
 """
 import argparse
 import os
@@ -17,6 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+import programs
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 BUNSHIN = os.environ.get('BUNSHIN_EXE', str(TOP / 'build/app/bunshin'))
@@ -65,7 +69,7 @@ def median(function, rounds):
     return statistics.median(function() for _ in range(rounds))
 
 
-def bench_loop(rounds, work):
+def bench_loop(arguments, work):
     kernel = work / 'loop.elf'
     subprocess.run(['gcc', '-m32', '-nostdlib', '-static', '-no-pie', '-Wl,--build-id=none', '-Wl,-N', '-Wl,--no-warn-rwx-segments',
                     '-Wl,-Ttext=0x100000', f'-DLOOP_COUNT={LOOP_COUNT}', '-o', str(kernel),
@@ -78,14 +82,19 @@ def bench_loop(rounds, work):
         process.child.wait()
         return last - first
 
-    ours = median(lambda: seconds(bunshin_run('--memory', '64M', '--kernel', str(kernel))), rounds)
-    peer = median(lambda: seconds([*QEMU, '-m', '64M', '-kernel', str(kernel)]), rounds)
+    ours = median(lambda: seconds(bunshin_run('--memory', '64M', '--kernel', str(kernel))), arguments.rounds)
+    peer = median(lambda: seconds([*QEMU, '-m', '64M', '-kernel', str(kernel)]), arguments.rounds)
     total = LOOP_COUNT * LOOP_INSTRUCTIONS / 1e6
     print(f'integer loop: interp {total / ours:.0f} million instructions/s, TCG {total / peer:.0f}; '
           f'interp takes {ours / peer:.1f} × TCG')
 
 
-def bench_boot(rounds, work):
+def bench_programs(arguments, work):
+    if not programs.measure(work, BUNSHIN, guest('cloud/vmlinuz'), arguments):
+        arguments.failed = True
+
+
+def bench_boot(arguments, work):
     words = ['-kernel', guest('cloud/vmlinuz'), '-initrd', guest('cloud/initrd'), '-append', 'console=ttyS0 quiet']
 
     def seconds(command):
@@ -94,8 +103,8 @@ def bench_boot(rounds, work):
         process.close()
         return end - process.start
 
-    ours = median(lambda: seconds(bunshin_run('--memory', '256M', *('-' + w if w[0] == '-' else w for w in words))), rounds)
-    peer = median(lambda: seconds([*QEMU, '-m', '256M', *words]), rounds)
+    ours = median(lambda: seconds(bunshin_run('--memory', '256M', *('-' + w if w[0] == '-' else w for w in words))), arguments.rounds)
+    peer = median(lambda: seconds([*QEMU, '-m', '256M', *words]), arguments.rounds)
     print(f'cloud kernel to init: interp {ours:.1f} s, TCG {peer:.1f} s: {ours / peer:.1f} × TCG')
 
 
@@ -112,7 +121,7 @@ def idle_guest():
     return process
 
 
-def bench_idle(rounds, work):
+def bench_idle(arguments, work):
     process = idle_guest()
     seconds = 20
     before = process_seconds(process.child.pid)
@@ -122,7 +131,7 @@ def bench_idle(rounds, work):
     print(f'idle guest: {100 * used / seconds:.1f} % of a core')
 
 
-def bench_memory(rounds, work):
+def bench_memory(arguments, work):
     process = idle_guest()
     status = dict(line.split(':', 1) for line in pathlib.Path(f'/proc/{process.child.pid}/status').read_text().splitlines())
     process.close()
@@ -131,7 +140,7 @@ def bench_memory(rounds, work):
           f'(guest RAM resident: {int(status["RssShmem"].split()[0]) / 1024:.0f} MiB)')
 
 
-def bench_list(rounds, work):
+def bench_list(arguments, work):
     environment = dict(os.environ, BUNSHIN_HOME=str(work / 'home'))
     for number in range(100):
         subprocess.run([BUNSHIN, 'create', f'machine {number}', '--disk', 'none', '--memory', '64M'], env=environment, check=True,
@@ -142,10 +151,10 @@ def bench_list(rounds, work):
         subprocess.run([BUNSHIN, 'list'], env=environment, check=True, stdout=subprocess.DEVNULL)
         return 1000 * (time.monotonic() - start)
 
-    print(f'bunshin list with 100 machines: {median(milliseconds, max(rounds, 5)):.0f} ms')
+    print(f'bunshin list with 100 machines: {median(milliseconds, max(arguments.rounds, 5)):.0f} ms')
 
 
-def bench_manager(rounds, work):
+def bench_manager(arguments, work):
     script = '''
 start=$(date +%s%N)
 "$1" & pid=$!
@@ -168,15 +177,23 @@ def main():
     benches = {name[len('bench_'):]: function for name, function in globals().items() if name.startswith('bench_')}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--rounds', type=int, default=3)
+    parser.add_argument('--only', metavar='NAME,…', help='these sub-benchmarks of “programs”')
+    parser.add_argument('--peers', default='interp,jit,tcg', help='what to run “programs” in beside native (%(default)s)')
+    parser.add_argument('--scale-interp', type=float, default=0.02, help='part of the work for interp (%(default)s)')
+    parser.add_argument('--scale-jit', type=float, default=0.5, help='part of the work for jit (%(default)s)')
+    parser.add_argument('--scale-tcg', type=float, default=0.25, help='part of the work for TCG (%(default)s)')
+    parser.add_argument('--json', metavar='FILE', help='write the table of “programs” there too')
     parser.add_argument('bench', nargs='*', choices=[*benches, []])
     arguments = parser.parse_args()
+    arguments.failed = False
     work = pathlib.Path(tempfile.mkdtemp(prefix='bunshin-bench-'))
     try:
         for name in arguments.bench or benches:
-            benches[name](arguments.rounds, work)
+            benches[name](arguments, work)
             sys.stdout.flush()
     finally:
         shutil.rmtree(work)
+    sys.exit(arguments.failed)
 
 
 if __name__ == '__main__':
