@@ -9,7 +9,7 @@
 typedef struct
 {
   GString *log;   /* "R" or "W", offset, size, value */
-  uint32_t value; /* what reads give, shifted by their offset */
+  uint32_t value; /* what reads give, shifted by their offset; then zeros */
 } Range;
 
 static uint32_t
@@ -18,7 +18,7 @@ range_read (void *opaque, uint16_t offset, unsigned size)
   Range *r = opaque;
 
   g_string_append_printf (r->log, "R%x/%u ", offset, size);
-  return r->value >> (8 * offset);
+  return offset < 4 ? r->value >> (8 * offset) : 0;
 }
 
 static void
