@@ -10,6 +10,7 @@
 #include "tests/fuzz/input.h"
 #include "tests/unit/platform/board.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -20,7 +21,7 @@ enum
   PRDS = 0x2000, PRD_COUNT = 16, PRD_SIZE = 8, DMA_TARGET = 0x10000, BM_BASE = 0xc000, CONFIG_COMMAND = 4,
   CONFIG_BAR4 = 0x20, COMMAND_IO_MEMORY_MASTER = 7,
   REG_FEATURE = 1, REG_COUNT = 2, REG_LBA_LOW = 3, REG_DEVICE = 6, REG_COMMAND = 7, CONTROL = 0x206,
-  CMD_PACKET = 0xa0, RELOADS = 4, TRANSFER_MAX = 2048
+  CMD_PACKET = 0xa0, RELOADS = 1, TRANSFER_MAX = 2048
 };
 
 typedef struct
@@ -28,7 +29,6 @@ typedef struct
   Board *board;
   Device *dev;
   Disk *disk, *disc;
-  int disk_fd, disc_fd;
   int reloads;
 } Target;
 
@@ -76,9 +76,19 @@ put_prd (Target *t, unsigned index, uint32_t address, uint32_t flags)
 static void
 set_up (Target *t)
 {
-  *t = (Target) { .board = board_new (), .dev = device_new (&piix3_ide_type), .reloads = RELOADS };
-  t->disk = memory_disk (&t->disk_fd, DISK_SIZE, 0);
-  t->disc = memory_disk (&t->disc_fd, ISO_SIZE, DISK_OPEN_READ_ONLY);
+  /* Opened once: each has a thread of its own. */
+  static Disk *disk, *disc;
+  static int disk_fd, disc_fd;
+
+  if (disk == NULL)
+    {
+      disk = memory_disk (&disk_fd, DISK_SIZE, 0);
+      disc = memory_disk (&disc_fd, ISO_SIZE, DISK_OPEN_READ_ONLY);
+    }
+  fallocate (disk_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, DISK_SIZE);
+  *t = (Target) {
+    .board = board_new (), .dev = device_new (&piix3_ide_type), .disk = disk, .disc = disc, .reloads = RELOADS
+  };
   piix3_ide_attach_disk (t->dev, 0, 0, t->disk);
   piix3_ide_attach_cdrom (t->dev, 1, 0, t->disc);
   board_add (t->board, t->dev);
@@ -107,16 +117,6 @@ settle (Target *t)
 {
   while (is_busy (t))
     g_main_context_iteration (t->board->context, TRUE);
-}
-
-static void
-tear_down (Target *t)
-{
-  board_free (t->board);
-  disk_unref (t->disk);
-  disk_unref (t->disc);
-  close (t->disk_fd);
-  close (t->disc_fd);
 }
 
 static void
@@ -250,6 +250,6 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t length)
   while (in.length > 0)
     command (&t, &in);
   settle (&t);
-  tear_down (&t);
+  board_free (t.board);
   return 0;
 }
