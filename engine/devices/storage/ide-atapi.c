@@ -409,38 +409,45 @@ read_toc (IdeDrive *d)
   reply (d, length, get16 (d->packet + 7));
 }
 
+/* The features: of all, of those from a number on, or of one alone. */
 static uint32_t
-put_feature (uint8_t *p, unsigned code, gboolean current, unsigned extra)
+put_features (uint8_t *out, unsigned profile, unsigned first, gboolean one)
 {
-  put16 (p, code);
-  p[2] = (uint8_t) (current ? 3 : 2);
-  p[3] = (uint8_t) extra;
-  memset (p + 4, 0, extra);
-  return 4 + extra;
+  const uint8_t features[][12] = {
+    { 0, 0x00, 3, 8, PROFILE_DVD_ROM >> 8, PROFILE_DVD_ROM & 0xff, profile == PROFILE_DVD_ROM, 0, /* profiles */
+      PROFILE_CD_ROM >> 8, PROFILE_CD_ROM & 0xff, profile == PROFILE_CD_ROM, 0 },
+    { 0, 0x01, 3, 8, 0, 0, 0, 2, 0, 0, 0, 0 }, /* core: ATAPI */
+    { 0, 0x03, 3, 4, 0x29, 0, 0, 0 }           /* removable medium */
+  };
+  uint32_t length = 0;
+
+  for (unsigned i = 0; i < G_N_ELEMENTS (features); i++)
+    {
+      uint32_t bytes = 4u + features[i][3];
+
+      if (one ? features[i][1] != first : features[i][1] < first)
+        continue;
+      memcpy (out + length, features[i], bytes);
+      length += bytes;
+    }
+  return length;
 }
 
 static void
 get_configuration (IdeDrive *d)
 {
-  uint8_t *b = d->buffer, *p;
+  uint8_t *b = d->buffer, which = d->packet[1] & 3;
   unsigned profile = d->disk == NULL ? 0 : is_dvd (d) ? PROFILE_DVD_ROM : PROFILE_CD_ROM;
-  uint32_t length = 8, at;
+  uint32_t length = 8;
 
+  if (which == 3)
+    {
+      check_condition (d, SENSE_ILLEGAL_REQUEST, ASC_INVALID_FIELD);
+      return;
+    }
   memset (b, 0, 8);
   put16 (b + 6, profile);
-  at = length;
-  length += put_feature (b + length, 0, TRUE, 8); /* profiles */
-  p = b + at + 4;
-  put16 (p, PROFILE_DVD_ROM);
-  p[2] = profile == PROFILE_DVD_ROM;
-  put16 (p + 4, PROFILE_CD_ROM);
-  p[6] = profile == PROFILE_CD_ROM;
-  at = length;
-  length += put_feature (b + length, 1, TRUE, 8); /* core */
-  put32 (b + at + 4, 2);                          /* ATAPI */
-  at = length;
-  length += put_feature (b + length, 3, TRUE, 4); /* removable medium */
-  b[at + 4] = 0x29;
+  length += put_features (b + length, profile, get16 (d->packet + 2), which == 2);
   put32 (b, length - 4);
   reply (d, length, get16 (d->packet + 7));
 }
