@@ -420,11 +420,7 @@ X86_HANDLER (op_cmpxchg_r)
   if (a == b)
     x86_reg_set (cpu, op->dst, op->size, x86_reg_get (cpu, op->src, op->size));
   else
-    {
-      x86_reg_set (cpu, X86_RAX, op->size, b);
-      if (op->size == 4)
-        cpu->r[op->dst] = (u32) b;
-    }
+    x86_reg_set (cpu, X86_RAX, op->size, b); /* the destination keeps all its bits */
   compare_flags (cpu, a, b, op->size);
   X86_NEXT;
 }
@@ -541,6 +537,14 @@ X86_HANDLER (op_cmpxchg16b)
 }
 
 static gboolean
+lower_pause (X86Lower *lw, X86Op *op, const X86OpEntry *entry)
+{
+  op->fn = entry->fns[lw->insn.raw.rex.B];
+  op->size = lw->insn.raw.rex.W ? 8 : lw->insn.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE ? 2 : 4;
+  return TRUE;
+}
+
+static gboolean
 lower_exchange (X86Lower *lw, X86Op *op, const X86OpEntry *entry)
 {
   op->size = (uint8_t) x86_operand_size (lw, 0);
@@ -573,6 +577,15 @@ X86_HANDLER (op_salc) { *x86_r8 (cpu, X86_RAX) = x86_get_cf (cpu) ? 0xff : 0; X8
 X86_HANDLER (op_nop) { X86_NEXT; }
 X86_HANDLER (op_fence) { __atomic_thread_fence (__ATOMIC_SEQ_CST); X86_NEXT; }
 X86_HANDLER (op_pause) { __builtin_ia32_pause (); X86_NEXT; }
+/* With REX.B the same opcode exchanges with R8, and its prefix means nothing. */
+X86_HANDLER (op_pause_r8)
+{
+  u64 a = x86_reg_get (cpu, X86_RAX, op->size);
+
+  x86_reg_set (cpu, X86_RAX, op->size, x86_reg_get (cpu, X86_R8, op->size));
+  x86_reg_set (cpu, X86_R8, op->size, a);
+  X86_NEXT;
+}
 
 /* CLFLUSH and kin check their address as a one-byte read. */
 X86_HANDLER (op_clflush)
@@ -587,7 +600,7 @@ static const X86OpFn fns_mul[] = { op_mul }, fns_div[] = { op_div }, fns_idiv[] 
                      fns_cmpxchg[] = { op_cmpxchg_r, op_cmpxchg_m }, fns_cmpxchg8b[] = { NULL, op_cmpxchg8b },
                      fns_cmpxchg16b[] = { NULL, op_cmpxchg16b }, fns_clc[] = { op_clc }, fns_stc[] = { op_stc },
                      fns_cmc[] = { op_cmc }, fns_cld[] = { op_cld }, fns_std[] = { op_std }, fns_salc[] = { op_salc },
-                     fns_nop[] = { op_nop }, fns_fence[] = { op_fence }, fns_pause[] = { op_pause },
+                     fns_nop[] = { op_nop }, fns_fence[] = { op_fence }, fns_pause[] = { op_pause, op_pause_r8 },
                      fns_clflush[] = { NULL, op_clflush };
 
 const X86OpEntry x86_ops_int[] = {
@@ -612,7 +625,7 @@ const X86OpEntry x86_ops_int[] = {
   { ZYDIS_MNEMONIC_STD, X86_FEAT_NONE, 0, x86_lower_plain, fns_std },
   { ZYDIS_MNEMONIC_SALC, X86_FEAT_NONE, 0, x86_lower_plain, fns_salc },
   { ZYDIS_MNEMONIC_NOP, X86_FEAT_NONE, 0, x86_lower_plain, fns_nop },
-  { ZYDIS_MNEMONIC_PAUSE, X86_FEAT_NONE, 0, x86_lower_plain, fns_pause },
+  { ZYDIS_MNEMONIC_PAUSE, X86_FEAT_NONE, 0, lower_pause, fns_pause },
   { ZYDIS_MNEMONIC_PREFETCH, X86_FEAT_PREFETCHW, 0, x86_lower_plain, fns_nop },
   { ZYDIS_MNEMONIC_PREFETCHW, X86_FEAT_PREFETCHW, 0, x86_lower_plain, fns_nop },
   { ZYDIS_MNEMONIC_PREFETCHT0, X86_FEAT_NONE, 0, x86_lower_plain, fns_nop },

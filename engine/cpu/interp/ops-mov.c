@@ -687,7 +687,9 @@ static gboolean
 lower_leave (X86Lower *lw, X86Op *op, const X86OpEntry *entry)
 {
   op->segno = X86_SS;
-  op->fn = stack_is_fast (lw, 8) ? op_leave64 : op_leave;
+  if ((lw->mode & X86_MODE_CODE64) && (lw->insn.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) && !lw->insn.raw.rex.W)
+    op->size = 2; /* the decoder says 8 */
+  op->fn = stack_is_fast (lw, op->size) && op->size == 8 ? op_leave64 : op_leave;
   return TRUE;
 }
 

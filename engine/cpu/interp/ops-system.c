@@ -444,15 +444,16 @@ X86_HANDLER (op_verw) { verify (cpu, op, TRUE); X86_NEXT; }
 
 X86_HANDLER (op_arpl)
 {
-  u64 lin = op->aux ? x86_ea (cpu, op, 2, X86_ACCESS_WRITE) : 0;
-  u16 target = op->aux ? x86_ldw16 (cpu, op, lin) : (u16) cpu->r[op->dst], rpl = cpu->r[op->src] & 3;
+  /* It writes only when there is something to change. */
+  u64 lin = op->aux ? x86_ea (cpu, op, 2, X86_ACCESS_READ) : 0;
+  u16 target = op->aux ? x86_ld16 (cpu, op, lin) : (u16) cpu->r[op->dst], rpl = cpu->r[op->src] & 3;
   gboolean changes = (target & 3) < rpl;
 
   if (changes)
     {
       target = (u16) ((target & ~3) | rpl);
       if (op->aux)
-        x86_st16 (cpu, op, lin, target);
+        x86_st16 (cpu, op, x86_ea (cpu, op, 2, X86_ACCESS_WRITE), target);
       else
         *x86_r16 (cpu, op->dst) = target;
     }
