@@ -100,7 +100,9 @@ x86_lower_mem (X86Lower *lw, X86Op *op, unsigned n)
   x86_lower_segment (lw, op, segment_number (mem->segment));
   op->base = op->index = X86_ZERO;
   op->scale = 0;
-  if (mem->base == ZYDIS_REGISTER_RIP || mem->base == ZYDIS_REGISTER_EIP)
+  if (mem->base == ZYDIS_REGISTER_R13D && lw->insn.raw.modrm.rm == 4 && lw->insn.raw.modrm.mod == 0)
+    disp = (int32_t) lw->insn.raw.disp.value; /* there is no base: the decoder sees that of R13 and EBP only */
+  else if (mem->base == ZYDIS_REGISTER_RIP || mem->base == ZYDIS_REGISTER_EIP)
     {
       op->base = X86_RIP;
       if ((int32_t) (disp + op->next) == disp + op->next)
@@ -224,7 +226,12 @@ x86_seg_linear (X86Cpu *cpu, const X86Op *op, unsigned segno, uint64_t offset, u
       lin = (uint32_t) (offset + cpu->r[X86_SEGBASE + segno]);
     }
   if ((cpu->mode & X86_MODE_ALIGN) && size <= 8 && (size & (size - 1)) == 0 && (lin & (size - 1)))
-    x86_raise_error (cpu, op, X86_EXC_AC, 0);
+    {
+      /* After the checks of the segment and before those of the page, as AMD's processors have it. */
+      if (x86_code64 (cpu) && !x86_is_canonical (lin))
+        x86_raise_error (cpu, op, vector, 0);
+      x86_raise_error (cpu, op, X86_EXC_AC, 0);
+    }
   return lin;
 }
 
