@@ -223,6 +223,12 @@ X86_HANDLER (op_dropped)
   X86_LEAVE;
 }
 
+gboolean
+x86_ops_are_dropped (const X86Op *ops)
+{
+  return ops->fn == op_dropped;
+}
+
 static void
 drop_block (X86Block *block)
 {

@@ -110,6 +110,9 @@ const X86Op *x86_odd_find (X86Cpu *cpu, uint64_t lin, uint32_t mode, const uint8
                            X86Op **slot);
 void x86_odd_set (X86Cpu *cpu, const X86Op *slot, uint32_t mode, const uint8_t *bytes, unsigned length);
 
+/* Whether the block of which @ops are the first was dropped since: running them only leads out of the loop. */
+gboolean x86_ops_are_dropped (const X86Op *ops);
+
 /* The address space listener's part: a device wrote RAM (any thread, machine lock held). */
 void x86_code_device_wrote (X86System *system, uint64_t gpa, uint64_t length);
 

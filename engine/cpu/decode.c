@@ -165,7 +165,7 @@ x86_decode (X86Cpu *cpu, const uint8_t *bytes, unsigned available, gboolean in_p
       else if (status == ZYDIS_STATUS_NO_MORE_DATA && room < INSTRUCTION_MAX && in_page)
         break; /* goes on in the next page */
       else
-        op->len = 1;
+        op->len = (uint8_t) room; /* any of these bytes may have made it invalid */
       op->next = (uint16_t) (done + op->len);
       op->n = (uint8_t) ++n;
       if (ZYAN_SUCCESS (status))

@@ -358,4 +358,5 @@ x86_software_interrupt (X86Cpu *cpu, const X86Op *op, uint8_t vector, uint64_t n
   cpu->r[X86_RIP] = x86_op_rip (cpu, op);
   /* A fault on the way is a plain fault of the instruction: nothing counts as being delivered. */
   deliver (cpu, &event);
+  cpu->step_trap = FALSE; /* TF is off before the instruction ends */
 }

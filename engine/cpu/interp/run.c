@@ -385,6 +385,7 @@ code_breakpoints (X86Cpu *cpu)
 static void
 step (X86Cpu *cpu)
 {
+  uint64_t lin = cpu->r[X86_RIP] + cpu->r[X86_SEGBASE + X86_CS];
   const X86Op *op;
 
   if ((cpu->dr[7] & 0xff) && !(cpu->eflags & X86_FLAG_RF))
@@ -403,7 +404,13 @@ step (X86Cpu *cpu)
   cpu->eflags &= ~(uint32_t) X86_FLAG_RF;
   /* Attention stays on: no handler goes on to another block by itself. */
   x86_attend (cpu);
-  for (op = x86_find_ops (cpu); op != NULL;)
+  op = x86_find_ops (cpu);
+  if (x86_ops_are_dropped (op)) /* they would count as an instruction */
+    {
+      x86_jump_entry (cpu, cpu->mode & X86_MODE_CODE64 ? lin : (uint32_t) lin)->key = 0;
+      op = x86_find_ops (cpu);
+    }
+  while (op != NULL)
     op = op->fn (cpu, op);
 
   x86_update_mode (cpu);
