@@ -326,6 +326,17 @@ next_page (const X86Cpu *cpu, uint64_t lin)
   return x86_long_mode (cpu) ? next : (uint32_t) next;
 }
 
+/* The same for an access that goes on there: the whole of it must be canonical before any page of it is looked at. */
+static uint64_t
+second_page (X86Cpu *cpu, const X86Op *op, uint64_t lin)
+{
+  uint64_t next = next_page (cpu, lin);
+
+  if (x86_long_mode (cpu) && !x86_is_canonical (next))
+    x86_raise_error (cpu, op, op != NULL && op->segno == X86_SS ? X86_EXC_SS : X86_EXC_GP, 0);
+  return next;
+}
+
 static uint64_t
 read_as (X86Cpu *cpu, const X86Op *op, uint64_t lin, unsigned size, X86Access access, unsigned mmu)
 {
@@ -340,7 +351,7 @@ read_as (X86Cpu *cpu, const X86Op *op, uint64_t lin, unsigned size, X86Access ac
     }
   else
     {
-      uint64_t low = 0, high = 0, second = next_page (cpu, lin);
+      uint64_t low = 0, high = 0, second = second_page (cpu, op, lin);
       X86TlbInfo last;
 
       first = *x86_translate (cpu, op, lin, access, mmu);
@@ -369,7 +380,7 @@ write_as (X86Cpu *cpu, const X86Op *op, uint64_t lin, uint64_t value, unsigned s
     }
   else
     {
-      uint64_t second = next_page (cpu, lin);
+      uint64_t second = second_page (cpu, op, lin);
       X86TlbInfo first = *x86_translate (cpu, op, lin, X86_ACCESS_WRITE, mmu);
       X86TlbInfo last = *x86_translate (cpu, op, second, X86_ACCESS_WRITE, mmu);
 
@@ -415,9 +426,11 @@ x86_sys_write (X86Cpu *cpu, const X86Op *op, uint64_t lin, uint64_t value, unsig
 void
 x86_sys_probe_write (X86Cpu *cpu, const X86Op *op, uint64_t lin, unsigned size, unsigned mmu)
 {
+  uint64_t second = (lin & 0xfff) + size > GUEST_PAGE_SIZE ? second_page (cpu, op, lin) : lin;
+
   x86_translate (cpu, op, lin, X86_ACCESS_WRITE, mmu);
-  if ((lin & 0xfff) + size > GUEST_PAGE_SIZE)
-    x86_translate (cpu, op, next_page (cpu, lin), X86_ACCESS_WRITE, mmu);
+  if (second != lin)
+    x86_translate (cpu, op, second, X86_ACCESS_WRITE, mmu);
 }
 
 void
@@ -432,14 +445,16 @@ x86_ld_bytes (X86Cpu *cpu, const X86Op *op, uint64_t lin, void *buffer, unsigned
   uint8_t *out = buffer;
   unsigned room = GUEST_PAGE_SIZE - (lin & 0xfff), done = 0;
   X86TlbInfo page[2];
+  uint64_t second;
 
+  second = length > room ? second_page (cpu, op, lin) : lin;
   page[0] = *x86_translate (cpu, op, lin, X86_ACCESS_READ, cpu->mmu_index);
-  if (length > room)
-    page[1] = *x86_translate (cpu, op, next_page (cpu, lin), X86_ACCESS_READ, cpu->mmu_index);
+  if (second != lin)
+    page[1] = *x86_translate (cpu, op, second, X86_ACCESS_READ, cpu->mmu_index);
   for (unsigned n = 0; done < length; n++)
     {
       unsigned chunk = MIN (length - done, n == 0 ? room : GUEST_PAGE_SIZE);
-      uint64_t at = n == 0 ? lin : next_page (cpu, lin);
+      uint64_t at = n == 0 ? lin : second;
 
       if (page[n].host != NULL)
         memcpy (out + done, page[n].host + (at & 0xfff), chunk);
@@ -464,14 +479,16 @@ x86_st_bytes (X86Cpu *cpu, const X86Op *op, uint64_t lin, const void *buffer, un
   const uint8_t *in = buffer;
   unsigned room = GUEST_PAGE_SIZE - (lin & 0xfff), done = 0;
   X86TlbInfo page[2];
+  uint64_t second;
 
+  second = length > room ? second_page (cpu, op, lin) : lin;
   page[0] = *x86_translate (cpu, op, lin, X86_ACCESS_WRITE, cpu->mmu_index);
-  if (length > room)
-    page[1] = *x86_translate (cpu, op, next_page (cpu, lin), X86_ACCESS_WRITE, cpu->mmu_index);
+  if (second != lin)
+    page[1] = *x86_translate (cpu, op, second, X86_ACCESS_WRITE, cpu->mmu_index);
   for (unsigned n = 0; done < length; n++)
     {
       unsigned chunk = MIN (length - done, n == 0 ? room : GUEST_PAGE_SIZE);
-      uint64_t at = n == 0 ? lin : next_page (cpu, lin);
+      uint64_t at = n == 0 ? lin : second;
 
       if (page[n].host == NULL)
         for (unsigned i = 0; i < chunk;)

@@ -34,6 +34,8 @@ copy_run (X86Cpu *cpu, const X86Op *op)
     return 0;
   elements = MIN (run_length (cpu, op, from, X86_RSI, op->segno), run_length (cpu, op, to, X86_RDI, X86_ES));
   elements = MIN (elements, x86_string_count (cpu, op));
+  if (elements == 0) /* over a page's end */
+    return 0;
   bytes = elements * op->size;
   /* An overlap ahead repeats what was just written, element by element. */
   if (target > source && target < source + bytes)
@@ -60,6 +62,8 @@ fill_run (X86Cpu *cpu, const X86Op *op)
   if (target == NULL || (cpu->eflags & X86_FLAG_DF))
     return 0;
   elements = MIN (run_length (cpu, op, to, X86_RDI, X86_ES), x86_string_count (cpu, op));
+  if (elements == 0)
+    return 0;
   switch (op->size)
     {
     case 1:
