@@ -354,6 +354,7 @@ static const X86OpFn fns_mmx_pinsrw[] = { op_mmx_pinsrw_pr, op_mmx_pinsrw_pm, NU
 X86_HANDLER (op_emms)
 {
   x86_mmx_begin (cpu, op);
+  x86_mmx_touch (cpu);
   cpu->fpu.ftag = 0;
   X86_NEXT;
 }

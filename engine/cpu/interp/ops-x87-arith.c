@@ -125,25 +125,18 @@ ARITH (divr)
 
 enum { CODES_UNORDERED = X86_FSW_C0 | X86_FSW_C2 | X86_FSW_C3 };
 
-/* Without a result: the codes of an invalid comparison stay as they were when the exception is unmasked. */
+/* The codes are set even when an exception is unmasked; only the pop is not done. */
 static inline gboolean
 finish_compare (X86Cpu *cpu, uint16_t sw)
 {
-  if (X86_UNLIKELY (sw & X86_FSW_ES) && (sw & ~cpu->fpu.fcw & X87_PRECOMPUTATION))
-    {
-      x87_take (cpu, (uint16_t) (sw & ~X86_FSW_C1), X86_FSW_C1);
-      return FALSE;
-    }
   return x87_take (cpu, (uint16_t) (sw & ~X86_FSW_C1), X87_CODES);
 }
 
 static gboolean
 compare_underflow (X86Cpu *cpu)
 {
-  if (!x87_stack_fault (cpu, FALSE))
-    return FALSE;
   cpu->fpu.fsw |= CODES_UNORDERED;
-  return TRUE;
+  return x87_stack_fault (cpu, FALSE);
 }
 
 #define COMPARE_REG(name)                                                                                               \
@@ -210,32 +203,28 @@ COMPARE_MEM (l, "fcoml", double)
 COMPARE_MEM (is, "ficoms", int16_t)
 COMPARE_MEM (il, "ficoml", int32_t)
 
-/* FCOMI, FUCOMI: the result goes to EFLAGS. */
+/* FCOMI, FUCOMI: the result goes to EFLAGS, whatever is unmasked. */
 #define COMPARE_FLAGS(name)                                                                                             \
   static inline gboolean name##_registers (X86Cpu *cpu, unsigned src)                                                   \
-  {                                                                                                                    \
-    uint16_t sw;                                                                                                       \
-    uint8_t is_equal, is_below, is_unordered;                                                                          \
+  {                                                                                                                     \
+    uint16_t sw;                                                                                                        \
+    uint8_t is_equal = 1, is_below = 1, is_unordered = 1;                                                               \
+    gboolean ok;                                                                                                        \
     if (X86_UNLIKELY (x87_is_empty (cpu, 0) || x87_is_empty (cpu, src)))                                                \
-      {                                                                                                                \
-        if (!x87_stack_fault (cpu, FALSE))                                                                              \
-          return FALSE;                                                                                                \
-        is_equal = is_below = is_unordered = 1;                                                                         \
-      }                                                                                                                \
-    else                                                                                                               \
-      {                                                                                                                \
+      ok = x87_stack_fault (cpu, FALSE);                                                                                \
+    else                                                                                                                \
+      {                                                                                                                 \
         __asm__ volatile ("fldt %[src]\n\tfldt %[dst]\n\t" #name " %%st(1), %%st\n\t"                                   \
                           "setz %[equal]\n\tsetc %[below]\n\tsetp %[unordered]\n\t"                                     \
                           X87_STATUS "fstp %%st(0)\n\tfstp %%st(0)"                                                     \
                           : "=&a" (sw), [equal] "=&r" (is_equal), [below] "=&r" (is_below),                             \
                             [unordered] "=&r" (is_unordered)                                                            \
-                          : [src] "m" (*x87_st (cpu, src)), [dst] "m" (*x87_st (cpu, 0)) : X87_CLOBBERS);                \
-        if (!x87_take (cpu, (uint16_t) (sw & ~X86_FSW_C1), X86_FSW_C1))                                                 \
-          return FALSE;                                                                                                \
-      }                                                                                                                \
+                          : [src] "m" (*x87_st (cpu, src)), [dst] "m" (*x87_st (cpu, 0)) : X87_CLOBBERS);               \
+        ok = x87_take (cpu, (uint16_t) (sw & ~X86_FSW_C1), X86_FSW_C1);                                                 \
+      }                                                                                                                 \
     x86_set_arith_flags (cpu, (is_equal ? X86_FLAG_ZF : 0) | (is_below ? X86_FLAG_CF : 0)                               \
                                 | (is_unordered ? X86_FLAG_PF : 0));                                                    \
-    return TRUE;                                                                                                       \
+    return ok;                                                                                                          \
   }                                                                                                                    \
   X86_HANDLER (op_##name)                                                                                               \
   {                                                                                                                    \

@@ -295,7 +295,7 @@ lower_x87 (X86Lower *lw, X86Op *op, const X86OpEntry *entry)
     op->fn = x86_x87_control_fn (opcode, modrm);
   op->src = modrm & 7;
   op->imm = (int32_t) (opcode << 8 | modrm);
-  op->size = lw->insn.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE ? 2 : 4;
+  op->size = (lw->insn.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) && !lw->insn.raw.rex.W ? 2 : 4;
   if ((lw->mode & X86_MODE_CODE_MASK) == X86_MODE_CODE16)
     op->size ^= 2 ^ 4;
   return op->fn != NULL;

@@ -13,6 +13,7 @@
   X86_HANDLER (op_##name)                                                                                               \
   {                                                                                                                    \
     x87_begin (cpu, op);                                                                                                \
+    cpu->fpu.fsw &= (uint16_t) ~(codes);                                                                                \
     if (X86_UNLIKELY (x87_is_empty (cpu, 0)))                                                                           \
       {                                                                                                                \
         if (x87_stack_fault (cpu, FALSE))                                                                               \
@@ -68,6 +69,7 @@ X86_HANDLER (op_fabs)
   X86_HANDLER (op_##name)                                                                                               \
   {                                                                                                                    \
     x87_begin (cpu, op);                                                                                                \
+    cpu->fpu.fsw &= (uint16_t) ~((codes) & X86_FSW_C2);                                                                 \
     if (X86_UNLIKELY (x87_is_empty (cpu, 0) || x87_is_empty (cpu, 1)))                                                  \
       {                                                                                                                \
         if (x87_stack_fault (cpu, FALSE))                                                                               \
@@ -79,7 +81,7 @@ X86_HANDLER (op_fabs)
         __asm__ volatile ("fldt %[src]\n\tfldt %[dst]\n\t" #name "\n\t" X87_STATUS "fstpt %[result]\n\tfstp %%st(0)"    \
                           : "=a" (sw), [result] "=m" (X87_RESULT (cpu))                                                 \
                           : [src] "m" (*x87_st (cpu, 1)), [dst] "m" (*x87_st (cpu, 0)) : X87_CLOBBERS);                 \
-        if (x87_take (cpu, sw, codes))                                                                                  \
+        if (x87_take (cpu, sw, sw & X86_FSW_IE ? X86_FSW_C1 : (codes))) /* no quotient of invalid operands */           \
           x87_set (cpu, 0, &X87_RESULT (cpu));                                                                          \
       }                                                                                                                \
     X86_NEXT;                                                                                                          \
@@ -124,11 +126,12 @@ BINARY_POP (fpatan)
 
 /* Returns FALSE when the stack has no operand or no room; both results are then indefinite if that is masked. */
 static inline gboolean
-begin_push (X86Cpu *cpu, const X86Op *op)
+begin_push (X86Cpu *cpu, const X86Op *op, uint16_t codes)
 {
   gboolean is_underflow = x87_is_empty (cpu, 0);
 
   x87_begin (cpu, op);
+  cpu->fpu.fsw &= (uint16_t) ~codes;
   if (X86_LIKELY (!is_underflow && x87_is_empty (cpu, 7)))
     return TRUE;
   if (x87_stack_fault (cpu, !is_underflow))
@@ -142,7 +145,7 @@ begin_push (X86Cpu *cpu, const X86Op *op)
 #define TWO_RESULTS(name, check, codes)                                                                                 \
   X86_HANDLER (op_##name)                                                                                               \
   {                                                                                                                    \
-    if (begin_push (cpu, op))                                                                                           \
+    if (begin_push (cpu, op, codes))                                                                                    \
       {                                                                                                                \
         uint16_t sw;                                                                                                   \
         __asm__ volatile ("fldt %[dst]\n\t" #name "\n\t" X87_STATUS check "fstpt %[pushed]\n2:\tfstpt %[result]"        \

@@ -30,7 +30,8 @@ has_room (X86Cpu *cpu)
         __asm__ volatile (insn " %[src]\n\t" X87_STATUS "fstpt %[result]"                                               \
                           : "=a" (sw), [result] "=m" (X87_RESULT (cpu))                                                 \
                           : [src] "m" (*(const type *) &cpu->scratch.q[2]) : X87_CLOBBERS);                             \
-        if (x87_take (cpu, (uint16_t) (sw & ~X86_FSW_C1), X86_FSW_C1))                                                  \
+        x87_take (cpu, (uint16_t) (sw & ~X86_FSW_C1), X86_FSW_C1);                                                      \
+        if (X86_LIKELY (!(sw & ~cpu->fpu.fcw & X86_FSW_IE))) /* a denormal is loaded all the same */                    \
           x87_push (cpu, &X87_RESULT (cpu));                                                                            \
       }                                                                                                                \
     X86_NEXT;                                                                                                          \
@@ -114,13 +115,15 @@ enum { STORE_FORBIDS = X86_FSW_IE | X86_FSW_DE | X86_FSW_ZE | X86_FSW_OE | X86_F
 
 enum { STORE_NOTHING = 1 << 16, STORE_INDEFINITE = 1 << 17 };
 
-/* Converts ST(0) into scratch.q[0]. Returns the status word, or one of the above when that is settled. */
+/* Converts ST(0) into scratch.q[0]. Returns the status word, or one of the above when that is settled. Faults of the store
+ * come before any exception is noted. */
 #define CONVERT(name, insn, type, indefinite)                                                                           \
-  static inline uint32_t name (X86Cpu *cpu)                                                                             \
+  static inline uint32_t name (X86Cpu *cpu, const X86Op *op, uint64_t lin)                                              \
   {                                                                                                                    \
     uint16_t sw;                                                                                                       \
     if (X86_UNLIKELY (x87_is_empty (cpu, 0)))                                                                           \
       {                                                                                                                \
+        x86_probe_write (cpu, op, lin, sizeof (type));                                                                  \
         cpu->scratch.q[0] = indefinite;                                                                                 \
         return x87_stack_fault (cpu, FALSE) ? STORE_INDEFINITE : STORE_NOTHING;                                         \
       }                                                                                                                \
@@ -129,6 +132,7 @@ enum { STORE_NOTHING = 1 << 16, STORE_INDEFINITE = 1 << 17 };
                       : [src] "m" (*x87_st (cpu, 0)) : X87_CLOBBERS);                                                   \
     if (X86_UNLIKELY (sw & X86_FSW_ES) && (sw & ~cpu->fpu.fcw & STORE_FORBIDS))                                         \
       {                                                                                                                \
+        x86_probe_write (cpu, op, lin, sizeof (type));                                                                  \
         x87_take (cpu, sw, X86_FSW_C1);                                                                                 \
         return STORE_NOTHING;                                                                                           \
       }                                                                                                                \
@@ -147,7 +151,7 @@ CONVERT (cut_to_int64, "fisttpll", int64_t, 0x8000000000000000)
   X86_HANDLER (op_##name)                                                                                               \
   {                                                                                                                    \
     uint64_t lin = x87_begin_mem (cpu, op, bits / 8, X86_ACCESS_WRITE);                                                 \
-    uint32_t sw = convert (cpu);                                                                                        \
+    uint32_t sw = convert (cpu, op, lin);                                                                               \
     if (sw != STORE_NOTHING)                                                                                            \
       {                                                                                                                \
         x86_st##bits (cpu, op, lin, *(const uint##bits##_t *) &cpu->scratch.q[0]);                                      \
@@ -180,13 +184,14 @@ X86_HANDLER (op_fstpt)
 
   if (X86_UNLIKELY (x87_is_empty (cpu, 0)))
     {
+      x86_probe_write (cpu, op, lin, 10);
       if (!x87_stack_fault (cpu, FALSE))
         X86_NEXT;
       value = &x87_indefinite;
     }
-  else
-    cpu->fpu.fsw &= (uint16_t) ~X86_FSW_C1;
   x86_st_bytes (cpu, op, lin, value, 10);
+  if (value != &x87_indefinite)
+    cpu->fpu.fsw &= (uint16_t) ~X86_FSW_C1;
   x87_pop (cpu);
   X86_NEXT;
 }
@@ -199,6 +204,7 @@ X86_HANDLER (op_fbstp)
 
   if (X86_UNLIKELY (is_empty))
     {
+      x86_probe_write (cpu, op, lin, 10);
       if (!x87_stack_fault (cpu, FALSE))
         X86_NEXT;
       X87_RESULT (cpu) = x87_indefinite;
@@ -209,6 +215,7 @@ X86_HANDLER (op_fbstp)
                         : "=a" (sw), [result] "=m" (X87_RESULT (cpu)) : [src] "m" (*x87_st (cpu, 0)) : X87_CLOBBERS);
       if (X86_UNLIKELY (sw & X86_FSW_ES) && (sw & ~cpu->fpu.fcw & STORE_FORBIDS))
         {
+          x86_probe_write (cpu, op, lin, 10);
           x87_take (cpu, sw, X86_FSW_C1);
           X86_NEXT;
         }
@@ -282,6 +289,7 @@ X86_HANDLER (op_ffree)
 {
   x87_begin (cpu, op);
   cpu->fpu.ftag &= (uint8_t) ~(1 << x87_phys (cpu, op->src));
+  cpu->fpu.fsw &= (uint16_t) ~X86_FSW_C1;
   X86_NEXT;
 }
 
@@ -289,6 +297,7 @@ X86_HANDLER (op_ffreep)
 {
   x87_begin (cpu, op);
   cpu->fpu.ftag &= (uint8_t) ~(1 << x87_phys (cpu, op->src));
+  cpu->fpu.fsw &= (uint16_t) ~X86_FSW_C1;
   x87_pop (cpu);
   X86_NEXT;
 }
@@ -321,7 +330,7 @@ X86_HANDLER (op_fnop)
     x87_begin (cpu, op);                                                                                                \
     if (X86_UNLIKELY (x87_is_empty (cpu, 0) || x87_is_empty (cpu, op->src)))                                            \
       {                                                                                                                \
-        if (x87_stack_fault (cpu, FALSE) && (condition))                                                                \
+        if (x87_stack_fault (cpu, FALSE)) /* whatever the condition */                                                  \
           x87_set (cpu, 0, &x87_indefinite);                                                                            \
       }                                                                                                                \
     else                                                                                                               \
