@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measures Bunshin beside qemu-system-x86_64 -accel tcg on this machine and prints ratios.
 
-    tests/bench/bench.py [loop] [programs] [boot] [idle] [memory] [list] [manager]     (default: all)
+    tests/bench/bench.py [loop] [programs] [boot] [grub] [idle] [memory] [list] [manager]     (default: all)
 
 Needs a built program (sh app/run.sh --build) and the test guests (sh tests/guest/fetch.sh). Peers run in turn,
 never at the same time; each figure is the median of --rounds. “programs” prints a table of what work costs in a
@@ -60,8 +60,8 @@ def guest(name):
     return str(pathlib.Path(folder.stdout.strip()) / name)
 
 
-def bunshin_run(*words):
-    return [BUNSHIN, 'run', '--headless', '--accel', 'interp', '--nic', 'none', '--serial', 'stdio', '--debug-exit',
+def bunshin_run(*words, accelerator='interp'):
+    return [BUNSHIN, 'run', '--headless', '--accel', accelerator, '--nic', 'none', '--serial', 'stdio', '--debug-exit',
             '--timeout', '3600', *words]
 
 
@@ -69,11 +69,22 @@ def median(function, rounds):
     return statistics.median(function() for _ in range(rounds))
 
 
+def compare(arguments, measure, ours, peer):
+    """Medians of @measure, in turn, for the command that @ours makes of each accelerator, and for @peer."""
+    accelerators = [name for name in ('interp', 'jit') if programs.has_accelerator(BUNSHIN, name)]
+    commands = {name: ours(name) for name in accelerators} | {'TCG': peer}
+    values = {name: [] for name in commands}
+    for _ in range(arguments.rounds):
+        for name, command in commands.items():
+            values[name].append(measure(command))
+    return {name: statistics.median(list_) for name, list_ in values.items()}
+
+
 def bench_loop(arguments, work):
     kernel = work / 'loop.elf'
-    subprocess.run(['gcc', '-m32', '-nostdlib', '-static', '-no-pie', '-Wl,--build-id=none', '-Wl,-N', '-Wl,--no-warn-rwx-segments',
-                    '-Wl,-Ttext=0x100000', f'-DLOOP_COUNT={LOOP_COUNT}', '-o', str(kernel),
-                    str(TOP / 'tests/bench/loop.S')], check=True)
+    subprocess.run(['gcc', '-m32', '-nostdlib', '-static', '-no-pie', '-Wl,--build-id=none', '-Wl,-N',
+                    '-Wl,--no-warn-rwx-segments', '-Wl,-Ttext=0x100000', f'-DLOOP_COUNT={LOOP_COUNT}',
+                    '-o', str(kernel), str(TOP / 'tests/bench/loop.S')], check=True)
 
     def seconds(command):
         process = Process(command)
@@ -82,11 +93,12 @@ def bench_loop(arguments, work):
         process.child.wait()
         return last - first
 
-    ours = median(lambda: seconds(bunshin_run('--memory', '64M', '--kernel', str(kernel))), arguments.rounds)
-    peer = median(lambda: seconds([*QEMU, '-m', '64M', '-kernel', str(kernel)]), arguments.rounds)
     total = LOOP_COUNT * LOOP_INSTRUCTIONS / 1e6
-    print(f'integer loop: interp {total / ours:.0f} million instructions/s, TCG {total / peer:.0f}; '
-          f'interp takes {ours / peer:.1f} × TCG')
+    times = compare(arguments, seconds,
+                    lambda name: bunshin_run('--memory', '64M', '--kernel', str(kernel), accelerator=name),
+                    [*QEMU, '-m', '64M', '-kernel', str(kernel)])
+    print('integer loop, million instructions/s: ' +
+          ', '.join(f'{name} {total / value:.0f} ({value / times["TCG"]:.2f} × TCG)' for name, value in times.items()))
 
 
 def bench_programs(arguments, work):
@@ -94,18 +106,38 @@ def bench_programs(arguments, work):
         arguments.failed = True
 
 
+def seconds_to_init(command):
+    process = Process(command)
+    end = process.wait_for(b'guest-ready', 3600)
+    process.close()
+    return end - process.start
+
+
+def print_boot(title, times):
+    print(f'{title}: ' +
+          ', '.join(f'{name} {value:.1f} s ({value / times["TCG"]:.2f} × TCG)' for name, value in times.items()))
+
+
 def bench_boot(arguments, work):
     words = ['-kernel', guest('cloud/vmlinuz'), '-initrd', guest('cloud/initrd'), '-append', 'console=ttyS0 quiet']
+    print_boot('cloud kernel to init', compare(
+        arguments, seconds_to_init,
+        lambda name: bunshin_run('--memory', '256M', *('-' + w if w[0] == '-' else w for w in words), accelerator=name),
+        [*QEMU, '-m', '256M', *words]))
 
-    def seconds(command):
-        process = Process(command)
-        end = process.wait_for(b'guest-ready', 3600)
-        process.close()
-        return end - process.start
 
-    ours = median(lambda: seconds(bunshin_run('--memory', '256M', *('-' + w if w[0] == '-' else w for w in words))), arguments.rounds)
-    peer = median(lambda: seconds([*QEMU, '-m', '256M', *words]), arguments.rounds)
-    print(f'cloud kernel to init: interp {ours:.1f} s, TCG {peer:.1f} s: {ours / peer:.1f} × TCG')
+def bench_grub(arguments, work):
+    disc, image = work / 'disc', work / 'grub.iso'
+    (disc / 'boot/grub').mkdir(parents=True)
+    for name in ('vmlinuz', 'initrd'):
+        shutil.copy(guest('cloud/' + name), disc / name)
+    (disc / 'boot/grub/grub.cfg').write_text(
+        'set timeout=0\nmenuentry cloud { linux /vmlinuz console=ttyS0 quiet\n initrd /initrd }\n')
+    subprocess.run(['grub-mkrescue', '-o', str(image), str(disc)], check=True, capture_output=True)
+    print_boot('cloud kernel to init through SeaBIOS and GRUB', compare(
+        arguments, seconds_to_init,
+        lambda name: bunshin_run('--memory', '256M', '--iso', str(image), accelerator=name),
+        [*QEMU, '-m', '256M', '-cdrom', str(image), '-boot', 'd']))
 
 
 def process_seconds(pid):
@@ -114,8 +146,8 @@ def process_seconds(pid):
 
 
 def idle_guest():
-    process = Process(bunshin_run('--memory', '256M', '--kernel', guest('cloud/vmlinuz'), '--initrd', guest('cloud/initrd'),
-                                  '--append', 'console=ttyS0 quiet'))
+    process = Process(bunshin_run('--memory', '256M', '--kernel', guest('cloud/vmlinuz'), '--initrd',
+                                  guest('cloud/initrd'), '--append', 'console=ttyS0 quiet'))
     process.wait_for(b'serial-shell-ready', 3600)
     time.sleep(5) # the guest's own start-up work dies down
     return process
@@ -133,8 +165,9 @@ def bench_idle(arguments, work):
 
 def bench_memory(arguments, work):
     process = idle_guest()
-    status = dict(line.split(':', 1) for line in pathlib.Path(f'/proc/{process.child.pid}/status').read_text().splitlines())
+    lines = pathlib.Path(f'/proc/{process.child.pid}/status').read_text().splitlines()
     process.close()
+    status = dict(line.split(':', 1) for line in lines)
     private = sum(int(status[key].split()[0]) for key in ('RssAnon', 'RssFile')) / 1024
     print(f'headless machine: {private:.0f} MiB resident beyond guest RAM '
           f'(guest RAM resident: {int(status["RssShmem"].split()[0]) / 1024:.0f} MiB)')
@@ -143,8 +176,8 @@ def bench_memory(arguments, work):
 def bench_list(arguments, work):
     environment = dict(os.environ, BUNSHIN_HOME=str(work / 'home'))
     for number in range(100):
-        subprocess.run([BUNSHIN, 'create', f'machine {number}', '--disk', 'none', '--memory', '64M'], env=environment, check=True,
-                       stdout=subprocess.DEVNULL)
+        subprocess.run([BUNSHIN, 'create', f'machine {number}', '--disk', 'none', '--memory', '64M'], env=environment,
+                       check=True, stdout=subprocess.DEVNULL)
 
     def milliseconds():
         start = time.monotonic()
@@ -163,14 +196,16 @@ end=$(date +%s%N)
 kill $pid; wait $pid
 echo $(( (end - start) / 1000000 ))
 '''
-    environment = dict(os.environ, BUNSHIN_HOME=str(work / 'manager-home'), GSK_RENDERER='cairo', LIBGL_ALWAYS_SOFTWARE='1')
+    environment = dict(os.environ, BUNSHIN_HOME=str(work / 'manager-home'), GSK_RENDERER='cairo',
+                       LIBGL_ALWAYS_SOFTWARE='1')
 
     def milliseconds():
-        result = subprocess.run(['xvfb-run', '-a', '-s', '-screen 0 1280x900x24', 'dbus-run-session', '--', 'sh', '-c', script, 'sh',
-                                 BUNSHIN], env=environment, capture_output=True, text=True, timeout=60, check=True)
+        command = ['xvfb-run', '-a', '-s', '-screen 0 1280x900x24', 'dbus-run-session', '--',
+                   'sh', '-c', script, 'sh', BUNSHIN]
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
         return int(result.stdout.split()[-1])
 
-    print(f'manager window up: {median(milliseconds, rounds):.0f} ms')
+    print(f'manager window up: {median(milliseconds, arguments.rounds):.0f} ms')
 
 
 def main():
@@ -178,11 +213,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--only', metavar='NAME,…', help='these sub-benchmarks of “programs”')
-    parser.add_argument('--peers', default='interp,jit,tcg', help='what to run “programs” in beside native (%(default)s)')
-    parser.add_argument('--scale-interp', type=float, default=0.02, help='part of the work for interp (%(default)s)')
+    parser.add_argument('--peers', default='interp,jit,tcg', help='where to run “programs” but natively (%(default)s)')
+    parser.add_argument('--scale-interp', type=float, default=0.05, help='part of the work for interp (%(default)s)')
     parser.add_argument('--scale-jit', type=float, default=0.5, help='part of the work for jit (%(default)s)')
     parser.add_argument('--scale-tcg', type=float, default=0.25, help='part of the work for TCG (%(default)s)')
-    parser.add_argument('--json', metavar='FILE', help='write the table of “programs” there too')
+    parser.add_argument('--json', metavar='FILE', help='write that table there too')
     parser.add_argument('bench', nargs='*', choices=[*benches, []])
     arguments = parser.parse_args()
     arguments.failed = False

@@ -41,7 +41,7 @@ _start:
 3:      hlt
         jmp 3b
 
+        /* Not in a page with code: emulators watch those for writes. */
         .section .bss
-        .align 16
-buffer: .skip 16
-        .skip 4096
+        .balign 4096
+buffer: .skip 4096

@@ -227,6 +227,9 @@ def print_table(names, native, peers):
         line = f'{"mean":12} {"":9}' + ''.join(f' {ratio_text(mean):>16}' for mean in means)
         both = [r['tcg'] / r[against] for _, _, r in rows if r['tcg'] and r[against]] if against else []
         print(line + (f' {geometric_mean(both):15.2f} × as fast' if both else ''))
+        slower = [name for name, _, r in rows if against and r['tcg'] and r[against] and r[against] > r['tcg']]
+        if slower:
+            print(f'{peers[against].title} is slower than TCG in: {", ".join(slower)}')
     rows = [row for row in table if row[0] in THREADED]
     if rows and (single or pairs):
         print('\ntwo threads, time that passed (natively on two processors)')

@@ -10,16 +10,20 @@ enum { PAGE = 4096, SLOT = 64, FRESH_PAGES = 4, FRESH_RUNS = 48, PATCH_RUNS = 12
 
 typedef uint64_t (*Function) (uint64_t value);
 
-/*
- * Writes a function at AT, at most SLOT bytes:
- *     lea rax, [rdi + rdi * 2 + first]; xor eax, second; mov ecx, 8; 1: add rax, third; rol rax, 7; dec ecx; jnz 1b
- * and ret
- */
+/* Writes a function with three constants at AT, at most SLOT bytes. */
 static void
 write_function (uint8_t *at, uint32_t first, uint32_t second, uint32_t third)
 {
-  static const uint8_t code[] = { 0x48, 0x8d, 0x84, 0x7f, 0,    0,    0,    0,    0x35, 0,    0,    0,    0,    0xb9, 8,    0,
-                                  0,    0,    0x48, 0x05, 0,    0,    0,    0,    0x48, 0xc1, 0xc0, 0x07, 0xff, 0xc9, 0x75, 0xf2, 0xc3 };
+  static const uint8_t code[] = {
+    0x48, 0x8d, 0x84, 0x7f, 0,    0, 0, 0, /* lea rax, [rdi + rdi * 2 + first] */
+    0x35, 0,    0,    0,    0,             /* xor eax, second */
+    0xb9, 8,    0,    0,    0,             /* mov ecx, 8 */
+    0x48, 0x05, 0,    0,    0,    0,       /* 1: add rax, third */
+    0x48, 0xc1, 0xc0, 0x07,                /* rol rax, 7 */
+    0xff, 0xc9,                            /* dec ecx */
+    0x75, 0xf2,                            /* jnz 1b */
+    0xc3,                                  /* ret */
+  };
 
   _Static_assert (sizeof code <= SLOT, "a function has to fit its slot");
   memcpy (at, code, sizeof code);
@@ -125,7 +129,7 @@ run_rewrite (void *state, uint64_t count)
 
 const Bench code_benches[] = {
   { .name = "newcode", .count = 3000, .run = run_newcode },
-  { .name = "patch", .count = 1500000, .run = run_patch },
+  { .name = "patch", .count = 3000000, .run = run_patch },
   { .name = "rewrite", .count = 150000, .run = run_rewrite },
   { 0 },
 };

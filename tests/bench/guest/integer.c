@@ -25,7 +25,8 @@ run_integer (void *state, uint64_t count)
 /* A register machine with the branches that data decide. */
 enum
 {
-  OP_LOAD, OP_ADD, OP_SUB, OP_MUL, OP_XOR, OP_SHR, OP_SHL, OP_AND, OP_STORE, OP_FETCH, OP_JNZ, OP_JEVEN, OP_JUMP, OP_HALT
+  OP_LOAD, OP_ADD, OP_SUB, OP_MUL, OP_XOR, OP_SHR, OP_SHL,
+  OP_AND, OP_STORE, OP_FETCH, OP_JNZ, OP_JEVEN, OP_JUMP, OP_HALT
 };
 
 typedef struct
@@ -147,7 +148,7 @@ run_carry (void *state, uint64_t count)
                         "dec %[words]\n\t"
                         "jnz 1b\n\t"
                         "adcq $0, %[carry]"
-                        : [to] "+r"(to), [from] "+r"(from), [words] "+r"(words), [word] "=&r"(word),
+                        : [to] "+&r"(to), [from] "+&r"(from), [words] "+&r"(words), [word] "=&r"(word),
                           [carry] "+m"(b[i % CARRY_WORDS])
                         :
                         : "cc", "memory");
@@ -159,7 +160,7 @@ run_carry (void *state, uint64_t count)
                         "lea 8(%[to]), %[to]\n\t"
                         "dec %[words]\n\t"
                         "jnz 1b"
-                        : [to] "+r"(to), [from] "+r"(from), [words] "+r"(words), [word] "=&r"(word)
+                        : [to] "+&r"(to), [from] "+&r"(from), [words] "+&r"(words), [word] "=&r"(word)
                         :
                         : "cc", "memory");
     }
