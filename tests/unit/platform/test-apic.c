@@ -8,9 +8,9 @@
 
 enum
 {
-  ID = 0x20, VERSION = 0x30, TPR = 0x80, PPR = 0xa0, EOI = 0xb0, LDR = 0xd0, DFR = 0xe0, SVR = 0xf0, ISR = 0x100, IRR = 0x200,
-  ESR = 0x280, ICR_LOW = 0x300, ICR_HIGH = 0x310, LVT_TIMER = 0x320, LVT_LINT0 = 0x350, LVT_ERROR = 0x370, INITIAL = 0x380,
-  CURRENT = 0x390, DIVIDE = 0x3e0, CPUS = 3
+  ID = 0x20, VERSION = 0x30, TPR = 0x80, PPR = 0xa0, EOI = 0xb0, LDR = 0xd0, DFR = 0xe0, SVR = 0xf0, ISR = 0x100,
+  IRR = 0x200, ESR = 0x280, ICR_LOW = 0x300, ICR_HIGH = 0x310, LVT_TIMER = 0x320, LVT_LINT0 = 0x350,
+  LVT_ERROR = 0x370, INITIAL = 0x380, CURRENT = 0x390, DIVIDE = 0x3e0, CPUS = 3
 };
 
 typedef struct
@@ -346,7 +346,8 @@ test_registers (Fixture *f, gconstpointer unused)
     { LVT_TIMER, 0xffffffff, 0x700ff }, { 0x330, 0xffffffff, 0x107ff }, { 0x340, 0xffffffff, 0x107ff },
     { LVT_LINT0, 0xffffffff, 0x1a7ff }, { 0x360, 0xffffffff, 0x1a7ff }, { LVT_ERROR, 0xffffffff, 0x100ff },
     { ICR_HIGH, 0xffffffff, 0xff000000 }, { DIVIDE, 0xffffffff, 0xb }, { VERSION, 0, 0x50014 }, { PPR, 0x55, 0xff },
-    { ISR, 0xffffffff, 0 }, { IRR, 0xffffffff, 0 }, { 0x180, 0xffffffff, 0 }, { CURRENT, 55, 0 }, { ID, 0x07000000, 0x07000000 }
+    { ISR, 0xffffffff, 0 }, { IRR, 0xffffffff, 0 }, { 0x180, 0xffffffff, 0 }, { CURRENT, 55, 0 },
+    { ID, 0x07000000, 0x07000000 }
   };
   Device *lapic = f->cpu[0].lapic;
 
@@ -416,7 +417,9 @@ static void
 test_timer_reading (Fixture *f, gconstpointer unused)
 {
   Device *lapic = f->cpu[0].lapic;
-  static const unsigned dividers[16] = { [0] = 2, [1] = 4, [2] = 8, [3] = 16, [8] = 32, [9] = 64, [10] = 128, [11] = 1 };
+  static const unsigned dividers[16] = {
+    [0] = 2, [1] = 4, [2] = 8, [3] = 16, [8] = 32, [9] = 64, [10] = 128, [11] = 1
+  };
 
   lapic_write (lapic, LVT_TIMER, 0x30031);
   for (unsigned code = 0; code < 16; code++)

@@ -107,7 +107,8 @@ test_items (Fixture *f, gconstpointer unused)
 static void
 test_directory (Fixture *f, gconstpointer unused)
 {
-  static const char *const names[] = { "etc/first", "etc/second" }, *const texts[] = { "the first", "the second, anew" };
+  static const char *const names[] = { "etc/first", "etc/second" },
+                    *const texts[] = { "the first", "the second, anew" };
 
   add_file (f->dev, "etc/second", "the second, anew");
   select_key (f, FW_CFG_FILE_DIR);
