@@ -43,7 +43,7 @@ start (void)
 }
 
 static void
-put_descriptor (Nic *nic, Input *in)
+put_descriptor (Nic *nic, FuzzInput *in)
 {
   uint8_t descriptor[DESCRIPTOR_SIZE] = { 0 }, which = (uint8_t) take (in, 1);
   uint64_t at = (which & 0x80 ? RX_RING : TX_RING) + (which & (RING_COUNT - 1)) * DESCRIPTOR_SIZE;
@@ -54,7 +54,7 @@ put_descriptor (Nic *nic, Input *in)
 }
 
 static void
-arrive (Nic *nic, Input *in)
+arrive (Nic *nic, FuzzInput *in)
 {
   size_t length = take (in, 2) % FRAME_MAX, head = take (in, 1) & 63;
   g_autofree uint8_t *frame = g_malloc (length + 1);
@@ -67,7 +67,7 @@ arrive (Nic *nic, Input *in)
 }
 
 static void
-reload (Nic *nic, Input *in, int *left)
+reload (Nic *nic, FuzzInput *in, int *left)
 {
   g_autoptr (GByteArray) state = g_byte_array_new ();
   unsigned at = take (in, 2), value = take (in, 1);
@@ -81,7 +81,7 @@ reload (Nic *nic, Input *in, int *left)
 }
 
 static void
-command (Nic *nic, Input *in, int *reloads)
+command (Nic *nic, FuzzInput *in, int *reloads)
 {
   uint32_t kind = take (in, 1), address;
 
@@ -123,7 +123,7 @@ command (Nic *nic, Input *in, int *reloads)
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t length)
 {
-  Input in = { data, length };
+  FuzzInput in = { data, length };
   int reloads = RELOADS;
   Nic *nic = start ();
 

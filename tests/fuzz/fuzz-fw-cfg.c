@@ -36,7 +36,7 @@ add_device (Board *board)
 }
 
 static void
-put_descriptor (Board *board, Input *in)
+put_descriptor (Board *board, FuzzInput *in)
 {
   uint8_t descriptor[DESCRIPTOR_SIZE];
   uint32_t at = DESCRIPTORS + take (in, 1) % 16 * DESCRIPTOR_SIZE;
@@ -61,7 +61,7 @@ run_descriptor (Board *board, uint32_t address)
 }
 
 static void
-reload (Board *board, Device *dev, Input *in)
+reload (Board *board, Device *dev, FuzzInput *in)
 {
   g_autoptr (GByteArray) state = g_byte_array_new ();
   unsigned at = take (in, 1), value = take (in, 1);
@@ -73,7 +73,7 @@ reload (Board *board, Device *dev, Input *in)
 }
 
 static void
-command (Board *board, Device *dev, Input *in)
+command (Board *board, Device *dev, FuzzInput *in)
 {
   uint32_t kind = take (in, 1);
 
@@ -110,7 +110,7 @@ command (Board *board, Device *dev, Input *in)
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t length)
 {
-  Input in = { data, length };
+  FuzzInput in = { data, length };
   Board *board = board_new ();
   Device *dev = add_device (board);
 

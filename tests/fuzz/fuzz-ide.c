@@ -120,7 +120,7 @@ settle (Target *t)
 }
 
 static void
-ata (Target *t, Input *in, unsigned channel)
+ata (Target *t, FuzzInput *in, unsigned channel)
 {
   uint32_t count = take (in, 1), lba = take (in, 3), code = take (in, 1);
 
@@ -133,7 +133,7 @@ ata (Target *t, Input *in, unsigned channel)
 }
 
 static void
-packet (Target *t, Input *in, gboolean dma)
+packet (Target *t, FuzzInput *in, gboolean dma)
 {
   uint32_t limit = take (in, 2);
 
@@ -148,7 +148,7 @@ packet (Target *t, Input *in, gboolean dma)
 
 /* Moves data through the port; the disks may have to work in between. */
 static void
-move (Target *t, Input *in, unsigned channel, gboolean write)
+move (Target *t, FuzzInput *in, unsigned channel, gboolean write)
 {
   uint32_t count = take (in, 2) % TRANSFER_MAX, value = write ? take (in, 1) * 0x01010101u : 0;
   unsigned size = count & 1 ? 2 : 4;
@@ -164,7 +164,7 @@ move (Target *t, Input *in, unsigned channel, gboolean write)
 }
 
 static void
-reload (Target *t, Input *in)
+reload (Target *t, FuzzInput *in)
 {
   g_autoptr (GByteArray) state = g_byte_array_new ();
   unsigned at = take (in, 2), value = take (in, 1);
@@ -179,7 +179,7 @@ reload (Target *t, Input *in)
 }
 
 static void
-command (Target *t, Input *in)
+command (Target *t, FuzzInput *in)
 {
   uint32_t kind = take (in, 1), reg;
   unsigned channel = kind >> 4 & 1;
@@ -243,7 +243,7 @@ command (Target *t, Input *in)
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t length)
 {
-  Input in = { data, length };
+  FuzzInput in = { data, length };
   Target t;
 
   set_up (&t);

@@ -25,7 +25,7 @@ typedef struct
 } Written;
 
 static char *
-make_file (Input *in, size_t sectors, int *fd)
+make_file (FuzzInput *in, size_t sectors, int *fd)
 {
   *fd = memfd_create ("vdi", MFD_CLOEXEC);
   g_assert_cmpint (*fd, >=, 0);
@@ -71,7 +71,7 @@ discard (Disk *disk, GMainContext *context, uint64_t offset, size_t length)
 }
 
 static void
-use (Disk *disk, Input *in, Written *last)
+use (Disk *disk, FuzzInput *in, Written *last)
 {
   g_autoptr (GMainContext) context = g_main_context_new ();
   uint64_t sectors = disk_size (disk) / SECTOR;
@@ -119,7 +119,7 @@ use (Disk *disk, Input *in, Written *last)
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t length)
 {
-  Input in = { data, length }, requests = { data, 0 };
+  FuzzInput in = { data, length }, requests = { data, 0 };
   size_t sectors = take (&in, 2), bytes = take (&in, 1) % REQUESTS * 4;
   g_autofree char *path = NULL;
   Written last = { 0 };

@@ -36,7 +36,7 @@ look (Fixture *f, int *left)
 }
 
 static void
-command (Fixture *f, Input *in, int *refreshes)
+command (Fixture *f, FuzzInput *in, int *refreshes)
 {
   uint8_t kind = (uint8_t) take (in, 1);
   unsigned size = 1u << (kind >> 4 & 3);
@@ -101,7 +101,7 @@ int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
   Fixture f;
-  Input in = { data, size };
+  FuzzInput in = { data, size };
   int refreshes = REFRESHES;
   static const uint8_t modes[] = { 0x03, 0x04, 0x06, 0x12, 0x13 };
 

@@ -9,11 +9,11 @@ typedef struct
 {
   const uint8_t *data;
   size_t length;
-} Input;
+} FuzzInput;
 
 /* Up to four bytes, little-endian. */
 static inline uint32_t
-take (Input *in, unsigned bytes)
+take (FuzzInput *in, unsigned bytes)
 {
   uint32_t value = 0;
 
