@@ -46,7 +46,7 @@ update_guards (X86Cpu *cpu)
 }
 
 void
-x86_fp_update (X86Cpu *cpu)
+x86_fpu_update (X86Cpu *cpu)
 {
   if (cpu->fpu.fsw & ~cpu->fpu.fcw & X86_FSW_FLAGS)
     cpu->fpu.fsw |= X86_FSW_ES | X86_FSW_B;
@@ -59,11 +59,17 @@ x86_fp_update (X86Cpu *cpu)
           cpu->ops->fpu_error (cpu->opaque, FALSE);
         }
     }
-  if (cpu->fp_live & X86_FP_SSE)
-    set_host_mxcsr (cpu->mxcsr | X86_MXCSR_MASKS);
   if (cpu->fp_live & X86_FP_X87)
     set_host_fcw (cpu->fpu.fcw);
   update_guards (cpu);
+}
+
+void
+x86_fp_update (X86Cpu *cpu)
+{
+  if (cpu->fp_live & X86_FP_SSE)
+    set_host_mxcsr (cpu->mxcsr | X86_MXCSR_MASKS);
+  x86_fpu_update (cpu);
 }
 
 void
@@ -201,7 +207,7 @@ x86_fpu_init (X86Cpu *cpu)
   cpu->fpu.ftag = 0;
   cpu->fpu.fop = cpu->fpu.fcs = cpu->fpu.fds = 0;
   cpu->fpu.fip = cpu->fpu.fdp = 0;
-  x86_fp_update (cpu);
+  x86_fpu_update (cpu);
 }
 
 uint16_t

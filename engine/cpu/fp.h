@@ -32,6 +32,8 @@ enum
 
 /* Recomputes ES, B and the guards after registers of either unit were loaded. Writes the host's registers anew when live. */
 void x86_fp_update (X86Cpu *cpu);
+/* The same for the x87 registers alone: MXCSR's flags may still be the host's. */
+void x86_fpu_update (X86Cpu *cpu);
 void x86_fp_leave_slow (X86Cpu *cpu);
 /* After an instruction faulted between the host's arithmetic and its own end: forgets the host's flags. */
 void x86_fpu_discard_slow (X86Cpu *cpu);

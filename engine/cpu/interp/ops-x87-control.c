@@ -16,7 +16,7 @@ X86_HANDLER (op_fldcw)
   x86_fpu_begin (cpu, op);
   value = x86_ld16 (cpu, op, x86_ea (cpu, op, 2, X86_ACCESS_READ));
   cpu->fpu.fcw = (uint16_t) ((value & X86_FCW_MASK) | X86_FCW_ONE);
-  x86_fp_update (cpu);
+  x86_fpu_update (cpu);
   X86_NEXT;
 }
 
@@ -41,7 +41,7 @@ X86_HANDLER (op_fnstsw_ax)
 X86_HANDLER (op_fnclex)
 {
   cpu->fpu.fsw &= (uint16_t) ~(X86_FSW_FLAGS | X86_FSW_SF | X86_FSW_ES | X86_FSW_B);
-  x86_fp_update (cpu);
+  x86_fpu_update (cpu);
   X86_NEXT;
 }
 
@@ -201,7 +201,7 @@ X86_HANDLER (op_fnstenv)
   put_env (cpu, op, env);
   x86_st_bytes (cpu, op, lin, env, size);
   cpu->fpu.fcw |= X86_FSW_FLAGS;
-  x86_fp_update (cpu);
+  x86_fpu_update (cpu);
   X86_NEXT_LOOP;
 }
 
@@ -213,7 +213,7 @@ X86_HANDLER (op_fldenv)
   x86_fpu_begin (cpu, op);
   x86_ld_bytes (cpu, op, x86_ea (cpu, op, size, X86_ACCESS_READ), env, size);
   get_env (cpu, op, env);
-  x86_fp_update (cpu);
+  x86_fpu_update (cpu);
   X86_NEXT_LOOP;
 }
 
@@ -241,7 +241,7 @@ X86_HANDLER (op_frstor)
   get_env (cpu, op, state);
   for (unsigned i = 0; i < 8; i++)
     memcpy (x87_st (cpu, i), state + size + i * 10, 10);
-  x86_fp_update (cpu);
+  x86_fpu_update (cpu);
   X86_NEXT_LOOP;
 }
 

@@ -65,6 +65,21 @@ X86_HANDLER (op_fabs)
 
 /* --- ST(0) = f (ST(0), ST(1)) --- */
 
+static inline gboolean
+is_nan (const X86Fp80 *value)
+{
+  return (value->se & 0x7fff) == 0x7fff && (value->mant << 1) != 0;
+}
+
+/* Remainders of operands that have none leave C0 and C3 alone. */
+static inline uint16_t
+quotient_codes (X86Cpu *cpu, uint16_t sw, uint16_t codes)
+{
+  if ((sw & X86_FSW_IE) || (sw & ~cpu->fpu.fcw & X86_FSW_DE) || is_nan (x87_st (cpu, 0)) || is_nan (x87_st (cpu, 1)))
+    return codes & (X86_FSW_C1 | X86_FSW_C2);
+  return codes;
+}
+
 #define BINARY(name, codes)                                                                                             \
   X86_HANDLER (op_##name)                                                                                               \
   {                                                                                                                    \
@@ -81,7 +96,7 @@ X86_HANDLER (op_fabs)
         __asm__ volatile ("fldt %[src]\n\tfldt %[dst]\n\t" #name "\n\t" X87_STATUS "fstpt %[result]\n\tfstp %%st(0)"    \
                           : "=a" (sw), [result] "=m" (X87_RESULT (cpu))                                                 \
                           : [src] "m" (*x87_st (cpu, 1)), [dst] "m" (*x87_st (cpu, 0)) : X87_CLOBBERS);                 \
-        if (x87_take (cpu, sw, sw & X86_FSW_IE ? X86_FSW_C1 : (codes))) /* no quotient of invalid operands */           \
+        if (x87_take (cpu, sw, quotient_codes (cpu, sw, codes)))                                                        \
           x87_set (cpu, 0, &X87_RESULT (cpu));                                                                          \
       }                                                                                                                \
     X86_NEXT;                                                                                                          \
