@@ -1,0 +1,597 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Makes cases: instructions drawn from the opcode maps with prefixes and operands of every kind, then registers that
+ * let memory operands hit the data window and the rest fail now and then.
+ * Specification: Intel SDM volume 2A, chapter 2 (Instruction Format), appendix A (Opcode Map).
+ */
+
+#include "tests/cpu/case.h"
+
+#include <string.h>
+
+enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI };
+enum { RANDOM_MAX = 26 /* bytes drawn for an instruction */, MODE_64 = 0, MODE_32 = 1 };
+
+typedef struct
+{
+  Random random;
+  const Generator *generator;
+  Case *cs;
+  uint32_t pinned;               /* registers with a value that an operand needs */
+  gboolean has_branch, has_x87;  /* among the steps so far */
+} Maker;
+
+void
+generator_init (Generator *generator, CaseHasFeature has_feature, void *opaque)
+{
+  ZydisDecoderInit (&generator->decoder[MODE_64], ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+  ZydisDecoderInit (&generator->decoder[MODE_32], ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
+  for (unsigned i = 0; i < 2; i++)
+    {
+      ZydisDecoderEnableMode (&generator->decoder[i], ZYDIS_DECODER_MODE_CET, ZYAN_FALSE);
+      ZydisDecoderEnableMode (&generator->decoder[i], ZYDIS_DECODER_MODE_CLDEMOTE, ZYAN_FALSE);
+    }
+  operand_pool (generator->pool, sizeof generator->pool);
+  policy_init (generator->allowed, has_feature, opaque);
+}
+
+void
+case_fill_data (const Generator *generator, const Case *cs, uint8_t *data)
+{
+  memcpy (data, generator->pool + cs->pool_offset, CASE_DATA_SIZE);
+  for (unsigned i = 0; i < cs->patch_count; i++)
+    memcpy (data + cs->patches[i].offset, cs->patches[i].bytes, cs->patches[i].size);
+}
+
+/* --- Bytes --- */
+
+static unsigned
+draw_prefixes (Random *random, gboolean is_32bit, gboolean is_vector, uint8_t *bytes)
+{
+  static const uint8_t mandatory[4] = { 0, 0x66, 0xf3, 0xf2 }, segments[] = { 0x26, 0x2e, 0x36, 0x3e };
+  unsigned n = 0, selected = random_below (random, 4);
+
+  if (random_chance (random, 5))
+    bytes[n++] = 0x67;
+  if (random_chance (random, 6))
+    bytes[n++] = random_chance (random, 50) ? 0x64 : 0x65;
+  if (random_chance (random, 3))
+    bytes[n++] = segments[random_below (random, sizeof segments)];
+  if (is_vector)
+    {
+      if (selected != 0)
+        bytes[n++] = mandatory[selected];
+      if (random_chance (random, 2))
+        bytes[n++] = 0x66;
+    }
+  else
+    {
+      if (random_chance (random, 20))
+        bytes[n++] = 0x66;
+      if (random_chance (random, 12))
+        bytes[n++] = random_chance (random, 60) ? 0xf3 : 0xf2;
+      if (random_chance (random, 6))
+        bytes[n++] = 0xf0;
+    }
+  for (unsigned i = 1; i < n; i++) /* in any order */
+    {
+      unsigned k = random_below (random, i + 1);
+      uint8_t swap = bytes[k];
+
+      bytes[k] = bytes[i];
+      bytes[i] = swap;
+    }
+  if (!is_32bit && random_chance (random, 50))
+    bytes[n++] = (uint8_t) (0x40 + random_below (random, 16));
+  return n;
+}
+
+static unsigned
+draw_opcode (Random *random, gboolean *is_vector, uint8_t *bytes)
+{
+  static const struct { uint8_t first, count; } vector[] = { { 0x10, 8 }, { 0x28, 8 }, { 0x50, 48 }, { 0xc2, 1 },
+                                                             { 0xc4, 3 }, { 0xd0, 48 } };
+  static const uint8_t strings[] = { 0xa4, 0xa5, 0xa6, 0xa7, 0xaa, 0xab, 0xac, 0xad, 0xae, 0xaf };
+  unsigned way = random_below (random, 100), n = 0;
+
+  *is_vector = FALSE;
+  if (way < 34)
+    bytes[n++] = (uint8_t) random_next (random);
+  else if (way < 37)
+    bytes[n++] = strings[random_below (random, sizeof strings)];
+  else if (way < 52)
+    {
+      bytes[n++] = 0x0f;
+      bytes[n++] = (uint8_t) random_next (random);
+    }
+  else if (way < 70)
+    bytes[n++] = (uint8_t) (0xd8 + random_below (random, 8));
+  else
+    {
+      *is_vector = TRUE;
+      bytes[n++] = 0x0f;
+      if (way < 90)
+        {
+          unsigned i = random_below (random, G_N_ELEMENTS (vector));
+
+          bytes[n++] = (uint8_t) (vector[i].first + random_below (random, vector[i].count));
+        }
+      else
+        {
+          bytes[n++] = way < 96 ? 0x38 : 0x3a;
+          bytes[n++] = (uint8_t) random_next (random);
+        }
+    }
+  return n;
+}
+
+static unsigned
+draw_displacement (Random *random, unsigned size, uint8_t *bytes)
+{
+  int32_t value = (int32_t) random_next (random);
+
+  if (random_chance (random, 80))
+    value >>= random_below (random, 32);
+  memcpy (bytes, &value, size);
+  return size;
+}
+
+/* ModRM and what belongs to it; without a ModRM in the instruction these are its immediates. */
+static unsigned
+draw_modrm (Random *random, gboolean is_16bit, uint8_t *bytes)
+{
+  uint8_t modrm = (uint8_t) random_next (random);
+  unsigned n = 0, mod;
+
+  if (random_chance (random, 30))
+    modrm |= 0xc0;
+  mod = modrm >> 6;
+  bytes[n++] = modrm;
+  if (mod == 3)
+    return n;
+  if (is_16bit)
+    return n + draw_displacement (random, mod == 0 ? ((modrm & 7) == 6 ? 2 : 0) : mod, bytes + n);
+  if ((modrm & 7) == 4)
+    {
+      bytes[n++] = (uint8_t) random_next (random);
+      if (mod == 0 && (bytes[1] & 7) == 5)
+        mod = 2;
+    }
+  else if (mod == 0 && (modrm & 7) == 5)
+    mod = 2;
+  return n + draw_displacement (random, mod == 2 ? 4 : mod, bytes + n);
+}
+
+static void
+draw_instruction (Random *random, gboolean is_32bit, uint8_t bytes[RANDOM_MAX])
+{
+  static const uint64_t immediates[] = { 0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0x7fffffff, 0x80000000,
+                                         0xffffffffffffffff, 0x8000000000000000 };
+  uint8_t opcode[3];
+  gboolean is_vector, has_67 = FALSE;
+  unsigned n, opcode_length;
+  uint64_t immediate;
+
+  for (unsigned i = 0; i < RANDOM_MAX; i++)
+    bytes[i] = (uint8_t) random_next (random);
+  if (random_chance (random, 5))
+    return;
+  opcode_length = draw_opcode (random, &is_vector, opcode);
+  n = draw_prefixes (random, is_32bit, is_vector, bytes);
+  for (unsigned i = 0; i < n; i++)
+    has_67 |= bytes[i] == 0x67;
+  memcpy (bytes + n, opcode, opcode_length);
+  n += opcode_length;
+  n += draw_modrm (random, is_32bit && has_67, bytes + n);
+  immediate = random_chance (random, 50) ? immediates[random_below (random, G_N_ELEMENTS (immediates))]
+                                         : random_next (random);
+  memcpy (bytes + n, &immediate, sizeof immediate);
+}
+
+/* Encodings whose meaning newer processors may have found: not to be tried as invalid ones. */
+static gboolean
+may_mean_something (const uint8_t *bytes)
+{
+  static const uint8_t escapes[] = { 0xc4, 0xc5, 0x62, 0x8f, 0xd5 };
+  unsigned n = 0;
+
+  while (n < 15 && (strchr ("\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3", bytes[n]) != NULL && bytes[n] != 0))
+    n++;
+  while (n < 15 && (bytes[n] & 0xf0) == 0x40)
+    n++;
+  if (memchr (escapes, bytes[n], sizeof escapes) != NULL)
+    return TRUE;
+  if (bytes[n] != 0x0f)
+    return FALSE;
+  return bytes[n + 1] <= 0x01 || bytes[n + 1] == 0xc7 || bytes[n + 1] == 0xae || bytes[n + 1] == 0x38
+         || bytes[n + 1] == 0x3a || bytes[n + 1] == 0x0f || (bytes[n + 1] & 0xf8) == 0x18
+         || (bytes[n + 1] & 0xf8) == 0x20 || bytes[n + 1] == 0x0d;
+}
+
+static gboolean
+decode (const Maker *maker, uint8_t *bytes, CaseStep *step)
+{
+  const ZydisDecoder *decoder = &maker->generator->decoder[maker->cs->is_32bit ? MODE_32 : MODE_64];
+  ZyanStatus status = ZydisDecoderDecodeFull (decoder, bytes, ZYDIS_MAX_INSTRUCTION_LENGTH, &step->insn, step->opr);
+
+  step->is_valid = ZYAN_SUCCESS (status);
+  if (step->is_valid)
+    return TRUE;
+  step->insn.length = ZYDIS_MAX_INSTRUCTION_LENGTH;
+  return FALSE;
+}
+
+/* --- Operands --- */
+
+/* Where an operand of @size bytes lies: mostly within the window, sometimes over an edge of it. */
+static uint64_t
+draw_target (Random *random, unsigned size)
+{
+  unsigned align = size != 0 && (size & (size - 1)) == 0 ? size : 1;
+
+  switch (random_below (random, 20))
+    {
+    case 0: /* over the end of a page that is followed by another */
+      return CASE_DATA + 0x1000 * (1 + random_below (random, 2)) - random_below (random, size + 1);
+    case 1: /* over the edge to the read-only page, and over the end */
+      return CASE_READONLY + (random_chance (random, 50) ? 0x1000 : 0) - random_below (random, size + 2);
+    case 2:
+      return CASE_DATA - random_below (random, size + 2);
+    case 3:
+      return CASE_READONLY + random_below (random, 0x1000);
+    case 4:
+    case 5:
+      return CASE_DATA + random_below (random, CASE_READONLY - CASE_DATA);
+    case 6:
+      if (random_chance (random, 20))
+        return operand_integer (random);
+      /* fall through */
+    default:
+      return CASE_DATA + 64 + random_below (random, (CASE_READONLY - CASE_DATA - 128) / align) * align;
+    }
+}
+
+static int
+register_number (ZydisRegister reg)
+{
+  switch (ZydisRegisterGetClass (reg))
+    {
+    case ZYDIS_REGCLASS_GPR8:
+    case ZYDIS_REGCLASS_GPR16:
+    case ZYDIS_REGCLASS_GPR32:
+    case ZYDIS_REGCLASS_GPR64:
+      return ZydisRegisterGetId (ZydisRegisterGetLargestEnclosing (ZYDIS_MACHINE_MODE_LONG_64, reg));
+    default:
+      return -1;
+    }
+}
+
+static void
+pin (Maker *maker, int n, uint64_t value)
+{
+  if (n < 0 || (maker->pinned & (1u << n)))
+    return;
+  maker->cs->in.r[n] = value;
+  maker->pinned |= 1u << n;
+}
+
+static void
+patch_data (Maker *maker, uint64_t address, const void *bytes, unsigned size)
+{
+  Case *cs = maker->cs;
+
+  if (address - CASE_DATA > CASE_DATA_SIZE - size || cs->patch_count == CASE_PATCHES)
+    return;
+  cs->patches[cs->patch_count].offset = (unsigned) (address - CASE_DATA);
+  cs->patches[cs->patch_count].size = size;
+  memcpy (cs->patches[cs->patch_count++].bytes, bytes, size);
+}
+
+/* Chooses an address for the memory operand and the registers or the displacement that lead there. */
+static uint64_t
+place_operand (Maker *maker, CaseStep *step, const ZydisDecodedOperand *operand, uint8_t *bytes)
+{
+  const ZydisDecodedOperandMem *mem = &operand->mem;
+  uint64_t target = draw_target (&maker->random, operand->size / 8), offset = target;
+  int base = register_number (mem->base), index = register_number (mem->index);
+  unsigned width = step->insn.address_width;
+  uint64_t mask = width == 64 ? ~(uint64_t) 0 : ((uint64_t) 1 << width) - 1, displacement, value;
+
+  if (mem->segment == ZYDIS_REGISTER_FS)
+    offset -= CASE_FS_BASE;
+  else if (mem->segment == ZYDIS_REGISTER_GS)
+    offset -= CASE_GS_BASE;
+  displacement = mem->disp.has_displacement ? (uint64_t) mem->disp.value : 0;
+
+  if (mem->base == ZYDIS_REGISTER_RIP || mem->base == ZYDIS_REGISTER_EIP)
+    displacement = offset - (maker->cs->address + step->offset + step->insn.length);
+  else if (base < 0 && index < 0)
+    displacement = offset;
+  if (base < 0 && index < 0)
+    {
+      memcpy (bytes + step->insn.raw.disp.offset, &displacement, step->insn.raw.disp.size / 8);
+      return target;
+    }
+
+  value = offset - displacement;
+  if (index >= 0 && base != index)
+    {
+      if (base < 0)
+        {
+          pin (maker, index, value / mem->scale);
+          return target;
+        }
+      if (maker->pinned & (1u << base))
+        { /* the base is taken: the index has to do */
+          pin (maker, index, (value - maker->cs->in.r[base]) / mem->scale);
+          return target;
+        }
+      if (random_chance (&maker->random, 50))
+        pin (maker, index, (uint64_t) (int64_t) (int8_t) random_next (&maker->random));
+      maker->pinned |= 1u << index;
+      value -= maker->cs->in.r[index] * mem->scale;
+    }
+  else if (base == index)
+    value /= (uint64_t) mem->scale + 1;
+  value &= mask;
+  if (width < 64 && random_chance (&maker->random, 70))
+    value |= random_next (&maker->random) & ~mask;
+  pin (maker, base, value);
+  return target;
+}
+
+/* An address that may be jumped to: a later instruction, the end, or a breakpoint behind it. */
+static uint64_t
+draw_branch_target (Maker *maker, unsigned from)
+{
+  const Case *cs = maker->cs;
+  unsigned pick = random_below (&maker->random, 4);
+
+  if (pick == 0 && from + 1 < cs->count)
+    return cs->address + cs->steps[from + 1 + random_below (&maker->random, cs->count - from - 1)].offset;
+  if (pick == 1)
+    return cs->address + cs->length + random_below (&maker->random, 8);
+  return cs->address + cs->end;
+}
+
+/* Values without which most cases of an instruction would end the same way. */
+static void
+tune (Maker *maker, const CaseStep *step, uint64_t address)
+{
+  Random *random = &maker->random;
+  const ZydisDecodedInstruction *insn = &step->insn;
+  const ZydisDecodedOperand *opr = step->opr;
+  uint64_t *r = maker->cs->in.r;
+  uint8_t data[CASE_DATA_SIZE];
+  gboolean in_window = address >= CASE_DATA && address <= CASE_DATA + CASE_DATA_SIZE - 16;
+
+  switch (insn->mnemonic)
+    {
+    case ZYDIS_MNEMONIC_DIV:
+    case ZYDIS_MNEMONIC_IDIV:
+      if (random_chance (random, 40))
+        pin (maker, RDX, random_chance (random, 60) ? 0 : ~(uint64_t) 0);
+      else if (random_chance (random, 50))
+        pin (maker, RDX, random_next (random) >> (32 + random_below (random, 32)));
+      if (opr[0].size == 8)
+        pin (maker, RAX, random_next (random) & 0x3ff);
+      break;
+    case ZYDIS_MNEMONIC_BT:
+    case ZYDIS_MNEMONIC_BTS:
+    case ZYDIS_MNEMONIC_BTR:
+    case ZYDIS_MNEMONIC_BTC:
+      if (opr[1].type == ZYDIS_OPERAND_TYPE_REGISTER && opr[0].type == ZYDIS_OPERAND_TYPE_MEMORY
+          && random_chance (random, 80))
+        pin (maker, register_number (opr[1].reg.value), (uint64_t) ((int64_t) random_below (random, 0x8000) - 0x4000));
+      break;
+    case ZYDIS_MNEMONIC_CMPXCHG:
+    case ZYDIS_MNEMONIC_CMPXCHG8B:
+    case ZYDIS_MNEMONIC_CMPXCHG16B:
+      if (random_chance (random, 50))
+        break;
+      if (opr[0].type == ZYDIS_OPERAND_TYPE_REGISTER)
+        pin (maker, RAX, r[register_number (opr[0].reg.value)]);
+      else if (in_window)
+        {
+          uint64_t q[2];
+
+          case_fill_data (maker->generator, maker->cs, data);
+          memcpy (q, data + (address - CASE_DATA), sizeof q);
+          pin (maker, RAX, q[0]);
+          if (insn->mnemonic == ZYDIS_MNEMONIC_CMPXCHG8B)
+            pin (maker, RDX, q[0] >> 32);
+          if (insn->mnemonic == ZYDIS_MNEMONIC_CMPXCHG16B)
+            pin (maker, RDX, q[1]);
+        }
+      break;
+    case ZYDIS_MNEMONIC_JMP:
+    case ZYDIS_MNEMONIC_CALL:
+    case ZYDIS_MNEMONIC_RET:
+      if (random_chance (random, 70))
+        {
+          uint64_t to = draw_branch_target (maker, (unsigned) (step - maker->cs->steps));
+
+          if (insn->operand_count_visible > 0 && opr[0].type == ZYDIS_OPERAND_TYPE_REGISTER)
+            pin (maker, register_number (opr[0].reg.value), to);
+          else
+            patch_data (maker, address, &to, 8);
+        }
+      break;
+    default:
+      if ((insn->attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE))
+          && random_chance (random, 80))
+        pin (maker, RCX, random_below (random, 40) | (random_chance (random, 20) ? random_next (random) << 32 : 0));
+      else if (insn->meta.category == ZYDIS_CATEGORY_SHIFT || insn->meta.category == ZYDIS_CATEGORY_ROTATE)
+        {
+          if (random_chance (random, 60))
+            pin (maker, RCX, random_below (random, 72));
+        }
+      else if (insn->mnemonic == ZYDIS_MNEMONIC_LDMXCSR && random_chance (random, 80) && in_window)
+        {
+          uint32_t mxcsr = (uint32_t) (random_next (random) & 0xffff);
+
+          patch_data (maker, address, &mxcsr, 4);
+        }
+      break;
+    }
+}
+
+/* --- The case --- */
+
+static gboolean
+add_step (Maker *maker, unsigned n)
+{
+  Case *cs = maker->cs;
+  CaseStep *step = &cs->steps[n];
+  uint8_t *bytes = cs->code + step->offset;
+
+  for (unsigned attempt = 0; attempt < 100; attempt++)
+    {
+      uint8_t drawn[RANDOM_MAX];
+
+      draw_instruction (&maker->random, cs->is_32bit, drawn);
+      if (!decode (maker, drawn, step))
+        {
+          if (!random_chance (&maker->random, 10) || may_mean_something (drawn))
+            continue;
+        }
+      else if (!policy_allows (maker->generator->allowed, step, cs->is_32bit)
+               || (step->insn.cpu_flags != NULL && (step->insn.cpu_flags->tested & cs->undefined[n]))
+               || (maker->has_x87 && policy_stores_x87 (step)))
+        continue;
+      memcpy (bytes, drawn, step->insn.length);
+      cs->undefined[n + 1] = cs->undefined[n] | policy_undefined_flags (step, -1);
+      if (!maker->has_branch)
+        cs->undefined[n + 1] &= ~policy_defined_flags (step);
+      maker->has_branch |= policy_is_branch (step);
+      maker->has_x87 |= step->is_valid && step->insn.meta.isa_ext == ZYDIS_ISA_EXT_X87;
+      return TRUE;
+    }
+  return FALSE;
+}
+
+static void
+place_operands (Maker *maker, unsigned n)
+{
+  CaseStep *step = &maker->cs->steps[n];
+  uint64_t address = 0;
+
+  if (!step->is_valid)
+    return;
+  for (unsigned i = 0; i < step->insn.operand_count; i++)
+    if (step->opr[i].type == ZYDIS_OPERAND_TYPE_MEMORY && step->opr[i].mem.type != ZYDIS_MEMOP_TYPE_VSIB)
+      {
+        uint64_t at = place_operand (maker, step, &step->opr[i], maker->cs->code + step->offset);
+
+        if (address == 0)
+          address = at;
+      }
+  tune (maker, step, address);
+}
+
+static void
+place_branch (Maker *maker, unsigned n)
+{
+  CaseStep *step = &maker->cs->steps[n];
+  const ZydisDecodedInstruction *insn = &step->insn;
+  uint64_t relative;
+
+  if (!policy_is_branch (step) || !insn->raw.imm[0].is_relative)
+    return;
+  relative = draw_branch_target (maker, n) - (maker->cs->address + step->offset + insn->length);
+  memcpy (maker->cs->code + step->offset + insn->raw.imm[0].offset, &relative, insn->raw.imm[0].size / 8);
+}
+
+/* After bytes were filled in, the steps tell what will really run. */
+static gboolean
+decode_again (Maker *maker)
+{
+  Case *cs = maker->cs;
+
+  for (unsigned n = 0; n < cs->count; n++)
+    {
+      CaseStep *step = &cs->steps[n];
+      gboolean was_valid = step->is_valid;
+      unsigned length = step->insn.length;
+
+      if (decode (maker, cs->code + step->offset, step) != was_valid || step->insn.length != length
+          || (was_valid && !policy_allows (maker->generator->allowed, step, cs->is_32bit)))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+static uint64_t
+draw_address (Random *random)
+{
+  switch (random_below (random, 10))
+    {
+    case 0: /* over a page's end */
+      return CASE_CODE + 0x1000 - random_below (random, 24);
+    case 1: /* over the end of the code */
+      return CASE_CODE + CASE_CODE_SIZE - random_below (random, 32) - 1;
+    default:
+      return CASE_CODE + random_below (random, CASE_CODE_SIZE - CASE_CODE_MAX - 16);
+    }
+}
+
+gboolean
+generator_make (const Generator *generator, uint64_t seed, gboolean is_32bit, Case *cs)
+{
+  Maker maker = { .random.state = seed, .generator = generator, .cs = cs };
+  Random *random = &maker.random;
+  unsigned wanted, at = 0;
+  int64_t relative;
+
+  cs->seed = seed;
+  cs->is_32bit = is_32bit;
+  cs->undefined[0] = cs->undefined_status = 0;
+  cs->patch_count = 0;
+  cs->address = draw_address (random);
+  cs->pool_offset = random_below (random, CASE_POOL / 16) * 16;
+  operand_state (random, &cs->in);
+  cs->in.r[RSP] = CASE_DATA + 0x800 + random_below (random, 0x200) * 16;
+
+  wanted = random_chance (random, 50) ? 1 : 1 + random_below (random, CASE_STEPS);
+  for (cs->count = 0; cs->count < wanted;)
+    {
+      cs->steps[cs->count].offset = at;
+      if (!add_step (&maker, cs->count))
+        return FALSE;
+      at += cs->steps[cs->count++].insn.length;
+      if (!cs->steps[cs->count - 1].is_valid)
+        break;
+    }
+  cs->end = at;
+  if (is_32bit)
+    {
+      static const uint8_t jump[] = { 0xea, CASE_EXIT & 0xff, (CASE_EXIT >> 8) & 0xff, (CASE_EXIT >> 16) & 0xff,
+                                      CASE_EXIT >> 24, CASE_CS64, 0 };
+
+      memcpy (cs->code + at, jump, sizeof jump);
+      cs->length = at + sizeof jump;
+    }
+  else
+    {
+      cs->code[at] = 0xe9;
+      relative = CASE_EXIT - (int64_t) (cs->address + at + 5);
+      memcpy (cs->code + at + 1, &relative, 4);
+      cs->length = at + 5;
+    }
+  for (unsigned n = 0; n < cs->count; n++)
+    {
+      place_operands (&maker, n);
+      place_branch (&maker, n);
+    }
+  if (!decode_again (&maker))
+    return FALSE;
+  for (unsigned n = 0; n < cs->count; n++)
+    cs->undefined_status |= policy_undefined_status (&cs->steps[n]);
+  /* With one instruction the count of a shift is known. */
+  if (cs->count == 1)
+    cs->undefined[1] = policy_undefined_flags (&cs->steps[0], (int) (cs->in.r[RCX] & 0xff));
+  if (is_32bit)
+    for (unsigned i = 0; i < 8; i++)
+      cs->in.r[i] = (uint32_t) cs->in.r[i];
+  return TRUE;
+}

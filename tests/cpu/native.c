@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Cases on the host's own processor: their memory is mapped below 4 GiB of this process, native-entry.S jumps in, and a
+ * jump or a signal comes back. 32-bit code runs in compatibility mode.
+ */
+
+#include "tests/cpu/case.h"
+
+#include <asm/ldt.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+enum { SIGNAL_STACK = 0x20000, HWCAP2_HAS_FSGSBASE = 1 << 1, TICK_US = 500000 };
+
+extern const uint8_t native_blob[], native_blob_end[], native_enter[], native_fault[], native_tick[];
+
+static struct
+{
+  uint8_t *code, *data; /* writable views */
+  sigset_t tick;
+  uint64_t number;
+} native;
+
+#define AT(type, address) ((type *) (uintptr_t) (address))
+
+static void
+crashed (int signal_number)
+{
+  signal (signal_number, SIG_DFL);
+  raise (signal_number);
+}
+
+/* Maps @size bytes at @address with @rights; returns a writable view. */
+static uint8_t *
+map_twice (uintptr_t address, size_t size, int rights)
+{
+  int fd = memfd_create ("case", MFD_CLOEXEC);
+  uint8_t *view;
+
+  if (fd < 0)
+    return NULL;
+  if (ftruncate (fd, (off_t) size) != 0
+      || mmap ((void *) address, size, rights, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0) != (void *) address)
+    {
+      close (fd);
+      return NULL;
+    }
+  view = mmap (NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  close (fd);
+  return view == MAP_FAILED ? NULL : view;
+}
+
+static void *
+blob_address (const uint8_t *label)
+{
+  return (void *) (uintptr_t) (CASE_EXIT + (label - native_blob));
+}
+
+static gboolean
+take_signals (void)
+{
+  static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP };
+  struct sigaction action = { .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
+  stack_t stack = { .ss_size = SIGNAL_STACK };
+  struct itimerval timer = { .it_interval.tv_usec = TICK_US, .it_value.tv_usec = TICK_US };
+
+  sigemptyset (&native.tick);
+  sigaddset (&native.tick, SIGVTALRM);
+  stack.ss_sp = mmap (NULL, SIGNAL_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (stack.ss_sp == MAP_FAILED || sigaltstack (&stack, NULL) != 0)
+    return FALSE;
+  *(void **) &action.sa_sigaction = blob_address (native_fault);
+  sigaddset (&action.sa_mask, SIGVTALRM); /* its frame would lie where this one's does, after the stack is left */
+  for (unsigned i = 0; i < G_N_ELEMENTS (faults); i++)
+    if (sigaction (faults[i], &action, NULL) != 0)
+      return FALSE;
+  *(void **) &action.sa_sigaction = blob_address (native_tick);
+  action.sa_flags |= SA_RESTART;
+  return sigaction (SIGVTALRM, &action, NULL) == 0 && setitimer (ITIMER_VIRTUAL, &timer, NULL) == 0;
+}
+
+const char *
+native_init (void)
+{
+  uint8_t *blob, *state;
+
+  if (!(getauxval (AT_HWCAP2) & HWCAP2_HAS_FSGSBASE))
+    return "the kernel does not let programs set the FS base";
+  native.code = map_twice (CASE_CODE, CASE_CODE_SIZE, PROT_READ | PROT_EXEC);
+  native.data = map_twice (CASE_DATA, CASE_DATA_SIZE, PROT_READ | PROT_WRITE);
+  blob = map_twice (CASE_EXIT, 0x1000, PROT_READ | PROT_EXEC);
+  state = map_twice (NATIVE_STATE, 0x1000, PROT_READ | PROT_WRITE);
+  if (native.code == NULL || native.data == NULL || blob == NULL || state == NULL
+      || mprotect ((void *) CASE_READONLY, CASE_DATA + CASE_DATA_SIZE - CASE_READONLY, PROT_READ) != 0)
+    return "memory below 4 GiB cannot be mapped";
+  memcpy (blob, native_blob, (size_t) (native_blob_end - native_blob));
+  memset (native.code, 0xcc, CASE_CODE_SIZE);
+  *AT (uintptr_t, NATIVE_CRASHED) = (uintptr_t) crashed;
+  *AT (uint32_t, NATIVE_MXCSR) = 0x1f80;
+  if (!take_signals ())
+    return "signals cannot be handled";
+  return NULL;
+}
+
+const char *
+native_init_32bit (void)
+{
+  struct user_desc fs = { .entry_number = CASE_LDT_FS >> 3, .base_addr = CASE_FS_BASE, .limit = 0xfffff, .seg_32bit = 1,
+                          .limit_in_pages = 1, .useable = 1 };
+  struct user_desc gs = { .entry_number = CASE_LDT_GS >> 3, .base_addr = CASE_GS_BASE, .limit = CASE_GS_LIMIT,
+                          .seg_32bit = 1, .useable = 1 };
+  static const uint8_t probe[] = { 0xb8, 1, 0, 0, 0, 0xea, CASE_EXIT & 0xff, (CASE_EXIT >> 8) & 0xff,
+                                   (CASE_EXIT >> 16) & 0xff, CASE_EXIT >> 24, CASE_CS64, 0 };
+  Case *cs;
+  Outcome out;
+
+  if (syscall (SYS_modify_ldt, 1, &fs, sizeof fs) != 0 || syscall (SYS_modify_ldt, 1, &gs, sizeof gs) != 0)
+    return "the kernel has no modify_ldt()";
+  cs = g_new0 (Case, 1);
+  cs->is_32bit = TRUE;
+  cs->address = CASE_CODE;
+  cs->length = sizeof probe;
+  memcpy (cs->code, probe, sizeof probe);
+  cs->in.rflags = 0x202;
+  cs->in.r[4] = CASE_DATA + 0x1000;
+  cs->in.fx[FX_FCW] = 0x7f;
+  cs->in.fx[FX_FCW + 1] = 0x03;
+  cs->in.fx[FX_MXCSR] = 0x80;
+  cs->in.fx[FX_MXCSR + 1] = 0x1f;
+  native_run (NULL, cs, &out);
+  g_free (cs);
+  return out.vector == OUTCOME_END && out.state.r[0] == 1 ? NULL : "32-bit code cannot be run";
+}
+
+static void
+take_context (const ucontext_t *context, Outcome *out)
+{
+  static const uint8_t numbers[16] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
+                                       REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15 };
+  const greg_t *regs = context->uc_mcontext.gregs;
+
+  for (unsigned i = 0; i < 16; i++)
+    out->state.r[i] = (uint64_t) regs[numbers[i]];
+  out->state.rip = (uint64_t) regs[REG_RIP];
+  out->state.rflags = (uint64_t) regs[REG_EFL];
+  memcpy (out->state.fx, context->uc_mcontext.fpregs, FX_SIZE);
+  out->vector = (int) regs[REG_TRAPNO];
+  out->error = (uint32_t) regs[REG_ERR];
+  out->cr2 = (uint64_t) regs[REG_CR2];
+}
+
+void
+native_run (const Generator *generator, const Case *cs, Outcome *out)
+{
+  unsigned offset = (unsigned) (cs->address - CASE_CODE), length = MIN (cs->length, CASE_CODE_SIZE - offset);
+  uint64_t *frame = AT (uint64_t, NATIVE_IN_FRAME);
+  void (*enter) (void);
+
+  *(void **) &enter = blob_address (native_enter);
+  memcpy (native.code + offset, cs->code, length);
+  if (generator != NULL)
+    case_fill_data (generator, cs, native.data);
+  memcpy (AT (void, NATIVE_IN_REGS), cs->in.r, sizeof cs->in.r);
+  memcpy (AT (void, NATIVE_IN_FX), cs->in.fx, FX_SIZE);
+  frame[0] = cs->address;
+  frame[1] = cs->is_32bit ? CASE_CS32 : CASE_CS64;
+  frame[2] = cs->in.rflags;
+  frame[3] = cs->in.r[4];
+  frame[4] = CASE_SS;
+  *AT (uint32_t, NATIVE_IN_DATA_SEL) = cs->is_32bit ? CASE_SS : 0;
+  *AT (uint32_t, NATIVE_IN_FS_SEL) = cs->is_32bit ? CASE_LDT_FS : 0;
+  *AT (uint32_t, NATIVE_IN_GS_SEL) = cs->is_32bit ? CASE_LDT_GS : 0;
+  *AT (uint64_t, NATIVE_IN_FS_BASE) = CASE_FS_BASE;
+  *AT (uint64_t, NATIVE_IN_GS_BASE) = CASE_GS_BASE;
+  *AT (uint64_t, NATIVE_RUNNING) = ++native.number;
+
+  enter ();
+
+  if (*AT (uint64_t, NATIVE_OUT_CONTEXT) == 0)
+    {
+      memcpy (out->state.r, AT (void, NATIVE_OUT_REGS), sizeof out->state.r);
+      out->state.r[4] = *AT (uint64_t, NATIVE_OUT_RSP);
+      out->state.rflags = *AT (uint64_t, NATIVE_OUT_FLAGS);
+      out->state.rip = CASE_EXIT;
+      memcpy (out->state.fx, AT (void, NATIVE_OUT_FX), FX_SIZE);
+      out->vector = OUTCOME_END;
+      out->error = 0;
+      out->cr2 = 0;
+    }
+  else
+    {
+      take_context (*AT (ucontext_t *, NATIVE_OUT_CONTEXT), out);
+      sigprocmask (SIG_UNBLOCK, &native.tick, NULL);
+      if (*AT (uint64_t, NATIVE_OUT_SIGNAL) == SIGVTALRM)
+        out->vector = OUTCOME_TIMEOUT;
+    }
+  out->data = native.data;
+  memset (native.code + offset, 0xcc, length);
+}
