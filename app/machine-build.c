@@ -134,9 +134,11 @@ parse_accel (const char *name, MachineAccel *accel, GError **error)
     *accel = MACHINE_ACCEL_AUTO;
   else if (strcmp (name, "interp") == 0)
     *accel = MACHINE_ACCEL_INTERP;
+  else if (strcmp (name, "jit") == 0)
+    *accel = MACHINE_ACCEL_JIT;
   else
     {
-      g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_INVALID, _("accelerator “%s”: must be auto or interp"), name);
+      g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_INVALID, _("accelerator “%s”: must be auto, jit or interp"), name);
       return FALSE;
     }
   return TRUE;

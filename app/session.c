@@ -414,7 +414,7 @@ static void
 add_counters (GVariantBuilder *builder, const MachineInfo *info)
 {
   const struct { const char *key; uint64_t value; } counters[] = {
-    { "instructions", info->instructions }, { "blocks", info->blocks }, { "exits-pio", info->exits_pio },
+    { "instructions", info->instructions }, { "blocks", info->blocks }, { "translated", info->translated }, { "exits-pio", info->exits_pio },
     { "exits-mmio", info->exits_mmio }, { "exits-halt", info->exits_halt }, { "interrupts", info->interrupts },
     { "disk-reads", info->disk_reads }, { "disk-writes", info->disk_writes },
     { "disk-read-bytes", info->disk_read_bytes }, { "disk-write-bytes", info->disk_write_bytes },

@@ -9,6 +9,7 @@
  */
 
 #include "engine/cpu/cpu-private.h"
+#include "engine/cpu/jit/jit.h"
 
 #include <sched.h>
 #include <sys/mman.h>
@@ -102,6 +103,7 @@ x86_block_cache_flush (X86Cpu *cpu)
   memset (cache->pages, 0, sizeof cache->pages);
   memset (cache->filter, 0, sizeof cache->filter);
   cache->free_pages = NULL;
+  x86_jit_flush (cpu);
   for (unsigned i = 0; i < X86_JUMP_SIZE; i++)
     cpu->jumps[i].key = 0;
   /* Stores to pages that no longer hold code may be fast again. */
@@ -230,8 +232,9 @@ x86_ops_are_dropped (const X86Op *ops)
 }
 
 static void
-drop_block (X86Block *block)
+drop_block (X86Cpu *cpu, X86Block *block)
 {
+  x86_jit_drop (cpu, block);
   block->is_dead = TRUE;
   for (unsigned i = 0; i < block->op_count; i++)
     if (block->ops[i].len != 0) /* links look like ops of length 0 */
@@ -248,8 +251,9 @@ chunks_of (const uint8_t *host, uint64_t length)
 
 /* [host, host + length) lies in one page. */
 static void
-drop_range (X86BlockCache *cache, const uint8_t *host, uint64_t length)
+drop_range (X86Cpu *cpu, const uint8_t *host, uint64_t length)
 {
+  X86BlockCache *cache = cpu->cache;
   CodePage *page = find_page (cache, page_of (host));
   uint64_t left = 0;
   X86Block **link;
@@ -265,7 +269,7 @@ drop_range (X86BlockCache *cache, const uint8_t *host, uint64_t length)
         {
           X86Block **at = &cache->hash[hash_block (block->host, block->mode)];
 
-          drop_block (block);
+          drop_block (cpu, block);
           *link = block->page_next;
           while (*at != NULL && *at != block)
             at = &(*at)->hash_next;
@@ -274,7 +278,9 @@ drop_range (X86BlockCache *cache, const uint8_t *host, uint64_t length)
         }
       else
         {
-          left |= chunks_of (block->host, block->length);
+          /* Translations looked at neighbours, to see which flags they need. */
+          x86_jit_drop (cpu, block);
+          left |= chunks_of (block->host, block->length) | block->peeked;
           link = &block->page_next;
         }
     }
@@ -293,13 +299,13 @@ drop_range (X86BlockCache *cache, const uint8_t *host, uint64_t length)
 }
 
 static void
-drop_pages (X86BlockCache *cache, const uint8_t *host, uint64_t length)
+drop_pages (X86Cpu *cpu, const uint8_t *host, uint64_t length)
 {
   while (length > 0)
     {
       uint64_t room = GUEST_PAGE_SIZE - ((uintptr_t) host & 0xfff), chunk = MIN (room, length);
 
-      drop_range (cache, host, chunk);
+      drop_range (cpu, host, chunk);
       host += chunk;
       length -= chunk;
     }
@@ -311,7 +317,7 @@ x86_code_stored (X86Cpu *cpu, const uint8_t *host, uint64_t length)
   unsigned slot = hash_page (page_of (host), 16);
 
   cpu->counters.code_writes++;
-  drop_pages (cpu->cache, host, length);
+  drop_pages (cpu, host, length);
   for (unsigned i = 0; i < cpu->system->cpu_count; i++)
     {
       X86Cpu *other = cpu->system->cpus[i];
@@ -332,7 +338,7 @@ x86_code_take_events (X86Cpu *cpu)
       if (event->protect)
         x86_tlb_protect_host (cpu, event->host);
       else
-        drop_pages (cpu->cache, event->host, event->length);
+        drop_pages (cpu, event->host, event->length);
     }
   g_array_set_size (cpu->code_queue, 0);
   __atomic_store_n (&cpu->code_done, cpu->code_asked, __ATOMIC_RELEASE);
@@ -396,7 +402,19 @@ x86_block_add (X86Cpu *cpu, const uint8_t *host, uint32_t mode, unsigned length,
   page->blocks = block;
   page->chunks |= chunks_of (host, length);
   cpu->counters.blocks++;
+  x86_jit_watch (cpu, block);
   return block;
+}
+
+void
+x86_code_peeked (X86Cpu *cpu, X86Block *block, const uint8_t *host, uint64_t length)
+{
+  CodePage *page = find_page (cpu->cache, page_of (host));
+  uint64_t chunks = chunks_of (host, length);
+
+  block->peeked |= chunks;
+  if (page != NULL)
+    page->chunks |= chunks;
 }
 
 const X86Op *

@@ -69,6 +69,10 @@ struct X86Block
   uint16_t length;      /* bytes of code */
   uint8_t op_count;
   uint8_t is_dead;
+  uint8_t heat;             /* how often it ran before it was translated */
+  const X86Op *(*first) (X86Cpu *cpu, const X86Op *op); /* of ops[0], while the translator counts */
+  struct JitBlock *translations;
+  uint64_t peeked;          /* chunks of the page that translations looked at beyond the block */
   X86Op ops[];
 };
 
@@ -96,6 +100,8 @@ X86Block *x86_block_find (X86Cpu *cpu, const uint8_t *host, uint32_t mode);
 /* Keeps a block of @op_count ops from @ops; takes care that later stores to it are seen. */
 X86Block *x86_block_add (X86Cpu *cpu, const uint8_t *host, uint32_t mode, unsigned length, const X86Op *ops,
                          unsigned op_count);
+/* A translation of @block depends on @length bytes at @host, in the same page. */
+void x86_code_peeked (X86Cpu *cpu, X86Block *block, const uint8_t *host, uint64_t length);
 /* Announces that code of this page is about to be decoded: all processors watch it from now on. */
 void x86_code_page_watch (X86Cpu *cpu, const uint8_t *host_page);
 /* Whether any processor of the machine has code from this page. */

@@ -7,6 +7,7 @@
 #include "engine/cpu/cpu-private.h"
 #include "engine/cpu/cpuid.h"
 #include "engine/cpu/fp.h"
+#include "engine/cpu/jit/jit.h"
 
 #include <gio/gio.h>
 
@@ -103,10 +104,17 @@ x86_cpu_free (X86Cpu *cpu)
       }
   x86_decoder_free (cpu);
   x86_tlb_free (cpu);
+  x86_jit_free (cpu);
   x86_block_cache_free (cpu->cache);
   g_array_unref (cpu->code_queue);
   g_mutex_clear (&cpu->code_lock);
   g_aligned_free (cpu);
+}
+
+gboolean
+x86_cpu_translate (X86Cpu *cpu, GError **error)
+{
+  return x86_jit_enable (cpu, error);
 }
 
 /* --- Reset, INIT, SIPI --- */

@@ -70,6 +70,7 @@ typedef struct
 {
   uint64_t instructions; /* retired, approximate */
   uint64_t blocks;       /* decoded */
+  uint64_t translated;   /* blocks that became host code */
   uint64_t tlb_misses;
   uint64_t interrupts;   /* external interrupts delivered */
   uint64_t exceptions;
@@ -91,6 +92,8 @@ const char *x86_cpu_model_name (const X86CpuModel *model);
 X86Cpu *x86_cpu_new (X86System *system, const X86CpuModel *model, unsigned index, const X86HostOps *ops, void *opaque,
                      GError **error);
 void x86_cpu_free (X86Cpu *cpu);
+/* Has hot code run as host code from now on. FALSE with @error where no executable memory can be had. */
+gboolean x86_cpu_translate (X86Cpu *cpu, GError **error);
 /* How many processors CPUID tells of; by default 1. */
 void x86_system_set_count (X86System *system, unsigned count);
 

@@ -138,6 +138,18 @@ lower_one (X86Lower *lw, X86Op *op)
   lw->end = TRUE;
 }
 
+gboolean
+x86_decode_instruction (X86Cpu *cpu, const uint8_t *bytes, unsigned available, uint32_t mode, ZydisDecodedInstruction *insn,
+                        ZydisDecodedOperand *operands)
+{
+  const ZydisDecoder *zydis = &cpu->decoder->zydis[mode & X86_MODE_CODE_MASK];
+  ZydisDecoderContext context;
+
+  if (!ZYAN_SUCCESS (ZydisDecoderDecodeInstruction (zydis, &context, bytes, MIN (available, (unsigned) INSTRUCTION_MAX), insn)))
+    return FALSE;
+  return ZYAN_SUCCESS (ZydisDecoderDecodeOperands (zydis, &context, insn, operands, insn->operand_count_visible));
+}
+
 unsigned
 x86_decode (X86Cpu *cpu, const uint8_t *bytes, unsigned available, gboolean in_page, uint32_t mode,
             unsigned max_instructions, X86Op *ops, unsigned *length)

@@ -57,6 +57,10 @@ typedef struct X86OpEntry
 /* NULL-terminated list of the arrays (op-table.c). */
 extern const X86OpEntry *const x86_op_tables[];
 
+/* Decodes one instruction of code of @mode with its visible operands (room for ZYDIS_MAX_OPERAND_COUNT). */
+gboolean x86_decode_instruction (X86Cpu *cpu, const uint8_t *bytes, unsigned available, uint32_t mode,
+                                 ZydisDecodedInstruction *insn, ZydisDecodedOperand *operands);
+
 /* r[] number of a general register of 16, 32 or 64 bits, or the number of a segment, control, debug, x87, MMX, XMM or
  * YMM register; for 8-bit general registers the byte offset for x86_r8(). */
 uint8_t x86_lower_reg (ZydisRegister reg);

@@ -31,7 +31,7 @@ x86_tlb_free (X86Cpu *cpu)
 static void
 update_code_key (X86Cpu *cpu)
 {
-  cpu->code_key = cpu->mode | (uint64_t) cpu->cpl << 14 | cpu->tlb_key << 16 | (uint64_t) cpu->flush_count << 28;
+  cpu->code_key = cpu->mode | (uint64_t) cpu->cpl << 14 | (cpu->tlb_key >> X86_TLB_KEY_SHIFT) << 16 | (uint64_t) cpu->flush_count << 28;
 }
 
 static void
@@ -41,7 +41,7 @@ take_key (X86Cpu *cpu)
 
   if (cpu->pcid_key[pcid] == 0)
     cpu->pcid_key[pcid] = cpu->next_key++;
-  cpu->tlb_key = cpu->pcid_key[pcid];
+  cpu->tlb_key = (uint64_t) cpu->pcid_key[pcid] << X86_TLB_KEY_SHIFT;
   update_code_key (cpu);
 }
 
@@ -88,7 +88,7 @@ drop_entry (X86Cpu *cpu, unsigned i)
 {
   X86TlbEntry *entry = &cpu->tlbs[i];
 
-  entry->tag_read = entry->tag_write = entry->tag_exec = X86_TLB_NONE;
+  entry->tag_read = entry->tag_write = X86_TLB_NONE;
   cpu->tlb_info[i].page = X86_TLB_NONE;
 }
 
@@ -128,22 +128,22 @@ set_tags (X86Cpu *cpu, unsigned i)
 {
   X86TlbInfo *info = &cpu->tlb_info[i];
   X86TlbEntry *entry = &cpu->tlbs[i];
+  uint64_t tag = (info->page & X86_PAGE_MASK) ^ info->page << X86_TLB_KEY_SHIFT;
 
-  entry->tag_read = entry->tag_write = entry->tag_exec = X86_TLB_NONE;
+  entry->tag_read = entry->tag_write = X86_TLB_NONE;
   if (info->host == NULL)
     return;
   entry->addend = (uint64_t) (uintptr_t) info->host - (info->page & X86_PAGE_MASK);
-  if (info->rights & (1 << X86_ACCESS_EXEC))
-    entry->tag_exec = info->page;
+  entry->host = info->host;
   if (info->is_watched)
     return;
   if (info->rights & (1 << X86_ACCESS_READ))
-    entry->tag_read = info->page;
+    entry->tag_read = tag;
   if ((info->rights & (1 << X86_ACCESS_WRITE)) && !info->is_rom && !x86_code_page_is_watched (cpu, info->host))
     {
       if (info->dirty != NULL)
         *info->dirty = 1;
-      entry->tag_write = info->page;
+      entry->tag_write = tag;
     }
 }
 
@@ -160,7 +160,7 @@ page_is_watched (const X86Cpu *cpu, uint64_t page)
 X86TlbInfo *
 x86_translate (X86Cpu *cpu, const X86Op *op, uint64_t lin, X86Access access, unsigned mmu)
 {
-  uint64_t page = (lin & X86_PAGE_MASK) | cpu->tlb_key;
+  uint64_t page = (lin & X86_PAGE_MASK) | cpu->tlb_key >> X86_TLB_KEY_SHIFT;
   unsigned i = mmu * X86_TLB_SIZE + ((lin >> 12) & (X86_TLB_SIZE - 1));
   X86TlbInfo *info = &cpu->tlb_info[i];
   const MemorySection *section;

@@ -203,7 +203,7 @@ x86_host_read (X86Cpu *cpu, uint64_t lin, unsigned size)
 {
   const X86TlbEntry *entry = x86_tlb_entry (cpu, lin);
 
-  if (X86_LIKELY (entry->tag_read == (((lin + (size - 1)) & X86_PAGE_MASK) | cpu->tlb_key)))
+  if (X86_LIKELY (entry->tag_read == (((lin + (size - 1)) & X86_PAGE_MASK) ^ cpu->tlb_key)))
     return (void *) (uintptr_t) (lin + entry->addend);
   return NULL;
 }
@@ -213,7 +213,7 @@ x86_host_write (X86Cpu *cpu, uint64_t lin, unsigned size)
 {
   const X86TlbEntry *entry = x86_tlb_entry (cpu, lin);
 
-  if (X86_LIKELY (entry->tag_write == (((lin + (size - 1)) & X86_PAGE_MASK) | cpu->tlb_key)))
+  if (X86_LIKELY (entry->tag_write == (((lin + (size - 1)) & X86_PAGE_MASK) ^ cpu->tlb_key)))
     return (void *) (uintptr_t) (lin + entry->addend);
   return NULL;
 }

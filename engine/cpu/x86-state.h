@@ -123,18 +123,20 @@ enum
   X86_CC_SUB,   /* cc_res = cc_a - cc_b (- borrow) */
 };
 
-/* Software TLB. A tag is the linear page number in place, or'ed with the
- * 12-bit key of the address space, so one compare checks both; X86_TLB_NONE
- * never matches. */
+/* Software TLB. A tag is the linear page number in place, with the 12-bit key
+ * of the address space xor'ed onto its top bits, which say nothing new in
+ * canonical addresses, so that one compare checks both. X86_TLB_NONE never
+ * matches, because no key is 0. */
 enum { X86_TLB_BITS = 10, X86_TLB_SIZE = 1 << X86_TLB_BITS };
 #define X86_TLB_NONE (~(uint64_t) 0)
 #define X86_PAGE_MASK (~(uint64_t) 0xfff)
+enum { X86_TLB_KEY_SHIFT = 52 };
 
 typedef struct
 {
   uint64_t tag_read, tag_write;
   uint64_t addend;   /* host address = linear address + addend */
-  uint64_t tag_exec;
+  uint8_t *host;     /* of the page */
 } X86TlbEntry;
 
 /* The slow half of a TLB entry: what is known of the translation even when the
@@ -142,7 +144,7 @@ typedef struct
  * address space). */
 typedef struct
 {
-  uint64_t page;     /* linear page | key; X86_TLB_NONE when empty */
+  uint64_t page;     /* linear page, with the key in the low bits; X86_TLB_NONE when empty */
   uint64_t phys;     /* guest-physical page */
   uint8_t *host;     /* NULL: MMIO */
   uint8_t *dirty;    /* dirty-log byte, or NULL */
@@ -161,6 +163,7 @@ typedef struct
 {
   uint64_t lin, key;
   const X86Op *ops;
+  const uint8_t *native; /* translated code, or how it leaves to the run loop */
 } X86Jump;
 enum { X86_JUMP_BITS = 12, X86_JUMP_SIZE = 1 << X86_JUMP_BITS };
 
@@ -217,7 +220,7 @@ struct X86Cpu
   uint32_t cc_op;
   uint64_t cc_res, cc_a, cc_b;
   X86TlbEntry *tlb;      /* of the current privilege */
-  uint64_t tlb_key;
+  uint64_t tlb_key;      /* of the address space, in the TLB's tags: bits 52 to 63 */
   uint64_t code_key;     /* validates jump entries: mode, privilege, address space, flush generation */
   X86Jump *jumps;
   uint64_t retired;
@@ -281,6 +284,12 @@ struct X86Cpu
   uint64_t features[2];  /* X86_FEAT_… bits in effect */
   unsigned index;
   X86BlockCache *cache;
+  struct X86Jit *jit;    /* NULL: everything is interpreted */
+  const uint8_t *jit_leave;
+  const X86Op *jit_next; /* what the run loop goes on with after translated code */
+  uint64_t jit_target;   /* of an indirect call whose return address is being pushed */
+  uint16_t jit_flags;    /* arithmetic flags as LAHF and SETO AL leave them in AX */
+  uint8_t jit_sse;       /* the host's XMM registers are the guest's */
   struct X86Decoder *decoder;
   X86Counters counters;
   GMutex code_lock;      /* guards code_queue */

@@ -63,6 +63,8 @@ struct Machine
   GPtrArray *writable_disks;   /* Disk; machine lock */
   Device *pic, *pit, *rtc, *ioapic, *i8042, *pm, *fw_cfg, *ide, *floppy, *serial[MACHINE_MAX_SERIALS], *nics[MACHINE_MAX_NICS];
   NetPort *net_ports[MACHINE_MAX_NICS];
+  gboolean is_translated;      /* the processors translate hot code */
+  const char *accel_reason;
   X86System *cpu_system;
   pthread_key_t vcpu_key;      /* the Vcpu whose thread this is */
   Vcpu *vcpus;

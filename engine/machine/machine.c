@@ -554,8 +554,8 @@ machine_info (Machine *m, MachineInfo *info)
   IdeCounters ide;
   FloppyCounters floppy;
 
-  *info = (MachineInfo) { .accel = "interp" };
-  g_strlcpy (info->accel_reason, "the interpreter is the one accelerator that this version has", sizeof info->accel_reason);
+  *info = (MachineInfo) { .accel = m->is_translated ? "jit" : "interp" };
+  g_strlcpy (info->accel_reason, m->accel_reason, sizeof info->accel_reason);
   info->guest_time = clock_now (m->clock);
   for (unsigned i = 0; i < m->cpu_count; i++)
     {
@@ -564,6 +564,7 @@ machine_info (Machine *m, MachineInfo *info)
       x86_cpu_counters (m->vcpus[i].cpu, &counters);
       info->instructions += counters.instructions;
       info->blocks += counters.blocks;
+      info->translated += counters.translated;
       info->exits_pio += counters.pio;
       info->exits_mmio += counters.mmio;
       info->interrupts += counters.interrupts;

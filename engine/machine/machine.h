@@ -24,7 +24,8 @@ enum { MACHINE_MAX_NICS = 8, MACHINE_MAX_SERIALS = 2, MACHINE_MAX_FLOPPIES = 2, 
 typedef enum
 {
   MACHINE_ACCEL_AUTO,   /* the fastest that works here */
-  MACHINE_ACCEL_INTERP
+  MACHINE_ACCEL_INTERP, /* our interpreter */
+  MACHINE_ACCEL_JIT     /* our translator */
 } MachineAccel;
 
 typedef enum
@@ -143,11 +144,12 @@ gboolean machine_insert (Machine *machine, const char *slot, Disk *disk, gboolea
 /* Live figures. */
 typedef struct
 {
-  const char *accel;           /* "interp" */
+  const char *accel;           /* "interp" or "jit" */
   char accel_reason[160];      /* why this one */
   int64_t guest_time;          /* ns the virtual clock has run */
   uint64_t instructions;       /* all vCPUs, approximate */
-  uint64_t blocks;             /* decoded or translated blocks */
+  uint64_t blocks;             /* decoded */
+  uint64_t translated;         /* blocks that became host code */
   uint64_t exits_pio, exits_mmio, exits_halt, interrupts;
   uint64_t disk_reads, disk_writes, disk_read_bytes, disk_write_bytes;
   uint64_t cd_reads, floppy_reads;

@@ -15,6 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import tap  # noqa: E402
 
 BUNSHIN = os.environ['BUNSHIN_EXE']
+ACCEL = os.environ.get('BUNSHIN_TEST_ACCEL', 'auto')
 
 
 def guest_file(name):
@@ -58,7 +59,7 @@ class Guest:
     def __init__(self, library, *create, start=()):
         self.library = library
         self.name = 'guest'
-        library('create', self.name, *create)
+        library('create', self.name, '--accel', ACCEL, *create)
         library('start', self.name, '--headless', *start)
 
     def screen(self):
@@ -107,7 +108,7 @@ class Run:
     """`bunshin run` with its serial port on our pipes."""
 
     def __init__(self, *words, timeout=600, environment=None):
-        self.process = subprocess.Popen([BUNSHIN, 'run', '--headless', '--serial', 'stdio', '--timeout', str(timeout), *words],
+        self.process = subprocess.Popen([BUNSHIN, 'run', '--accel', ACCEL, '--headless', '--serial', 'stdio', '--timeout', str(timeout), *words],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         env=environment or os.environ)
         self.output = ''

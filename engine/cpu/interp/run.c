@@ -73,7 +73,7 @@ x86_update_mode (X86Cpu *cpu)
   cpu->mode = mode_of (cpu);
   cpu->mmu_index = (uint8_t) x86_mmu_for (cpu, cpu->cpl);
   cpu->tlb = cpu->tlbs + cpu->mmu_index * X86_TLB_SIZE;
-  cpu->code_key = cpu->mode | (uint64_t) cpu->cpl << 14 | cpu->tlb_key << 16 | (uint64_t) cpu->flush_count << 28;
+  cpu->code_key = cpu->mode | (uint64_t) cpu->cpl << 14 | (cpu->tlb_key >> X86_TLB_KEY_SHIFT) << 16 | (uint64_t) cpu->flush_count << 28;
   if ((cpu->mode & X86_MODE_STEP) || ((cpu->eflags & X86_FLAG_IF) && __atomic_load_n (&cpu->pending, __ATOMIC_ACQUIRE)))
     x86_attend (cpu);
 }
@@ -203,6 +203,7 @@ x86_find_ops (X86Cpu *cpu)
   jump->lin = lin;
   jump->key = cpu->code_key;
   jump->ops = block->ops;
+  jump->native = cpu->jit_leave;
   return block->ops;
 }
 

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the translator's files share.
+ *
+ * In translated code R15 is the state pointer (X86Cpu + STATE_BIAS, so that
+ * what is used most has short displacements), R14 and R13 are scratch, R12 is
+ * the guest's stack pointer; the guest's R12 to R15 stay in the state, all
+ * other general registers are in themselves. XMM registers are the guest's
+ * while jit_sse is set. Arithmetic flags are in the host's, or in jit_flags
+ * (AX as LAHF and SETO AL make it); between blocks always in the latter, if
+ * anything still needs them.
+ */
+#pragma once
+
+#include "engine/cpu/interp/interp.h"
+#include "engine/cpu/jit/emit.h"
+#include "engine/cpu/jit/jit.h"
+
+enum { STATE = R15, S1 = R14, S2 = R13, GUEST_RSP = R12, STATE_BIAS = 128 };
+
+#define STATE_FIELD(field) MEM (STATE, (int32_t) (G_STRUCT_OFFSET (X86Cpu, field)) - STATE_BIAS)
+
+/* An instruction that the interpreter runs, because it is not translated or its memory is not plain. */
+typedef struct
+{
+  X86Op ops[2];      /* alone, and where it returns to */
+  uint64_t rip, next_rip;
+  const X86Op *tail; /* of a branch: the op of its block, with which the run loop goes on */
+  uint8_t size;      /* of the memory access; 0: always interpreted */
+  uint8_t access;    /* X86_ACCESS_… */
+  uint8_t aligned;   /* mask of address bits that must be 0 */
+} JitSite;
+
+typedef struct JitBlock JitBlock;
+struct JitBlock
+{
+  JitBlock *next;    /* other addresses of the same code */
+  uint64_t rip;
+  uint8_t *code;     /* executable address */
+  uint8_t *leave;    /* code that leaves with RIP at this block */
+};
+
+/* A direct jump within a page, not linked yet. */
+typedef struct
+{
+  uint64_t rip;
+  const uint8_t *host;
+  uint32_t mode;
+  uint8_t *jump;     /* writable address of its displacement */
+} JitEdge;
+
+struct X86Jit
+{
+  uint8_t *write, *exec;  /* the same memory, mapped twice */
+  size_t size;
+  Emit emit;              /* at the writable mapping */
+  uint8_t *thunks_end;
+  uint8_t *arena;         /* sites, edges, blocks */
+  size_t arena_used;
+  const X86Op *(*enter) (X86Cpu *cpu, const uint8_t *code);
+  /* Executable addresses. */
+  const uint8_t *leave, *leave_to_op, *indirect, *site, *link, *prepare_sse;
+  const X86Block *skip;   /* to be interpreted once */
+  gboolean is_dropped;    /* a translation was dropped since the flag was cleared */
+  uint64_t blocks;
+};
+
+enum { JIT_RETRY, JIT_DONE, JIT_LEAVE };
+
+static inline uint8_t *
+jit_exec (const struct X86Jit *jit, const uint8_t *write)
+{
+  return jit->exec + (write - jit->write);
+}
+
+static inline uint8_t *
+jit_write (const struct X86Jit *jit, const uint8_t *exec)
+{
+  return jit->write + (exec - jit->exec);
+}
+
+/* NULL when the arena is full. */
+void *jit_alloc (struct X86Jit *jit, size_t size);
+/* Translates @block at @rip. NULL: no room, or nothing to gain (*@useless). */
+/* Makes ops[1] the end of ops[0]. */
+void x86_jit_site_init (JitSite *site);
+JitBlock *jit_translate (X86Cpu *cpu, X86Block *block, uint64_t rip, gboolean *useless);
+
+/* What a page's guest register number is on the host; NO_REG: it stays in the state. */
+static inline unsigned
+jit_host_reg (unsigned guest)
+{
+  return guest < 12 ? (guest == X86_RSP ? GUEST_RSP : guest) : NO_REG;
+}
+
+static inline EmitMem
+jit_guest_mem (unsigned guest)
+{
+  return MEM (STATE, (int32_t) (guest * 8) - STATE_BIAS);
+}

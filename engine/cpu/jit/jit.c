@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Executable memory, the code around translated code, and how blocks get there and away. */
+
+#include "engine/cpu/fp.h"
+#include "engine/cpu/jit/jit-private.h"
+
+#include <errno.h>
+#include <gio/gio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum
+{
+  CODE_SIZE = 64 << 20, ARENA_SIZE = 64 << 20, /* of address space; memory comes as it fills */
+  HOT = 24,                                    /* runs after which a block is translated */
+  CODE_RESERVE = 64 << 10                      /* room that one translation surely fits into */
+};
+
+/* --- Flags --- */
+
+/* EFLAGS' SF ZF AF PF CF are AH's after LAHF. */
+enum { LAHF_MASK = X86_FLAG_SF | X86_FLAG_ZF | X86_FLAG_AF | X86_FLAG_PF | X86_FLAG_CF };
+
+static inline void
+flags_to_host (X86Cpu *cpu)
+{
+  uint32_t flags = x86_get_arith_flags (cpu);
+
+  cpu->jit_flags = (uint16_t) ((flags & LAHF_MASK) << 8 | (flags & X86_FLAG_OF ? 1 : 0));
+}
+
+static inline void
+flags_from_host (X86Cpu *cpu)
+{
+  x86_set_arith_flags (cpu, ((cpu->jit_flags >> 8) & LAHF_MASK) | (cpu->jit_flags & 1 ? X86_FLAG_OF : 0));
+}
+
+/* --- Called by translated code, everything saved --- */
+
+static const X86Op *
+returned (X86Cpu *cpu, const X86Op *op)
+{
+  return op;
+}
+
+void
+x86_jit_site_init (JitSite *site)
+{
+  site->ops[1] = (X86Op) { .fn = returned };
+}
+
+/* The unit's settings for translated code. FALSE: exceptions are unmasked, which only the interpreter sees to. */
+static gboolean
+prepare_sse (X86Cpu *cpu)
+{
+  if (cpu->sse_guard)
+    x86_sse_prepare (cpu);
+  return cpu->sse_guard == 0;
+}
+
+static uint32_t
+run_site (X86Cpu *cpu, JitSite *site, uint64_t lin, uint32_t has_sse)
+{
+  struct X86Jit *jit = cpu->jit;
+  const X86Op *next;
+
+  flags_from_host (cpu);
+  cpu->r[X86_RIP] = site->rip;
+  if (site->size > 0)
+    {
+      uint64_t last = (lin & 0xfff) + site->size - 1;
+
+      x86_translate (cpu, &site->ops[0], lin, (X86Access) site->access, cpu->mmu_index);
+      if (last < GUEST_PAGE_SIZE && !(lin & site->aligned))
+        {
+          const X86TlbEntry *entry = x86_tlb_entry (cpu, lin);
+
+          if ((site->access == X86_ACCESS_READ ? entry->tag_read : entry->tag_write) == ((lin & X86_PAGE_MASK) ^ cpu->tlb_key))
+            return JIT_RETRY;
+        }
+    }
+  if (site->tail != NULL)
+    {
+      /* The op knows its place from the block's start. */
+      cpu->r[X86_RIP] = site->rip - (site->tail->next - site->tail->len);
+      cpu->jit_next = site->tail;
+      return JIT_LEAVE;
+    }
+  jit->is_dropped = FALSE;
+  next = site->ops[0].fn (cpu, &site->ops[0]);
+  flags_to_host (cpu);
+  cpu->jit_next = NULL;
+  if (next != &site->ops[1])
+    {
+      cpu->jit_next = next;
+      return JIT_LEAVE;
+    }
+  cpu->r[X86_RIP] = site->next_rip;
+  if (jit->is_dropped || (has_sse && !prepare_sse (cpu)))
+    return JIT_LEAVE;
+  return JIT_DONE;
+}
+
+/* Where a direct jump leads; NULL: to the interpreter. */
+static const uint8_t *
+link_edge (X86Cpu *cpu, JitEdge *edge)
+{
+  X86Block *block = x86_block_find (cpu, edge->host, edge->mode);
+
+  cpu->r[X86_RIP] = edge->rip;
+  if (block == NULL)
+    return NULL;
+  for (JitBlock *to = block->translations; to != NULL; to = to->next)
+    if (to->rip == edge->rip)
+      {
+        emit_patch (edge->jump, jit_write (cpu->jit, to->code));
+        return to->code;
+      }
+  return NULL;
+}
+
+static uint32_t
+enter_sse (X86Cpu *cpu)
+{
+  return prepare_sse (cpu);
+}
+
+/* --- Thunks --- */
+
+static void
+save_registers (Emit *e)
+{
+  for (unsigned i = 0; i < 12; i++)
+    emit_store (e, jit_guest_mem (i), jit_host_reg (i));
+}
+
+static void
+load_registers (Emit *e)
+{
+  for (unsigned i = 0; i < 12; i++)
+    emit_load (e, jit_host_reg (i), jit_guest_mem (i));
+}
+
+static EmitMem
+vector_mem (unsigned n)
+{
+  return MEM (STATE, (int32_t) (G_STRUCT_OFFSET (X86Cpu, vec) + n * sizeof (X86Vec)) - STATE_BIAS);
+}
+
+static void
+save_vectors (Emit *e)
+{
+  for (unsigned i = 0; i < 16; i++)
+    emit_rm (e, 0, FALSE, MAP_0F, 0x29, i, vector_mem (i)); /* MOVAPS */
+}
+
+static void
+load_vectors (Emit *e)
+{
+  for (unsigned i = 0; i < 16; i++)
+    emit_rm (e, 0, FALSE, MAP_0F, 0x28, i, vector_mem (i));
+}
+
+static void
+store_byte (Emit *e, EmitMem m, unsigned value)
+{
+  emit_rm (e, 0, FALSE, MAP_1, 0xc6, 0, m);
+  emit8 (e, value);
+}
+
+/* Saves vectors when they are the guest's; RBX remembers. All general registers are saved. */
+static void
+park_vectors (Emit *e)
+{
+  uint8_t *skip;
+
+  emit_rm (e, 0, FALSE, MAP_0F, 0xb6, RBX, STATE_FIELD (jit_sse)); /* MOVZX */
+  emit_rr (e, 0, FALSE, MAP_1, 0x85, RBX, RBX);
+  skip = emit_jcc (e, CC_Z);
+  save_vectors (e);
+  store_byte (e, STATE_FIELD (jit_sse), 0);
+  emit_patch (skip, e->at);
+}
+
+static void
+unpark_vectors (Emit *e)
+{
+  uint8_t *skip;
+
+  emit_rr (e, 0, FALSE, MAP_1, 0x85, RBX, RBX);
+  skip = emit_jcc (e, CC_Z);
+  load_vectors (e);
+  store_byte (e, STATE_FIELD (jit_sse), 1);
+  emit_patch (skip, e->at);
+}
+
+static void
+call_c (Emit *e, const void *function)
+{
+  emit_constant (e, RAX, (uint64_t) (uintptr_t) function);
+  emit8 (e, 0xff);
+  emit8 (e, 0xd0);
+}
+
+/* RDI = the X86Cpu. */
+static void
+load_cpu (Emit *e)
+{
+  emit_lea (e, TRUE, RDI, MEM (STATE, -STATE_BIAS));
+}
+
+/* CALL leaves the stack 8 bytes off what the C side wants. */
+static void
+align (Emit *e, gboolean before)
+{
+  emit_alu_imm (e, TRUE, before ? 5 : 0, RSP, 8);
+}
+
+static void
+make_thunks (struct X86Jit *jit)
+{
+  static const uint8_t saved[] = { RBX, RBP, R12, R13, R14, R15 };
+  Emit *e = &jit->emit;
+  uint8_t *epilogue, *to, *leave_saved;
+
+  /* The way in: const X86Op *enter (cpu, code). */
+  jit->enter = (const X86Op *(*) (X86Cpu *, const uint8_t *)) (uintptr_t) jit_exec (jit, e->at);
+  for (unsigned i = 0; i < G_N_ELEMENTS (saved); i++)
+    emit_push (e, saved[i]);
+  align (e, TRUE);
+  emit_lea (e, TRUE, STATE, MEM (RDI, STATE_BIAS));
+  emit_move (e, S2, RSI);
+  load_registers (e);
+  emit_jump_reg (e, S2);
+
+  /* RAX is the result; everything has been saved. */
+  epilogue = e->at;
+  align (e, FALSE);
+  for (unsigned i = G_N_ELEMENTS (saved); i-- > 0;)
+    emit_pop (e, saved[i]);
+  emit8 (e, 0xc3);
+
+  /* Ways out: to the run loop, RIP is set; to the op in S2. */
+  jit->leave = jit_exec (jit, e->at);
+  emit_constant (e, S2, 0);
+  jit->leave_to_op = jit_exec (jit, e->at);
+  save_registers (e);
+  park_vectors (e);
+  emit_move (e, RAX, S2);
+  emit_jump_to (e, epilogue);
+
+  /* To the instruction pointer in S1, if it is known (see x86_jump_entry()). */
+  jit->indirect = jit_exec (jit, e->at);
+  emit_store (e, jit_guest_mem (X86_RIP), S1);
+  emit_push (e, RAX);
+  emit_move (e, RAX, S1);
+  emit_shift (e, TRUE, FALSE, RAX, 12);
+  emit_move (e, S2, S1);
+  emit_shift (e, TRUE, FALSE, S2, 18);
+  emit_rr (e, 0, FALSE, MAP_1, 0x31, S2, RAX);
+  emit_alu_imm (e, FALSE, 4, RAX, X86_JUMP_SIZE / X86_JUMP_GROUP - 1);
+  emit_shift (e, FALSE, TRUE, RAX, 6);
+  emit_move (e, S2, S1);
+  emit_shift (e, TRUE, FALSE, S2, 6);
+  emit_rr (e, 0, FALSE, MAP_1, 0x31, S1, S2);
+  emit_alu_imm (e, FALSE, 4, S2, X86_JUMP_GROUP - 1);
+  emit_rr (e, 0, FALSE, MAP_1, 0x01, S2, RAX);
+  emit_shift (e, FALSE, TRUE, RAX, 5);
+  emit_rm (e, 0, TRUE, MAP_1, 0x03, RAX, STATE_FIELD (jumps));
+  emit_rm (e, 0, TRUE, MAP_1, 0x39, S1, MEM (RAX, G_STRUCT_OFFSET (X86Jump, lin)));
+  to = emit_jcc (e, CC_NZ);
+  emit_load (e, S2, MEM (RAX, G_STRUCT_OFFSET (X86Jump, key)));
+  emit_rm (e, 0, TRUE, MAP_1, 0x39, S2, STATE_FIELD (code_key));
+  leave_saved = emit_jcc (e, CC_NZ);
+  emit_load (e, S2, MEM (RAX, G_STRUCT_OFFSET (X86Jump, native)));
+  emit_pop (e, RAX);
+  emit_jump_reg (e, S2);
+  emit_patch (to, e->at);
+  emit_patch (leave_saved, e->at);
+  emit_pop (e, RAX);
+  emit_jump_to (e, jit_write (jit, jit->leave));
+
+  /* Called with a site in S2 and a linear address in S1; returns with JIT_RETRY or JIT_DONE in S1. */
+  jit->site = jit_exec (jit, e->at);
+  save_registers (e);
+  park_vectors (e);
+  load_cpu (e);
+  emit_move (e, RSI, S2);
+  emit_move (e, RDX, S1);
+  emit_rr (e, 0, FALSE, MAP_1, 0x89, RBX, RCX);
+  align (e, TRUE);
+  call_c (e, run_site);
+  align (e, FALSE);
+  emit_rr (e, 0, FALSE, MAP_1, 0x89, RAX, S1);
+  emit_alu_imm (e, FALSE, 7, RAX, JIT_LEAVE);
+  to = emit_jcc (e, CC_Z);
+  unpark_vectors (e);
+  load_registers (e);
+  emit8 (e, 0xc3);
+  emit_patch (to, e->at);
+  emit_load (e, RAX, STATE_FIELD (jit_next));
+  align (e, FALSE); /* the return address */
+  emit_jump_to (e, epilogue);
+
+  /* With an edge in S2: goes there and remembers the way. */
+  jit->link = jit_exec (jit, e->at);
+  save_registers (e);
+  park_vectors (e);
+  load_cpu (e);
+  emit_move (e, RSI, S2);
+  call_c (e, link_edge);
+  emit_rr (e, 0, TRUE, MAP_1, 0x85, RAX, RAX);
+  to = emit_jcc (e, CC_Z);
+  emit_move (e, S2, RAX);
+  unpark_vectors (e);
+  load_registers (e);
+  emit_jump_reg (e, S2);
+  emit_patch (to, e->at);
+  emit_jump_to (e, epilogue);
+
+  /* Called at the start of a block that uses XMM registers; returns with 0 in S1 when it must be interpreted. */
+  jit->prepare_sse = jit_exec (jit, e->at);
+  save_registers (e);
+  load_cpu (e);
+  align (e, TRUE);
+  call_c (e, enter_sse);
+  align (e, FALSE);
+  emit_rr (e, 0, FALSE, MAP_1, 0x89, RAX, S1);
+  emit_rr (e, 0, FALSE, MAP_1, 0x85, RAX, RAX);
+  to = emit_jcc (e, CC_Z);
+  load_vectors (e);
+  store_byte (e, STATE_FIELD (jit_sse), 1);
+  emit_patch (to, e->at);
+  load_registers (e);
+  emit8 (e, 0xc3);
+  jit->thunks_end = e->at;
+}
+
+/* --- Memory --- */
+
+static gboolean
+map_code (struct X86Jit *jit, GError **error)
+{
+  int fd = memfd_create ("translated code", MFD_CLOEXEC);
+
+  if (fd >= 0 && ftruncate (fd, (off_t) jit->size) == 0)
+    {
+      jit->write = mmap (NULL, jit->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+      jit->exec = mmap (NULL, jit->size, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+    }
+  if (fd < 0 || jit->write == NULL || jit->write == MAP_FAILED || jit->exec == MAP_FAILED)
+    {
+      g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), "cannot get executable memory for translated code: %s",
+                   g_strerror (errno));
+      if (fd >= 0)
+        close (fd);
+      return FALSE;
+    }
+  close (fd);
+  return TRUE;
+}
+
+void *
+jit_alloc (struct X86Jit *jit, size_t size)
+{
+  void *result = jit->arena + jit->arena_used;
+
+  size = (size + 15) & ~(size_t) 15;
+  if (jit->arena_used + size > ARENA_SIZE)
+    return NULL;
+  jit->arena_used += size;
+  return result;
+}
+
+gboolean
+x86_jit_enable (X86Cpu *cpu, GError **error)
+{
+  struct X86Jit *jit;
+
+  if (cpu->jit != NULL)
+    return TRUE;
+  jit = g_new0 (struct X86Jit, 1);
+  jit->size = CODE_SIZE;
+  if (!map_code (jit, error))
+    {
+      g_free (jit);
+      return FALSE;
+    }
+  jit->arena = mmap (NULL, ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (jit->arena == MAP_FAILED)
+    g_error ("no address space for translated code");
+  jit->emit = (Emit) { jit->write, jit->write + jit->size, FALSE };
+  make_thunks (jit);
+  cpu->jit = jit;
+  cpu->jit_leave = jit->leave;
+  x86_block_cache_flush (cpu);
+  return TRUE;
+}
+
+void
+x86_jit_free (X86Cpu *cpu)
+{
+  struct X86Jit *jit = cpu->jit;
+
+  if (jit == NULL)
+    return;
+  munmap (jit->write, jit->size);
+  munmap (jit->exec, jit->size);
+  munmap (jit->arena, ARENA_SIZE);
+  g_free (jit);
+  cpu->jit = NULL;
+}
+
+void
+x86_jit_flush (X86Cpu *cpu)
+{
+  struct X86Jit *jit = cpu->jit;
+
+  if (jit == NULL)
+    return;
+  jit->emit.at = jit->thunks_end;
+  jit->emit.is_full = FALSE;
+  jit->arena_used = 0;
+  jit->skip = NULL;
+}
+
+/* --- Blocks --- */
+
+static gboolean
+is_eligible (const X86Cpu *cpu, uint32_t mode)
+{
+  if (mode & (X86_MODE_STEP | X86_MODE_ALIGN | X86_MODE_VM86))
+    return FALSE;
+  if (mode & X86_MODE_CODE64)
+    return TRUE;
+  return (mode & X86_MODE_CODE_MASK) == X86_MODE_CODE32
+         && (mode & (X86_MODE_PE | X86_MODE_FLAT | X86_MODE_CSFLAT | X86_MODE_STACK32))
+              == (X86_MODE_PE | X86_MODE_FLAT | X86_MODE_CSFLAT | X86_MODE_STACK32);
+}
+
+/* The first op of blocks that may be translated. */
+X86_HANDLER (op_translated)
+{
+  struct X86Jit *jit = cpu->jit;
+  X86Block *block = (X86Block *) (uintptr_t) ((const uint8_t *) op - G_STRUCT_OFFSET (X86Block, ops));
+  uint64_t rip = cpu->r[X86_RIP];
+  const X86Op *next;
+  JitBlock *to;
+  X86Jump *jump;
+
+  for (to = block->translations; to != NULL; to = to->next)
+    if (to->rip == rip)
+      break;
+  if (to == NULL)
+    {
+      gboolean useless = FALSE;
+
+      if (block->heat < HOT)
+        {
+          block->heat++;
+          return block->first (cpu, op);
+        }
+      if (cpu->r[X86_SEGBASE + X86_CS] != 0 && !(block->mode & X86_MODE_CODE64))
+        return block->first (cpu, op);
+      if (jit->emit.at + CODE_RESERVE > jit->emit.end)
+        {
+          x86_block_cache_flush (cpu);
+          return NULL;
+        }
+      to = jit_translate (cpu, block, rip, &useless);
+      if (to == NULL)
+        {
+          if (!useless)
+            {
+              x86_block_cache_flush (cpu);
+              return NULL;
+            }
+          block->ops[0].fn = block->first;
+          return block->first (cpu, op);
+        }
+      to->next = block->translations;
+      block->translations = to;
+      jit->blocks++;
+      cpu->counters.translated++;
+    }
+  if (jit->skip == block)
+    {
+      jit->skip = NULL;
+      return block->first (cpu, op);
+    }
+  jump = x86_jump_entry (cpu, rip);
+  if (jump->lin == rip && jump->ops == op)
+    jump->native = to->code;
+  flags_to_host (cpu);
+  next = jit->enter (cpu, to->code);
+  flags_from_host (cpu);
+  return next;
+}
+
+void
+x86_jit_watch (X86Cpu *cpu, X86Block *block)
+{
+  if (cpu->jit == NULL || !is_eligible (cpu, block->mode))
+    return;
+  block->first = block->ops[0].fn;
+  block->ops[0].fn = op_translated;
+}
+
+void
+x86_jit_drop (X86Cpu *cpu, X86Block *block)
+{
+  struct X86Jit *jit = cpu->jit;
+
+  for (JitBlock *old = block->translations; old != NULL; old = old->next)
+    {
+      Emit patch = { jit_write (jit, old->code), jit->emit.end, FALSE };
+
+      emit_jump_to (&patch, jit_write (jit, old->leave));
+    }
+  if (block->translations != NULL)
+    jit->is_dropped = TRUE;
+  block->translations = NULL;
+}

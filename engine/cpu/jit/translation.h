@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* One block on its way through the translator. */
+#pragma once
+
+#include "engine/cpu/jit/jit-private.h"
+#include "engine/cpu/lower.h"
+
+enum { ARITH = X86_FLAGS_ARITH };
+
+typedef enum
+{
+  KIND_SITE,      /* the interpreter runs it */
+  KIND_TAIL,      /* the interpreter goes on from here */
+  KIND_NOTHING,
+  KIND_MODRM,     /* the same instruction with other registers */
+  KIND_COPY,      /* byte for byte */
+  KIND_LEA, KIND_MOVE_IMM, KIND_PUSH, KIND_PUSH_IMM, KIND_POP, KIND_EXCHANGE_RAX, KIND_BSWAP, KIND_INC_DEC, KIND_LEAVE,
+  KIND_JUMP, KIND_JCC, KIND_CALL, KIND_JUMP_INDIRECT, KIND_CALL_INDIRECT, KIND_RETURN
+} JitKind;
+
+typedef struct
+{
+  ZydisDecodedInstruction z;
+  ZydisDecodedOperand opr[ZYDIS_MAX_OPERAND_COUNT];
+  const uint8_t *bytes;
+  X86Op op;            /* lowered alone: its address */
+  uint64_t rip, next_rip;
+  JitKind kind;
+  int mem;             /* the operand in memory, or -1 */
+  uint32_t reads, writes; /* flags; @writes: surely */
+  gboolean may_write;  /* flags, besides @writes */
+  uint32_t live;       /* after it */
+  gboolean uses_sse;
+} JitInsn;
+
+/* Where an instruction's slow path begins and ends. */
+typedef struct
+{
+  const JitInsn *insn;
+  JitSite *site;
+  uint8_t *jumps[2];
+  uint8_t *retry, *done;
+  EmitMem stack;       /* of pushes and pops: the address; base NO_REG: the instruction's operand */
+  gboolean restore;    /* flags to the host's */
+} JitSlow;
+
+typedef struct
+{
+  X86Cpu *cpu;
+  struct X86Jit *jit;
+  X86Block *block;
+  uint64_t rip;
+  gboolean is_64;
+  Emit *e;
+  JitInsn insns[X86_BLOCK_MAX];
+  unsigned count;
+  JitSlow slow[X86_BLOCK_MAX * 2];
+  unsigned slow_count;
+  gboolean in_host, in_state; /* where the flags are */
+  gboolean failed;            /* no room */
+  uint8_t *start, *leave;
+} Translation;
+
+/* Decodes and classifies the instruction at @bytes. */
+gboolean jit_decode (Translation *t, const uint8_t *bytes, unsigned length, uint64_t rip, JitInsn *insn);
+/* Flags that the code at @rip, at @host in the block's page, may read before it sets them. */
+uint32_t jit_live_at (Translation *t, const uint8_t *host, uint64_t rip);
+/* The host address of @rip if it lies in the block's page, or NULL. */
+const uint8_t *jit_in_page (const Translation *t, uint64_t rip);
+void jit_emit_insn (Translation *t, const JitInsn *insn);
+void jit_emit_slow (Translation *t, const JitSlow *slow);
+/* The end of the block at @rip, flags being where they belong. */
+void jit_emit_edge (Translation *t, uint64_t rip);
+void jit_save_flags (Translation *t);
