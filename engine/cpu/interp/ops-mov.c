@@ -579,7 +579,7 @@ X86_HANDLER (op_enter)
   frames = stack;
   mask = stack.mask;
   x86_stack_push (&stack, size, old_rbp);
-  frame = stack.sp & mask;
+  frame = (stack.sp & mask) | (cpu->r[X86_RSP] & ~mask); /* whole: a 32-bit EBP may go with a 16-bit stack */
   if (level > 0)
     {
       frames.sp = old_rbp;

@@ -151,7 +151,9 @@ find_odd (X86Cpu *cpu, uint64_t lin)
     return ops;
   count = x86_decode (cpu, bytes, have, FALSE, cpu->mode, 1, decoded, &length);
   memcpy (slot, decoded, count * sizeof (X86Op));
-  x86_odd_set (cpu, slot, cpu->mode, bytes, length);
+  /* With more bytes, behind another limit, it might have been an instruction. */
+  if (decoded[0].fn != x86_op_gp0)
+    x86_odd_set (cpu, slot, cpu->mode, bytes, length);
   return slot;
 }
 
