@@ -16,10 +16,13 @@ enum { OUTCOME_END = -1 /* reached CASE_EXIT */, OUTCOME_TIMEOUT = -2 };
 enum { FX_FCW = 0, FX_FSW = 2, FX_FTW = 4, FX_FOP = 6, FX_FIP = 8, FX_FDP = 16, FX_MXCSR = 24, FX_ST = 32, FX_XMM = 160,
        FX_SIZE = 512 };
 
+/* 16-bit code is that of protected mode, with segments of 64 KiB that do not start at 0. */
+typedef enum { CASE_64, CASE_32, CASE_16, CASE_MODES } CaseMode;
+
 typedef struct
 {
   uint64_t r[16];                                   /* by encoding: RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8 … */
-  uint64_t rip, rflags;
+  uint64_t rip /* linear */, rflags;
   uint8_t fx[FX_SIZE] __attribute__ ((aligned (16))); /* as FXSAVE64 stores it */
 } CpuState;
 
@@ -34,8 +37,8 @@ typedef struct
 typedef struct
 {
   uint64_t seed;
-  gboolean is_32bit;
-  uint64_t address;                /* of the first instruction */
+  CaseMode mode;
+  uint64_t address;                /* of the first instruction, linear */
   uint8_t code[CASE_CODE_MAX];
   unsigned length;                 /* with the jump to CASE_EXIT */
   unsigned end;                    /* offset of that jump */
@@ -63,7 +66,7 @@ typedef gboolean (*CaseHasFeature) (void *opaque, unsigned feature);
 
 typedef struct
 {
-  ZydisDecoder decoder[2];         /* 64-bit, 32-bit */
+  ZydisDecoder decoder[CASE_MODES];
   uint8_t pool[CASE_POOL + CASE_DATA_SIZE];
   gboolean allowed[ZYDIS_ISA_SET_MAX_VALUE + 1];
 } Generator;
@@ -71,14 +74,14 @@ typedef struct
 /* generate.c */
 void generator_init (Generator *generator, CaseHasFeature has_feature, void *opaque);
 /* FALSE: nothing came of this seed. */
-gboolean generator_make (const Generator *generator, uint64_t seed, gboolean is_32bit, Case *out);
+gboolean generator_make (const Generator *generator, uint64_t seed, CaseMode mode, Case *out);
 /* The data window as the case starts. */
 void case_fill_data (const Generator *generator, const Case *cs, uint8_t *data);
 
 /* policy.c */
 /* What may run: unprivileged, harmless to the host, the same on every processor. */
 void policy_init (gboolean *allowed, CaseHasFeature has_feature, void *opaque);
-gboolean policy_allows (const gboolean *allowed, const CaseStep *step, gboolean is_32bit);
+gboolean policy_allows (const gboolean *allowed, const CaseStep *step, CaseMode mode);
 /* Flags that the instruction may leave undefined. @count: CL if it is known, or -1. */
 uint32_t policy_undefined_flags (const CaseStep *step, int count);
 uint16_t policy_undefined_status (const CaseStep *step);
@@ -98,7 +101,7 @@ void operand_pool (uint8_t *pool, size_t size);
 
 /* native.c: the host's processor. Returns NULL, or why it cannot be used. */
 const char *native_init (void);
-const char *native_init_32bit (void);
+const char *native_init_mode (CaseMode mode);
 void native_run (const Generator *generator, const Case *cs, Outcome *out);
 
 /* interp.c: the interpreter. */
@@ -111,5 +114,6 @@ void interp_run (Interp *interp, const Generator *generator, const Case *cs, Out
 /* compare.c */
 /* Appends what differs to @report when it is not NULL. */
 gboolean compare_outcomes (const Case *cs, const Outcome *native, const Outcome *interp, GString *report);
-void describe_case (const Generator *generator, const Case *cs, const char *mode, GString *report);
+void describe_case (const Generator *generator, const Case *cs, GString *report);
+const char *case_mode_name (CaseMode mode);
 const char *case_mnemonic (const Case *cs, unsigned step);

@@ -56,9 +56,9 @@ compare_registers (const Case *cs, const Outcome *native, const Outcome *interp,
     DIFFERS ("rflags native %06" G_GINT64_MODIFIER "x interpreter %06" G_GINT64_MODIFIER "x differ %06"
              G_GINT64_MODIFIER "x\n", native->state.rflags, interp->state.rflags,
              (native->state.rflags ^ interp->state.rflags) & ~(uint64_t) ignored);
-  for (unsigned i = 0; i < (cs->is_32bit ? 8 : 16); i++)
+  for (unsigned i = 0; i < (cs->mode == CASE_64 ? 16 : 8); i++)
     {
-      uint64_t mask = cs->is_32bit ? 0xffffffff : ~(uint64_t) 0;
+      uint64_t mask = cs->mode == CASE_64 ? ~(uint64_t) 0 : 0xffffffff;
 
       if ((native->state.r[i] ^ interp->state.r[i]) & mask)
         DIFFERS ("%s native %016" G_GINT64_MODIFIER "x interpreter %016" G_GINT64_MODIFIER "x\n", names[i],
@@ -199,6 +199,14 @@ compare_outcomes (const Case *cs, const Outcome *native, const Outcome *interp, 
 /* --- Telling what a case is --- */
 
 const char *
+case_mode_name (CaseMode mode)
+{
+  static const char *const modes[CASE_MODES] = { "64", "32", "16" };
+
+  return modes[mode];
+}
+
+const char *
 case_mnemonic (const Case *cs, unsigned step)
 {
   return cs->steps[step].is_valid ? ZydisMnemonicGetString (cs->steps[step].insn.mnemonic) : "invalid";
@@ -210,7 +218,7 @@ describe_inputs (const Generator *generator, const Case *cs, GString *report)
   const uint8_t *fx = cs->in.fx;
   uint8_t data[CASE_DATA_SIZE];
 
-  for (unsigned i = 0; i < (cs->is_32bit ? 8 : 16); i++)
+  for (unsigned i = 0; i < (cs->mode == CASE_64 ? 16 : 8); i++)
     g_string_append_printf (report, "%s%s %016" G_GINT64_MODIFIER "x%s", i % 4 == 0 ? "#   " : " ", names[i],
                             cs->in.r[i], i % 4 == 3 ? "\n" : "");
   g_string_append_printf (report,
@@ -233,23 +241,27 @@ describe_inputs (const Generator *generator, const Case *cs, GString *report)
     }
   /* What the registers point at. */
   case_fill_data (generator, cs, data);
-  for (unsigned i = 0; i < (cs->is_32bit ? 8 : 16); i++)
-    if (cs->in.r[i] >= CASE_DATA && cs->in.r[i] <= CASE_DATA + CASE_DATA_SIZE - 16)
-      {
-        g_string_append_printf (report, "#   [%s] ", names[i]);
-        append_bytes (report, data + (cs->in.r[i] - CASE_DATA), 16);
-        g_string_append_c (report, '\n');
-      }
+  for (unsigned i = 0; i < (cs->mode == CASE_64 ? 16 : 8); i++)
+    {
+      uint64_t offset = cs->in.r[i] - (cs->mode == CASE_16 ? CASE_DATA - CASE_DATA16_BASE : CASE_DATA);
+
+      if (offset <= CASE_DATA_SIZE - 16)
+        {
+          g_string_append_printf (report, "#   [%s] ", names[i]);
+          append_bytes (report, data + offset, 16);
+          g_string_append_c (report, '\n');
+        }
+    }
 }
 
 void
-describe_case (const Generator *generator, const Case *cs, const char *mode, GString *report)
+describe_case (const Generator *generator, const Case *cs, GString *report)
 {
   ZydisFormatter formatter;
 
   ZydisFormatterInit (&formatter, ZYDIS_FORMATTER_STYLE_INTEL);
-  g_string_append_printf (report, "# differs: test-native --mode %s --case 0x%016" G_GINT64_MODIFIER "x\n", mode,
-                          cs->seed);
+  g_string_append_printf (report, "# differs: test-native --mode %s --case 0x%016" G_GINT64_MODIFIER "x\n",
+                          case_mode_name (cs->mode), cs->seed);
   for (unsigned n = 0; n < cs->count; n++)
     {
       const CaseStep *step = &cs->steps[n];

@@ -10,7 +10,7 @@
 #include <string.h>
 
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI };
-enum { RANDOM_MAX = 26 /* bytes drawn for an instruction */, MODE_64 = 0, MODE_32 = 1 };
+enum { RANDOM_MAX = 26 /* bytes drawn for an instruction */ };
 
 typedef struct
 {
@@ -24,9 +24,10 @@ typedef struct
 void
 generator_init (Generator *generator, CaseHasFeature has_feature, void *opaque)
 {
-  ZydisDecoderInit (&generator->decoder[MODE_64], ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-  ZydisDecoderInit (&generator->decoder[MODE_32], ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
-  for (unsigned i = 0; i < 2; i++)
+  ZydisDecoderInit (&generator->decoder[CASE_64], ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+  ZydisDecoderInit (&generator->decoder[CASE_32], ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
+  ZydisDecoderInit (&generator->decoder[CASE_16], ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
+  for (unsigned i = 0; i < CASE_MODES; i++)
     {
       ZydisDecoderEnableMode (&generator->decoder[i], ZYDIS_DECODER_MODE_CET, ZYAN_FALSE);
       ZydisDecoderEnableMode (&generator->decoder[i], ZYDIS_DECODER_MODE_CLDEMOTE, ZYAN_FALSE);
@@ -46,12 +47,12 @@ case_fill_data (const Generator *generator, const Case *cs, uint8_t *data)
 /* --- Bytes --- */
 
 static unsigned
-draw_prefixes (Random *random, gboolean is_32bit, gboolean is_vector, uint8_t *bytes)
+draw_prefixes (Random *random, CaseMode mode, gboolean is_vector, uint8_t *bytes)
 {
   static const uint8_t mandatory[4] = { 0, 0x66, 0xf3, 0xf2 }, segments[] = { 0x26, 0x2e, 0x36, 0x3e };
   unsigned n = 0, selected = random_below (random, 4);
 
-  if (random_chance (random, 5))
+  if (random_chance (random, mode == CASE_16 ? 15 : 5))
     bytes[n++] = 0x67;
   if (random_chance (random, 6))
     bytes[n++] = random_chance (random, 50) ? 0x64 : 0x65;
@@ -81,7 +82,7 @@ draw_prefixes (Random *random, gboolean is_32bit, gboolean is_vector, uint8_t *b
       bytes[k] = bytes[i];
       bytes[i] = swap;
     }
-  if (!is_32bit && random_chance (random, 50))
+  if (mode == CASE_64 && random_chance (random, 50))
     bytes[n++] = (uint8_t) (0x40 + random_below (random, 16));
   return n;
 }
@@ -91,6 +92,11 @@ draw_opcode (Random *random, gboolean *is_vector, uint8_t *bytes)
 {
   static const struct { uint8_t first, count; } vector[] = { { 0x10, 8 }, { 0x28, 8 }, { 0x50, 48 }, { 0xc2, 1 },
                                                              { 0xc4, 3 }, { 0xd0, 48 } };
+  static const struct { uint8_t map, first, count; } longer[] = {
+    { 0x38, 0x00, 12 }, { 0x38, 0x10, 1 }, { 0x38, 0x14, 4 }, { 0x38, 0x1c, 3 }, { 0x38, 0x20, 6 }, { 0x38, 0x28, 4 },
+    { 0x38, 0x30, 18 }, { 0x38, 0xc8, 6 }, { 0x38, 0xdb, 5 }, { 0x38, 0xf0, 2 }, { 0x3a, 0x08, 8 }, { 0x3a, 0x14, 4 },
+    { 0x3a, 0x20, 3 }, { 0x3a, 0x40, 3 }, { 0x3a, 0x44, 1 }, { 0x3a, 0x60, 4 }, { 0x3a, 0xcc, 1 }, { 0x3a, 0xdf, 1 },
+  };
   static const uint8_t strings[] = { 0xa4, 0xa5, 0xa6, 0xa7, 0xaa, 0xab, 0xac, 0xad, 0xae, 0xaf };
   unsigned way = random_below (random, 100), n = 0;
 
@@ -118,8 +124,10 @@ draw_opcode (Random *random, gboolean *is_vector, uint8_t *bytes)
         }
       else
         {
-          bytes[n++] = way < 96 ? 0x38 : 0x3a;
-          bytes[n++] = (uint8_t) random_next (random);
+          unsigned i = random_below (random, G_N_ELEMENTS (longer));
+
+          bytes[n++] = longer[i].map;
+          bytes[n++] = (uint8_t) (longer[i].first + random_below (random, longer[i].count));
         }
     }
   return n;
@@ -163,7 +171,7 @@ draw_modrm (Random *random, gboolean is_16bit, uint8_t *bytes)
 }
 
 static void
-draw_instruction (Random *random, gboolean is_32bit, uint8_t bytes[RANDOM_MAX])
+draw_instruction (Random *random, CaseMode mode, uint8_t bytes[RANDOM_MAX])
 {
   static const uint64_t immediates[] = { 0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0x7fffffff, 0x80000000,
                                          0xffffffffffffffff, 0x8000000000000000 };
@@ -177,12 +185,12 @@ draw_instruction (Random *random, gboolean is_32bit, uint8_t bytes[RANDOM_MAX])
   if (random_chance (random, 5))
     return;
   opcode_length = draw_opcode (random, &is_vector, opcode);
-  n = draw_prefixes (random, is_32bit, is_vector, bytes);
+  n = draw_prefixes (random, mode, is_vector, bytes);
   for (unsigned i = 0; i < n; i++)
     has_67 |= bytes[i] == 0x67;
   memcpy (bytes + n, opcode, opcode_length);
   n += opcode_length;
-  n += draw_modrm (random, is_32bit && has_67, bytes + n);
+  n += draw_modrm (random, has_67 ? mode == CASE_32 : mode == CASE_16, bytes + n);
   immediate = random_chance (random, 50) ? immediates[random_below (random, G_N_ELEMENTS (immediates))]
                                          : random_next (random);
   memcpy (bytes + n, &immediate, sizeof immediate);
@@ -211,7 +219,7 @@ may_mean_something (const uint8_t *bytes)
 static gboolean
 decode (const Maker *maker, uint8_t *bytes, CaseStep *step)
 {
-  const ZydisDecoder *decoder = &maker->generator->decoder[maker->cs->is_32bit ? MODE_32 : MODE_64];
+  const ZydisDecoder *decoder = &maker->generator->decoder[maker->cs->mode];
   ZyanStatus status = ZydisDecoderDecodeFull (decoder, bytes, ZYDIS_MAX_INSTRUCTION_LENGTH, &step->insn, step->opr);
 
   step->is_valid = ZYAN_SUCCESS (status);
@@ -287,6 +295,18 @@ patch_data (Maker *maker, uint64_t address, const void *bytes, unsigned size)
   memcpy (cs->patches[cs->patch_count++].bytes, bytes, size);
 }
 
+static uint64_t
+segment_base (CaseMode mode, ZydisRegister segment)
+{
+  if (segment == ZYDIS_REGISTER_FS)
+    return CASE_FS_BASE;
+  if (segment == ZYDIS_REGISTER_GS)
+    return CASE_GS_BASE;
+  if (mode != CASE_16)
+    return 0;
+  return segment == ZYDIS_REGISTER_CS ? CASE_CODE : CASE_DATA16_BASE;
+}
+
 /* Chooses an address for the memory operand and the registers or the displacement that lead there. */
 static uint64_t
 place_operand (Maker *maker, CaseStep *step, const ZydisDecodedOperand *operand, uint8_t *bytes)
@@ -297,10 +317,7 @@ place_operand (Maker *maker, CaseStep *step, const ZydisDecodedOperand *operand,
   unsigned width = step->insn.address_width;
   uint64_t mask = width == 64 ? ~(uint64_t) 0 : ((uint64_t) 1 << width) - 1, displacement, value;
 
-  if (mem->segment == ZYDIS_REGISTER_FS)
-    offset -= CASE_FS_BASE;
-  else if (mem->segment == ZYDIS_REGISTER_GS)
-    offset -= CASE_GS_BASE;
+  offset -= segment_base (maker->cs->mode, mem->segment);
   displacement = mem->disp.has_displacement ? (uint64_t) mem->disp.value : 0;
 
   if (mem->base == ZYDIS_REGISTER_RIP || mem->base == ZYDIS_REGISTER_EIP)
@@ -411,6 +428,8 @@ tune (Maker *maker, const CaseStep *step, uint64_t address)
         {
           uint64_t to = draw_branch_target (maker, (unsigned) (step - maker->cs->steps));
 
+          if (maker->cs->mode == CASE_16)
+            to -= CASE_CODE;
           if (insn->operand_count_visible > 0 && opr[0].type == ZYDIS_OPERAND_TYPE_REGISTER)
             pin (maker, register_number (opr[0].reg.value), to);
           else
@@ -449,13 +468,13 @@ add_step (Maker *maker, unsigned n)
     {
       uint8_t drawn[RANDOM_MAX];
 
-      draw_instruction (&maker->random, cs->is_32bit, drawn);
+      draw_instruction (&maker->random, cs->mode, drawn);
       if (!decode (maker, drawn, step))
         {
           if (!random_chance (&maker->random, 10) || may_mean_something (drawn))
             continue;
         }
-      else if (!policy_allows (maker->generator->allowed, step, cs->is_32bit)
+      else if (!policy_allows (maker->generator->allowed, step, cs->mode)
                || (step->insn.cpu_flags != NULL && (step->insn.cpu_flags->tested & cs->undefined[n]))
                || (maker->has_x87 && policy_stores_x87 (step)))
         continue;
@@ -464,7 +483,8 @@ add_step (Maker *maker, unsigned n)
       if (!maker->has_branch)
         cs->undefined[n + 1] &= ~policy_defined_flags (step);
       maker->has_branch |= policy_is_branch (step);
-      maker->has_x87 |= step->is_valid && step->insn.meta.isa_ext == ZYDIS_ISA_EXT_X87;
+      maker->has_x87 |= step->is_valid
+                        && (step->insn.meta.isa_ext == ZYDIS_ISA_EXT_X87 || step->insn.meta.isa_set == ZYDIS_ISA_SET_SSE3X87);
       return TRUE;
     }
   return FALSE;
@@ -515,7 +535,7 @@ decode_again (Maker *maker)
       unsigned length = step->insn.length;
 
       if (decode (maker, cs->code + step->offset, step) != was_valid || step->insn.length != length
-          || (was_valid && !policy_allows (maker->generator->allowed, step, cs->is_32bit)))
+          || (was_valid && !policy_allows (maker->generator->allowed, step, cs->mode)))
         return FALSE;
     }
   return TRUE;
@@ -535,22 +555,44 @@ draw_address (Random *random)
     }
 }
 
+/* The jump to CASE_EXIT after the last step: a far one from 16 and 32-bit code. */
+static void
+add_exit (Case *cs)
+{
+  static const uint8_t far_jump[] = { 0x66, 0xea, CASE_EXIT & 0xff, (CASE_EXIT >> 8) & 0xff, (CASE_EXIT >> 16) & 0xff,
+                                      CASE_EXIT >> 24, CASE_CS64, 0 };
+  unsigned skip = cs->mode == CASE_32;
+
+  if (cs->mode == CASE_64)
+    {
+      int64_t relative = CASE_EXIT - (int64_t) (cs->address + cs->end + 5);
+
+      cs->code[cs->end] = 0xe9;
+      memcpy (cs->code + cs->end + 1, &relative, 4);
+      cs->length = cs->end + 5;
+    }
+  else
+    {
+      memcpy (cs->code + cs->end, far_jump + skip, sizeof far_jump - skip);
+      cs->length = cs->end + (unsigned) sizeof far_jump - skip;
+    }
+}
+
 gboolean
-generator_make (const Generator *generator, uint64_t seed, gboolean is_32bit, Case *cs)
+generator_make (const Generator *generator, uint64_t seed, CaseMode mode, Case *cs)
 {
   Maker maker = { .random.state = seed, .generator = generator, .cs = cs };
   Random *random = &maker.random;
   unsigned wanted, at = 0;
-  int64_t relative;
 
   cs->seed = seed;
-  cs->is_32bit = is_32bit;
+  cs->mode = mode;
   cs->undefined[0] = cs->undefined_status = 0;
   cs->patch_count = 0;
   cs->address = draw_address (random);
   cs->pool_offset = random_below (random, CASE_POOL / 16) * 16;
   operand_state (random, &cs->in);
-  cs->in.r[RSP] = CASE_DATA + 0x800 + random_below (random, 0x200) * 16;
+  cs->in.r[RSP] = CASE_DATA - segment_base (mode, ZYDIS_REGISTER_SS) + 0x800 + random_below (random, 0x200) * 16;
 
   wanted = random_chance (random, 50) ? 1 : 1 + random_below (random, CASE_STEPS);
   for (cs->count = 0; cs->count < wanted;)
@@ -563,21 +605,7 @@ generator_make (const Generator *generator, uint64_t seed, gboolean is_32bit, Ca
         break;
     }
   cs->end = at;
-  if (is_32bit)
-    {
-      static const uint8_t jump[] = { 0xea, CASE_EXIT & 0xff, (CASE_EXIT >> 8) & 0xff, (CASE_EXIT >> 16) & 0xff,
-                                      CASE_EXIT >> 24, CASE_CS64, 0 };
-
-      memcpy (cs->code + at, jump, sizeof jump);
-      cs->length = at + sizeof jump;
-    }
-  else
-    {
-      cs->code[at] = 0xe9;
-      relative = CASE_EXIT - (int64_t) (cs->address + at + 5);
-      memcpy (cs->code + at + 1, &relative, 4);
-      cs->length = at + 5;
-    }
+  add_exit (cs);
   for (unsigned n = 0; n < cs->count; n++)
     {
       place_operands (&maker, n);
@@ -590,8 +618,10 @@ generator_make (const Generator *generator, uint64_t seed, gboolean is_32bit, Ca
   /* With one instruction the count of a shift is known. */
   if (cs->count == 1)
     cs->undefined[1] = policy_undefined_flags (&cs->steps[0], (int) (cs->in.r[RCX] & 0xff));
-  if (is_32bit)
+  if (mode != CASE_64)
     for (unsigned i = 0; i < 8; i++)
       cs->in.r[i] = (uint32_t) cs->in.r[i];
+  if (mode == CASE_16) /* IRET leaves these bits as they are when the stack is a 16-bit one */
+    cs->in.r[RSP] = (cs->in.r[RSP] & 0xffff) | (NATIVE_IN_FRAME & 0xffff0000);
   return TRUE;
 }

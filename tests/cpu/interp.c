@@ -52,8 +52,10 @@ set_tables (Guest *guest)
   set_descriptor (guest, GDT, CASE_CS64, 0, 0xfffff, 0xa0fb);
   set_descriptor (guest, LDT, CASE_LDT_FS, CASE_FS_BASE, 0xfffff, 0xc0f3);
   set_descriptor (guest, LDT, CASE_LDT_GS, CASE_GS_BASE, CASE_GS_LIMIT, 0x40f3);
+  set_descriptor (guest, LDT, CASE_LDT_CS16, CASE_CODE, CASE_CODE_SIZE - 1, 0x00fb);
+  set_descriptor (guest, LDT, CASE_LDT_DATA16, CASE_DATA16_BASE, 0xffff, 0x00f3);
   cpu->gdtr = (X86Table) { .base = KERNEL + GDT, .limit = 0x3f };
-  cpu->ldtr = (X86Table) { .sel = 0x50, .base = KERNEL + LDT, .limit = 15, .attr = 0x82 };
+  cpu->ldtr = (X86Table) { .sel = 0x50, .base = KERNEL + LDT, .limit = 31, .attr = 0x82 };
   cpu->idtr = (X86Table) { .base = KERNEL + GUEST_IDT, .limit = 0xfff };
   cpu->tr = (X86Table) { .sel = 0x40, .base = KERNEL + GUEST_TSS, .limit = 0x67, .attr = 0x8b };
   guest_put64 (guest, GUEST_TSS + 4, KERNEL + KERNEL_STACK + 0x1000);
@@ -109,9 +111,9 @@ interp_has_feature (void *interp, unsigned feature)
 }
 
 static void
-set_segment (Guest *guest, unsigned seg, uint64_t table, uint16_t sel)
+set_segment (Guest *guest, unsigned seg, uint16_t sel)
 {
-  uint64_t at = table + (sel & 0xfff8);
+  uint64_t at = (sel & 4 ? LDT : GDT) + (sel & 0xfff8);
   X86Desc desc = { .lo = guest_u32 (guest, at), .hi = guest_u32 (guest, at + 4) };
 
   if (sel == 0)
@@ -123,18 +125,21 @@ set_segment (Guest *guest, unsigned seg, uint64_t table, uint16_t sel)
 static void
 set_state (Guest *guest, const Case *cs)
 {
+  static const uint16_t sels[CASE_MODES][X86_SEG_COUNT] = {
+    [CASE_64] = { [X86_CS] = CASE_CS64, [X86_SS] = CASE_SS },
+    [CASE_32] = { [X86_ES] = CASE_SS, [X86_CS] = CASE_CS32, [X86_SS] = CASE_SS, [X86_DS] = CASE_SS,
+                  [X86_FS] = CASE_LDT_FS, [X86_GS] = CASE_LDT_GS },
+    [CASE_16] = { [X86_ES] = CASE_LDT_DATA16, [X86_CS] = CASE_LDT_CS16, [X86_SS] = CASE_LDT_DATA16,
+                  [X86_DS] = CASE_LDT_DATA16, [X86_FS] = CASE_LDT_FS, [X86_GS] = CASE_LDT_GS },
+  };
   const CpuState *in = &cs->in;
   X86Cpu *cpu = guest->cpu;
   unsigned top;
 
   memcpy (cpu->r, in->r, sizeof in->r);
-  cpu->r[X86_RIP] = cs->address;
-  set_segment (guest, X86_CS, GDT, cs->is_32bit ? CASE_CS32 : CASE_CS64);
-  set_segment (guest, X86_SS, GDT, CASE_SS);
-  set_segment (guest, X86_DS, GDT, cs->is_32bit ? CASE_SS : 0);
-  set_segment (guest, X86_ES, GDT, cs->is_32bit ? CASE_SS : 0);
-  set_segment (guest, X86_FS, LDT, cs->is_32bit ? CASE_LDT_FS : 0);
-  set_segment (guest, X86_GS, LDT, cs->is_32bit ? CASE_LDT_GS : 0);
+  cpu->r[X86_RIP] = cs->mode == CASE_16 ? cs->address - CASE_CODE : cs->address;
+  for (unsigned seg = 0; seg < X86_SEG_COUNT; seg++)
+    set_segment (guest, seg, sels[cs->mode][seg]);
   cpu->r[X86_SEGBASE + X86_FS] = CASE_FS_BASE;
   cpu->r[X86_SEGBASE + X86_GS] = CASE_GS_BASE;
   cpu->cpl = 3;
@@ -213,6 +218,8 @@ interp_run (Interp *interp, const Generator *generator, const Case *cs, Outcome 
   out->error = has_error ? (uint32_t) guest_u64 (guest, cpu->r[X86_RSP] - KERNEL) : 0;
   slot = has_error;
   out->state.rip = guest_u64 (guest, cpu->r[X86_RSP] - KERNEL + slot * 8);
+  if (guest_u64 (guest, cpu->r[X86_RSP] - KERNEL + (slot + 1) * 8) == CASE_LDT_CS16)
+    out->state.rip += CASE_CODE;
   out->state.rflags = guest_u64 (guest, cpu->r[X86_RSP] - KERNEL + (slot + 2) * 8);
   out->state.r[X86_RSP] = guest_u64 (guest, cpu->r[X86_RSP] - KERNEL + (slot + 3) * 8);
   out->cr2 = cpu->cr2;

@@ -16,8 +16,11 @@
 #define CASE_CS64 0x33
 #define CASE_LDT_FS 0x07
 #define CASE_LDT_GS 0x0f
-/* FS covers the data window with 16-bit offsets; GS ends inside it. */
+#define CASE_LDT_CS16 0x17
+#define CASE_LDT_DATA16 0x1f    /* DS, ES and SS of 16-bit code */
+/* FS and DATA16 cover the data window with 16-bit offsets; GS ends inside it. */
 #define CASE_FS_BASE 0x5ff000
+#define CASE_DATA16_BASE 0x5ff000
 #define CASE_GS_BASE 0x5f8000
 #define CASE_GS_LIMIT 0x9fff    /* 0x601fff */
 
@@ -25,7 +28,7 @@
 #define NATIVE_STATE 0x1d3a7000
 #define NATIVE_IN_REGS (NATIVE_STATE + 0x000)
 #define NATIVE_IN_FRAME (NATIVE_STATE + 0x080)  /* RIP, CS, RFLAGS, RSP, SS */
-#define NATIVE_IN_DATA_SEL (NATIVE_STATE + 0x0b0)
+#define NATIVE_IN_DATA_SEL (NATIVE_STATE + 0x0b0) /* DS, ES */
 #define NATIVE_IN_FS_SEL (NATIVE_STATE + 0x0b4)
 #define NATIVE_IN_GS_SEL (NATIVE_STATE + 0x0b8)
 #define NATIVE_IN_FS_BASE (NATIVE_STATE + 0x0c0)

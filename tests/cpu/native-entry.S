@@ -35,6 +35,8 @@ leave_case:
     mov NATIVE_HOST_RSP, %rsp
     push $0x202
     popfq
+    mov $CASE_SS, %eax
+    mov %eax, %ss
     xor %eax, %eax
     mov %eax, %fs
     mov %eax, %gs

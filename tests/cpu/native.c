@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Cases on the host's own processor: their memory is mapped below 4 GiB of this process, native-entry.S jumps in, and a
- * jump or a signal comes back. 32-bit code runs in compatibility mode.
+ * jump or a signal comes back. 16 and 32-bit code runs in compatibility mode.
  */
 
 #include "tests/cpu/case.h"
@@ -108,34 +108,53 @@ native_init (void)
   return NULL;
 }
 
-const char *
-native_init_32bit (void)
+static gboolean
+set_ldt (unsigned sel, uint32_t base, uint32_t limit, gboolean is_32bit, gboolean is_code)
 {
-  struct user_desc fs = { .entry_number = CASE_LDT_FS >> 3, .base_addr = CASE_FS_BASE, .limit = 0xfffff, .seg_32bit = 1,
-                          .limit_in_pages = 1, .useable = 1 };
-  struct user_desc gs = { .entry_number = CASE_LDT_GS >> 3, .base_addr = CASE_GS_BASE, .limit = CASE_GS_LIMIT,
-                          .seg_32bit = 1, .useable = 1 };
-  static const uint8_t probe[] = { 0xb8, 1, 0, 0, 0, 0xea, CASE_EXIT & 0xff, (CASE_EXIT >> 8) & 0xff,
+  struct user_desc desc = { .entry_number = sel >> 3, .base_addr = base, .limit = limit, .seg_32bit = is_32bit,
+                            .limit_in_pages = limit > 0xffff, .contents = is_code ? 2 : 0, .useable = 1 };
+
+  return syscall (SYS_modify_ldt, 1, &desc, sizeof desc) == 0;
+}
+
+/* mov $1, %eax; then to the end. */
+static gboolean
+can_run (CaseMode mode)
+{
+  static const uint8_t probe[] = { 0x66, 0xb8, 1, 0, 0, 0, 0x66, 0xea, CASE_EXIT & 0xff, (CASE_EXIT >> 8) & 0xff,
                                    (CASE_EXIT >> 16) & 0xff, CASE_EXIT >> 24, CASE_CS64, 0 };
-  Case *cs;
+  static const uint8_t probe32[] = { 0xb8, 1, 0, 0, 0, 0xea, CASE_EXIT & 0xff, (CASE_EXIT >> 8) & 0xff,
+                                     (CASE_EXIT >> 16) & 0xff, CASE_EXIT >> 24, CASE_CS64, 0 };
+  g_autofree Case *cs = g_new0 (Case, 1);
   Outcome out;
 
-  if (syscall (SYS_modify_ldt, 1, &fs, sizeof fs) != 0 || syscall (SYS_modify_ldt, 1, &gs, sizeof gs) != 0)
-    return "the kernel has no modify_ldt()";
-  cs = g_new0 (Case, 1);
-  cs->is_32bit = TRUE;
+  cs->mode = mode;
   cs->address = CASE_CODE;
-  cs->length = sizeof probe;
-  memcpy (cs->code, probe, sizeof probe);
+  cs->length = mode == CASE_16 ? sizeof probe : sizeof probe32;
+  memcpy (cs->code, mode == CASE_16 ? probe : probe32, cs->length);
   cs->in.rflags = 0x202;
-  cs->in.r[4] = CASE_DATA + 0x1000;
+  cs->in.r[4] = 0x1000;
   cs->in.fx[FX_FCW] = 0x7f;
   cs->in.fx[FX_FCW + 1] = 0x03;
   cs->in.fx[FX_MXCSR] = 0x80;
   cs->in.fx[FX_MXCSR + 1] = 0x1f;
   native_run (NULL, cs, &out);
-  g_free (cs);
-  return out.vector == OUTCOME_END && out.state.r[0] == 1 ? NULL : "32-bit code cannot be run";
+  return out.vector == OUTCOME_END && out.state.r[0] == 1;
+}
+
+const char *
+native_init_mode (CaseMode mode)
+{
+  if (mode == CASE_64)
+    return NULL;
+  if (!set_ldt (CASE_LDT_FS, CASE_FS_BASE, 0xfffff, TRUE, FALSE)
+      || !set_ldt (CASE_LDT_GS, CASE_GS_BASE, CASE_GS_LIMIT, TRUE, FALSE))
+    return "the kernel has no local descriptor tables";
+  if (mode == CASE_16
+      && (!set_ldt (CASE_LDT_CS16, CASE_CODE, CASE_CODE_SIZE - 1, FALSE, TRUE)
+          || !set_ldt (CASE_LDT_DATA16, CASE_DATA16_BASE, 0xffff, FALSE, FALSE)))
+    return "the kernel has no 16-bit segments";
+  return can_run (mode) ? NULL : "such code cannot be run";
 }
 
 static void
@@ -148,6 +167,8 @@ take_context (const ucontext_t *context, Outcome *out)
   for (unsigned i = 0; i < 16; i++)
     out->state.r[i] = (uint64_t) regs[numbers[i]];
   out->state.rip = (uint64_t) regs[REG_RIP];
+  if ((regs[REG_CSGSFS] & 0xffff) == CASE_LDT_CS16)
+    out->state.rip += CASE_CODE;
   out->state.rflags = (uint64_t) regs[REG_EFL];
   memcpy (out->state.fx, context->uc_mcontext.fpregs, FX_SIZE);
   out->vector = (int) regs[REG_TRAPNO];
@@ -158,6 +179,8 @@ take_context (const ucontext_t *context, Outcome *out)
 void
 native_run (const Generator *generator, const Case *cs, Outcome *out)
 {
+  static const uint16_t code_sels[CASE_MODES] = { CASE_CS64, CASE_CS32, CASE_LDT_CS16 },
+                        data_sels[CASE_MODES] = { 0, CASE_SS, CASE_LDT_DATA16 };
   unsigned offset = (unsigned) (cs->address - CASE_CODE), length = MIN (cs->length, CASE_CODE_SIZE - offset);
   uint64_t *frame = AT (uint64_t, NATIVE_IN_FRAME);
   void (*enter) (void);
@@ -168,14 +191,14 @@ native_run (const Generator *generator, const Case *cs, Outcome *out)
     case_fill_data (generator, cs, native.data);
   memcpy (AT (void, NATIVE_IN_REGS), cs->in.r, sizeof cs->in.r);
   memcpy (AT (void, NATIVE_IN_FX), cs->in.fx, FX_SIZE);
-  frame[0] = cs->address;
-  frame[1] = cs->is_32bit ? CASE_CS32 : CASE_CS64;
+  frame[0] = cs->mode == CASE_16 ? offset : cs->address;
+  frame[1] = code_sels[cs->mode];
   frame[2] = cs->in.rflags;
   frame[3] = cs->in.r[4];
-  frame[4] = CASE_SS;
-  *AT (uint32_t, NATIVE_IN_DATA_SEL) = cs->is_32bit ? CASE_SS : 0;
-  *AT (uint32_t, NATIVE_IN_FS_SEL) = cs->is_32bit ? CASE_LDT_FS : 0;
-  *AT (uint32_t, NATIVE_IN_GS_SEL) = cs->is_32bit ? CASE_LDT_GS : 0;
+  frame[4] = cs->mode == CASE_16 ? CASE_LDT_DATA16 : CASE_SS;
+  *AT (uint32_t, NATIVE_IN_DATA_SEL) = data_sels[cs->mode];
+  *AT (uint32_t, NATIVE_IN_FS_SEL) = cs->mode == CASE_64 ? 0 : CASE_LDT_FS;
+  *AT (uint32_t, NATIVE_IN_GS_SEL) = cs->mode == CASE_64 ? 0 : CASE_LDT_GS;
   *AT (uint64_t, NATIVE_IN_FS_BASE) = CASE_FS_BASE;
   *AT (uint64_t, NATIVE_IN_GS_BASE) = CASE_GS_BASE;
   *AT (uint64_t, NATIVE_RUNNING) = ++native.number;

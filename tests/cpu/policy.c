@@ -85,7 +85,7 @@ policy_stores_x87 (const CaseStep *step)
 }
 
 gboolean
-policy_allows (const gboolean *allowed, const CaseStep *step, gboolean is_32bit)
+policy_allows (const gboolean *allowed, const CaseStep *step, CaseMode mode)
 {
   const ZydisDecodedInstruction *insn = &step->insn;
 
@@ -153,9 +153,19 @@ policy_allows (const gboolean *allowed, const CaseStep *step, gboolean is_32bit)
       break;
     }
   /* Processors differ in what an operand size prefix makes of near branches in 64-bit code. */
-  if (!is_32bit && policy_is_branch (step) && has_prefix (insn, 0x66))
+  if (mode == CASE_64 && policy_is_branch (step) && has_prefix (insn, 0x66))
     return FALSE;
   return TRUE;
+}
+
+/* In memory, more than 8 bytes. */
+static gboolean
+has_wide_operand (const CaseStep *step)
+{
+  for (unsigned i = 0; step->is_valid && i < step->insn.operand_count; i++)
+    if (step->opr[i].type == ZYDIS_OPERAND_TYPE_MEMORY && step->opr[i].size > 64)
+      return TRUE;
+  return FALSE;
 }
 
 static gboolean
@@ -176,16 +186,18 @@ policy_may_differ (const Case *cs, const CaseStep *step, const Outcome *native, 
       /* Page faults come first or not; operands of more than 8 bytes need not be checked. */
       if (both_fault)
         return TRUE;
-      for (unsigned i = 0; step->is_valid && i < step->insn.operand_count; i++)
-        if (step->opr[i].type == ZYDIS_OPERAND_TYPE_MEMORY && step->opr[i].size > 64)
-          return TRUE;
+      if (has_wide_operand (step))
+        return TRUE;
     }
+  /* What is first of a segment's limit, the alignment of an SSE operand and pages; x87 operands go piece by piece. */
+  if (cs->mode != CASE_64 && both_fault && has_wide_operand (step))
+    return TRUE;
   /* Which page of two forbidden ones the error tells of. */
   if (native->vector == EXC_PF && interp->vector == EXC_PF && native->cr2 == interp->cr2
       && native->cr2 > CASE_READONLY + 0xe00 && native->cr2 < CASE_READONLY + 0x1200)
     return TRUE;
   /* Accesses over the end of 32-bit segments of 4 GiB may fault or wrap. */
-  if (cs->is_32bit && (native->vector == EXC_SS || native->vector == EXC_GP) && interp->vector == EXC_PF
+  if (cs->mode != CASE_64 && (native->vector == EXC_SS || native->vector == EXC_GP) && interp->vector == EXC_PF
       && (is_near (interp->cr2, 0) || is_near (interp->cr2, CASE_FS_BASE)))
     return TRUE;
   switch (mnemonic)
@@ -205,6 +217,8 @@ policy_may_differ (const Case *cs, const CaseStep *step, const Outcome *native, 
     case ZYDIS_MNEMONIC_MASKMOVQ: /* whether bytes that are not stored can fault */
     case ZYDIS_MNEMONIC_MASKMOVDQU:
       return native->vector == EXC_PF || native->vector == EXC_GP;
+    case ZYDIS_MNEMONIC_FXRSTOR:
+    case ZYDIS_MNEMONIC_FXRSTOR64:
     case ZYDIS_MNEMONIC_LDMXCSR: /* processors may have more bits in MXCSR */
       return both_fault || interp->vector == EXC_GP;
     case ZYDIS_MNEMONIC_CVTPS2PI: /* whether MMX registers are in use by the time of the fault */
@@ -220,8 +234,6 @@ policy_may_differ (const Case *cs, const CaseStep *step, const Outcome *native, 
     case ZYDIS_MNEMONIC_FRSTOR:
     case ZYDIS_MNEMONIC_FXSAVE:
     case ZYDIS_MNEMONIC_FXSAVE64:
-    case ZYDIS_MNEMONIC_FXRSTOR:
-    case ZYDIS_MNEMONIC_FXRSTOR64:
     case ZYDIS_MNEMONIC_CALL:  /* whether the target is looked at before the stack */
     case ZYDIS_MNEMONIC_DPPS:  /* which of its steps is the first to raise something */
     case ZYDIS_MNEMONIC_DPPD:

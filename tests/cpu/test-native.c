@@ -62,7 +62,7 @@ count_case (Result *result, const Case *cs, const Outcome *native)
 
 /* Runs a case on both; FALSE when nothing could be compared. */
 static gboolean
-run_case (Session *session, const Case *cs, const char *mode, Result *result)
+run_case (Session *session, const Case *cs, Result *result)
 {
   Outcome native, interp;
   const char *name;
@@ -85,7 +85,7 @@ run_case (Session *session, const Case *cs, const char *mode, Result *result)
   if (result->failed++ < session->max_failures)
     {
       report = g_string_new (NULL);
-      describe_case (&session->generator, cs, mode, report);
+      describe_case (&session->generator, cs, report);
       if (session->is_brief)
         g_string_truncate (report, (gsize) (strstr (report->str, "#   rax") - report->str));
       compare_outcomes (cs, &native, &interp, report);
@@ -104,13 +104,13 @@ by_count (const void *a, const void *b, void *failures)
 }
 
 static void
-print_result (const Result *result, const char *mode)
+print_result (const Result *result, CaseMode mode)
 {
   g_autofree const char **keys = (const char **) g_hash_table_get_keys_as_array (result->failures, NULL);
   unsigned n = g_hash_table_size (result->failures);
 
   printf ("# %s-bit: %" G_GUINT64_FORMAT " cases, %" G_GUINT64_FORMAT " to their end, %" G_GUINT64_FORMAT
-          " given up; faults:", mode, result->run, result->ended, result->given_up);
+          " given up; faults:", case_mode_name (mode), result->run, result->ended, result->given_up);
   for (unsigned i = 0; i < G_N_ELEMENTS (result->faults); i++)
     if (result->faults[i] != 0)
       printf (" %u: %" G_GUINT64_FORMAT, i, result->faults[i]);
@@ -130,22 +130,21 @@ print_result (const Result *result, const char *mode)
 }
 
 static gboolean
-run_mode (Session *session, gboolean is_32bit, const uint64_t *only)
+run_mode (Session *session, CaseMode mode, const uint64_t *only)
 {
-  const char *mode = is_32bit ? "32" : "64";
   Result result = { .failures = g_hash_table_new (g_str_hash, g_str_equal) };
-  Random seeds = { session->seed + is_32bit };
+  Random seeds = { session->seed + mode };
   Case *cs = g_new0 (Case, 1);
 
   if (only != NULL)
     {
-      if (generator_make (&session->generator, *only, is_32bit, cs))
-        run_case (session, cs, mode, &result);
+      if (generator_make (&session->generator, *only, mode, cs))
+        run_case (session, cs, &result);
     }
   else
     while (result.run < session->count)
-      if (generator_make (&session->generator, random_next (&seeds), is_32bit, cs) && matches (session, cs))
-        run_case (session, cs, mode, &result);
+      if (generator_make (&session->generator, random_next (&seeds), mode, cs) && matches (session, cs))
+        run_case (session, cs, &result);
   print_result (&result, mode);
   g_free (cs);
   g_hash_table_unref (result.failures);
@@ -163,7 +162,7 @@ main (int argc, char **argv)
     { "seed", 0, 0, G_OPTION_ARG_STRING, &seed, "First of all random numbers; the time by default", "N" },
     { "count", 0, 0, G_OPTION_ARG_INT64, &count, "Cases a mode", "N" },
     { "filter", 0, 0, G_OPTION_ARG_STRING, &filter, "Only cases with this instruction", "MNEMONIC" },
-    { "mode", 0, 0, G_OPTION_ARG_STRING, &mode, "Only this mode: 64 or 32", "BITS" },
+    { "mode", 0, 0, G_OPTION_ARG_STRING, &mode, "Only this mode: 64, 32 or 16", "BITS" },
     { "case", 0, 0, G_OPTION_ARG_STRING, &only, "Only this case, with --mode", "SEED" },
     { "steps", 0, 0, G_OPTION_ARG_INT, &steps, "At most this many instructions a case", "N" },
     { "max-failures", 0, 0, G_OPTION_ARG_INT, &max_failures, "Cases to report in full", "N" },
@@ -173,7 +172,7 @@ main (int argc, char **argv)
   g_autoptr (GOptionContext) context = g_option_context_new (NULL);
   g_autoptr (GError) error = NULL;
   Session *session;
-  const char *why, *why32;
+  const char *why;
   uint64_t only_seed = 0;
 
   setlocale (LC_ALL, "");
@@ -193,22 +192,23 @@ main (int argc, char **argv)
   if (only != NULL)
     only_seed = g_ascii_strtoull (only, NULL, 0);
 
-  printf ("1..2\n# seed %" G_GUINT64_FORMAT "\n", session->seed);
+  printf ("1..%d\n# seed %" G_GUINT64_FORMAT "\n", CASE_MODES, session->seed);
   session->interp = interp_new ();
   generator_init (&session->generator, interp_has_feature, session->interp);
   why = native_init ();
-  why32 = why != NULL ? why : native_init_32bit ();
-  for (unsigned i = 0; i < 2; i++)
+  for (CaseMode i = CASE_64; i < CASE_MODES; i++)
     {
-      const char *bits = i == 0 ? "64" : "32", *reason = i == 0 ? why : why32;
+      const char *bits = case_mode_name (i), *reason = why != NULL ? why : native_init_mode (i);
       gboolean ok;
 
-      if (reason != NULL || (mode != NULL && strcmp (mode, bits) != 0))
+      if (reason == NULL && mode != NULL && strcmp (mode, bits) != 0)
+        reason = "not asked for";
+      if (reason != NULL)
         {
-          printf ("ok %u %s-bit # SKIP %s\n", i + 1, bits, reason != NULL ? reason : "not asked for");
+          printf ("ok %u %s-bit # SKIP %s\n", i + 1, bits, reason);
           continue;
         }
-      ok = run_mode (session, i == 1, only != NULL ? &only_seed : NULL);
+      ok = run_mode (session, i, only != NULL ? &only_seed : NULL);
       printf ("%s %u %s-bit\n", ok ? "ok" : "not ok", i + 1, bits);
       passed &= ok;
     }
