@@ -14,6 +14,7 @@ import os
 import pathlib
 import select
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -221,6 +222,8 @@ def main():
     parser.add_argument('bench', nargs='*', choices=[*benches, []])
     arguments = parser.parse_args()
     arguments.failed = False
+    # So that what runs in a machine does not outlive its measurer.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     work = pathlib.Path(tempfile.mkdtemp(prefix='bunshin-bench-'))
     try:
         for name in arguments.bench or benches:

@@ -21,8 +21,8 @@ FLAGS = ['-std=gnu17', '-D_GNU_SOURCE', '-O2', '-static', '-fno-math-errno', '-f
          '-Wall', '-Wextra', '-Werror', '-Wno-unused-parameter', '-Wno-missing-field-initializers']
 THREADED = ('counter', 'pair')
 MEMORY = '512M'
-BOOT_TIMEOUT = 1800
-STEP_TIMEOUT = 1800
+BOOT_TIMEOUT = 180 # seconds without a line; a guest that hangs is a fault, not a wait for the night
+STEP_TIMEOUT = 600
 
 
 def build(work):
@@ -75,14 +75,24 @@ def run_native(program, scale, names):
 def run_machine(command):
     """Runs the guest to its end; {name: Result}, how many processors it saw, and why it stopped early, or None."""
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        return follow(child)
+    finally:
+        child.kill()
+        child.wait()
+
+
+def follow(child):
+    """What run_machine() returns, from the lines of the running @child."""
     results, begun, rest, tail, processors = {}, None, b'', [], 0
     timeout, ended, fault = BOOT_TIMEOUT, False, None
     while not ended and fault is None:
         ready = select.select([child.stdout], [], [], timeout)[0]
         data = os.read(child.stdout.fileno(), 65536) if ready else b''
-        now = processor_clock(child.pid), time.monotonic()
         if not data:
             fault = 'it ended' if ready else f'nothing came for {timeout} s'
+            break
+        now = processor_clock(child.pid), time.monotonic()
         lines = (rest + data).split(b'\n')
         rest = lines.pop()
         for line in lines:
@@ -106,8 +116,6 @@ def run_machine(command):
         except subprocess.TimeoutExpired:
             fault = 'it did not power off'
     if fault:
-        child.kill()
-        child.wait()
         fault += ': ' + ' | '.join([*tail, rest.decode(errors='replace')])[-500:]
     return results, processors, fault
 
