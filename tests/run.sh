@@ -26,6 +26,7 @@ build ()
 {
   directory=$1
   shift
+  begun=$(date +%s)
   if [ -f "$directory/build.ninja" ]; then
     meson configure "$directory" "$@" >/dev/null
   else
@@ -34,6 +35,7 @@ build ()
   fi
   ninja -C "$directory" >"$results/$(basename "$directory").log" 2>&1 ||
     { grep -v '^\[[0-9]*/' "$results/$(basename "$directory").log" | tail -n 60; return 1; }
+  echo "# building $directory took $(($(date +%s) - begun)) s"
 }
 
 # Runs one meson suite of a build folder and keeps its results under a name.
@@ -44,7 +46,8 @@ run_suite ()
   name=$3
   shift 3
   echo "# $name"
-  if ! meson test -C "$directory" --list --suite "$suite" 2>/dev/null | grep -q ' / '; then
+  begun=$(date +%s)
+  if ! meson test -C "$directory" --no-rebuild --list --suite "$suite" >/dev/null 2>&1; then
     # Asked for by name, a suite without tests is a mistake.
     [ $all = yes ] || { echo "there are no tests in suite $suite"; broken=$((broken + 1)); }
     return 0
@@ -57,6 +60,7 @@ run_suite ()
     echo "suite $name left no results"
     broken=$((broken + 1))
   fi
+  echo "# $name took $(($(date +%s) - begun)) s"
 }
 
 wants () { case " $suites " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
@@ -102,7 +106,14 @@ fi
 
 if wants fuzz; then
   if CC=clang build build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false -Dtests=true --buildtype=debugoptimized; then
+    found=build-fuzz/tests/fuzz/found
+    rm -rf "$found"
+    mkdir -p "$found"
     run_suite build-fuzz fuzz fuzz --num-processes 2
+    # The inputs that broke something, so that a log alone is enough to try them again.
+    for input in "$found"/*-crash-* "$found"/*-timeout-* "$found"/*-oom-* "$found"/*-leak-*; do
+      [ ! -f "$input" ] || { echo "$PWD/$input, in base64 of gzip:"; gzip -9nc "$input" | base64; }
+    done
   else
     broken=$((broken + 1))
   fi

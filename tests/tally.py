@@ -5,11 +5,28 @@ import argparse
 import collections
 import json
 import pathlib
+import re
 import sys
 import xml.etree.ElementTree as ElementTree
 
 
 LAST_LINES = 40
+MOST_LINES = 120
+# A sanitizer's report begins so; the cause stands at its head, and much may follow.
+REPORT = re.compile(r'ERROR: (Address|Leak)Sanitizer|ERROR: libFuzzer|runtime error:')
+
+
+def end_of(test):
+    """The last lines a program wrote, all of a sanitizer's report among them."""
+    lines = (test.get('stdout', '') + '\n' + test.get('stderr', '')).strip().splitlines()
+    report = next((number for number, line in enumerate(lines) if REPORT.search(line)), len(lines))
+    begin = max(0, min(report, len(lines) - LAST_LINES))
+    return [line[:500] for line in lines[begin:begin + MOST_LINES]]
+
+
+def program(name):
+    """A test program's own name: Meson puts the project and the suites before it."""
+    return name.split(' / ')[-1].split('.')[-1]
 
 
 def broken_programs(path, failures):
@@ -18,10 +35,10 @@ def broken_programs(path, failures):
         for line in log:
             test = json.loads(line)
             if test['result'] not in ('OK', 'SKIP', 'EXPECTEDFAIL'):
-                name = f"{path.stem}: {test['name'].split(':')[-1]}"
-                if not any(failure.startswith(name) for failure in failures):
+                name = f"{path.stem}: {program(test['name'])}"
+                if not any(failure == name or failure.startswith(name + ':') for failure in failures):
                     failures.append(f"{name}: {test['result']}, status {test['returncode']}")
-                yield name, (test.get('stdout', '') + test.get('stderr', '')).splitlines()[-LAST_LINES:]
+                yield name, end_of(test)
 
 
 def main():
@@ -35,7 +52,9 @@ def main():
     for path in sorted(arguments.folder.glob('*.xml')):
         for suite in ElementTree.parse(path).getroot().iter('testsuite'):
             for case in suite.iter('testcase'):
-                name = f"{path.stem}: {suite.get('name', '').split(':')[-1]}: {case.get('name')}"
+                owner, name = suite.get('name', ''), case.get('name')
+                # Programs without cases are the cases of the project.
+                name = f'{path.stem}: {program(name)}' if '.' not in owner else f'{path.stem}: {program(owner)}: {name}'
                 if case.find('failure') is not None or case.find('error') is not None:
                     failures.append(name)
                 elif (skip := case.find('skipped')) is not None:
