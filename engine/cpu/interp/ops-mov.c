@@ -602,7 +602,7 @@ X86_HANDLER (op_enter)
 
     probe.sp &= mask;
     lin = probe.base + probe.sp;
-    x86_sys_probe_write (cpu, op, x86_long_mode (cpu) ? lin : (u32) lin, 1, probe.mmu);
+    x86_sys_probe_write (cpu, op, x86_long_mode (cpu) ? lin : (u32) lin, size, probe.mmu);
   }
   x86_stack_commit (&stack);
   x86_reg_set (cpu, X86_RBP, size, frame);
