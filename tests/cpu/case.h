@@ -23,6 +23,7 @@ typedef struct
 {
   uint64_t r[16];                                   /* by encoding: RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8 … */
   uint64_t rip /* linear */, rflags;
+  uint16_t sels[6];                                 /* by encoding: ES, CS, SS, DS, FS, GS; only afterwards */
   uint8_t fx[FX_SIZE] __attribute__ ((aligned (16))); /* as FXSAVE64 stores it */
 } CpuState;
 
@@ -69,6 +70,7 @@ typedef struct
   ZydisDecoder decoder[CASE_MODES];
   uint8_t pool[CASE_POOL + CASE_DATA_SIZE];
   gboolean allowed[ZYDIS_ISA_SET_MAX_VALUE + 1];
+  gboolean with_segments;          /* segment registers may be loaded: all segments of layout.h are there */
 } Generator;
 
 /* generate.c */
@@ -82,6 +84,8 @@ void case_fill_data (const Generator *generator, const Case *cs, uint8_t *data);
 /* What may run: unprivileged, harmless to the host, the same on every processor. */
 void policy_init (gboolean *allowed, CaseHasFeature has_feature, void *opaque);
 gboolean policy_allows (const gboolean *allowed, const CaseStep *step, CaseMode mode);
+/* Whether it loads a segment register or looks at a descriptor. */
+gboolean policy_uses_selector (const CaseStep *step);
 /* Flags that the instruction may leave undefined. @count: CL if it is known, or -1. */
 uint32_t policy_undefined_flags (const CaseStep *step, int count);
 uint16_t policy_undefined_status (const CaseStep *step);

@@ -371,6 +371,106 @@ draw_branch_target (Maker *maker, unsigned from)
   return cs->address + cs->end;
 }
 
+/* The linear address of a memory operand of the first step. */
+static uint64_t
+effective_address (const Case *cs, const CaseStep *step, const ZydisDecodedOperandMem *mem)
+{
+  unsigned width = step->insn.address_width;
+  uint64_t offset = mem->disp.has_displacement ? (uint64_t) mem->disp.value : 0, address;
+  int base = register_number (mem->base), index = register_number (mem->index);
+
+  if (mem->base == ZYDIS_REGISTER_RIP || mem->base == ZYDIS_REGISTER_EIP)
+    offset += cs->address + step->offset + step->insn.length;
+  if (base >= 0)
+    offset += cs->in.r[base];
+  if (index >= 0)
+    offset += cs->in.r[index] * mem->scale;
+  if (base == RSP && index < 0 && !mem->disp.has_displacement && cs->mode != CASE_64)
+    width = cs->mode == CASE_16 ? 16 : 32;
+  if (width < 64)
+    offset &= ((uint64_t) 1 << width) - 1;
+  address = offset + segment_base (cs->mode, mem->segment);
+  return cs->mode == CASE_64 ? address : (uint32_t) address;
+}
+
+/* Gives an instruction that takes a selector one that is the same for host and interpreter; FALSE: it would take one
+ * that may not be. Far transfers lead to breakpoints, for other code may mean something else in their mode. */
+static gboolean
+place_selector (Maker *maker, CaseStep *step)
+{
+  static const uint16_t sels[] = { 0, 3, 4, CASE_CS32, CASE_SS, CASE_CS64, CASE_CS32 & ~3, CASE_SS & ~3, CASE_LDT_FS,
+                                   CASE_LDT_GS, CASE_LDT_CS16, CASE_LDT_DATA16, CASE_LDT_DATA16 - 1, 0x27, 0xfff7 };
+  Case *cs = maker->cs;
+  Random *random = &maker->random;
+  const ZydisDecodedInstruction *insn = &step->insn;
+  unsigned size = insn->operand_width / 8;
+  uint16_t sel = sels[random_below (random, G_N_ELEMENTS (sels))];
+  uint64_t to = cs->address + cs->length + random_below (random, 8), at, frame[5];
+  const ZydisDecodedOperand *memory = NULL, *reg = NULL;
+
+  /* A null selector clears the base on some. */
+  if (cs->mode == CASE_64 && sel < 4 && insn->operand_count > 0 && step->opr[0].type == ZYDIS_OPERAND_TYPE_REGISTER)
+    sel = CASE_SS;
+  if (sel == CASE_LDT_CS16)
+    to -= CASE_CODE;
+  for (unsigned i = 0; i < insn->operand_count; i++)
+    if (step->opr[i].type == ZYDIS_OPERAND_TYPE_MEMORY && (memory == NULL || insn->mnemonic == ZYDIS_MNEMONIC_POP))
+      memory = &step->opr[i];
+    else if (step->opr[i].type == ZYDIS_OPERAND_TYPE_REGISTER
+             && step->opr[i].visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT
+             && register_number (step->opr[i].reg.value) >= 0)
+      reg = &step->opr[i];
+    else if (step->opr[i].type == ZYDIS_OPERAND_TYPE_POINTER)
+      {
+        uint8_t *bytes = cs->code + step->offset;
+
+        memcpy (bytes + insn->raw.imm[0].offset, &to, insn->raw.imm[0].size / 8);
+        memcpy (bytes + insn->raw.imm[1].offset, &sel, 2);
+        return TRUE;
+      }
+  if (memory == NULL)
+    {
+      if (reg == NULL)
+        return FALSE;
+      cs->in.r[register_number (reg->reg.value)] = sel | (random_next (random) & ~(uint64_t) 0xffff);
+      maker->pinned |= 1u << register_number (reg->reg.value);
+      return TRUE;
+    }
+  at = effective_address (cs, step, &memory->mem);
+  if (at - CASE_DATA + 64 > CASE_DATA_SIZE + 64) /* nothing is there */
+    return TRUE;
+  if (at < CASE_DATA || at + 40 > CASE_DATA + CASE_DATA_SIZE)
+    return FALSE;
+  switch (insn->mnemonic)
+    {
+    case ZYDIS_MNEMONIC_LAR:
+    case ZYDIS_MNEMONIC_LSL:
+    case ZYDIS_MNEMONIC_VERR:
+    case ZYDIS_MNEMONIC_VERW:
+    case ZYDIS_MNEMONIC_MOV:
+    case ZYDIS_MNEMONIC_POP:
+      patch_data (maker, at, &sel, 2);
+      return TRUE;
+    case ZYDIS_MNEMONIC_RET:
+    case ZYDIS_MNEMONIC_IRET:
+    case ZYDIS_MNEMONIC_IRETD:
+    case ZYDIS_MNEMONIC_IRETQ:
+      frame[0] = to;
+      frame[1] = sel;
+      frame[2] = 0x202 | (random_next (random) & 0x244cd5);
+      frame[3] = CASE_DATA + 0x1000;
+      frame[4] = random_chance (random, 70) ? CASE_SS : sels[random_below (random, G_N_ELEMENTS (sels))];
+      for (unsigned i = 0; i < G_N_ELEMENTS (frame); i++)
+        patch_data (maker, at + i * size, &frame[i], size);
+      return TRUE;
+    default: /* far pointers */
+      size = memory->size / 8 - 2;
+      patch_data (maker, at, &to, size);
+      patch_data (maker, at + size, &sel, 2);
+      return TRUE;
+    }
+}
+
 /* Values without which most cases of an instruction would end the same way. */
 static void
 tune (Maker *maker, const CaseStep *step, uint64_t address)
@@ -476,7 +576,9 @@ add_step (Maker *maker, unsigned n)
         }
       else if (!policy_allows (maker->generator->allowed, step, cs->mode)
                || (step->insn.cpu_flags != NULL && (step->insn.cpu_flags->tested & cs->undefined[n]))
-               || (maker->has_x87 && policy_stores_x87 (step)))
+               || (maker->has_x87 && policy_stores_x87 (step))
+               /* Only of the first step are the operands known. */
+               || (policy_uses_selector (step) && (n > 0 || !maker->generator->with_segments)))
         continue;
       memcpy (bytes, drawn, step->insn.length);
       cs->undefined[n + 1] = cs->undefined[n] | policy_undefined_flags (step, -1);
@@ -484,20 +586,21 @@ add_step (Maker *maker, unsigned n)
         cs->undefined[n + 1] &= ~policy_defined_flags (step);
       maker->has_branch |= policy_is_branch (step);
       maker->has_x87 |= step->is_valid
-                        && (step->insn.meta.isa_ext == ZYDIS_ISA_EXT_X87 || step->insn.meta.isa_set == ZYDIS_ISA_SET_SSE3X87);
+                        && (step->insn.meta.isa_ext == ZYDIS_ISA_EXT_X87
+                            || step->insn.meta.isa_set == ZYDIS_ISA_SET_SSE3X87);
       return TRUE;
     }
   return FALSE;
 }
 
-static void
+static gboolean
 place_operands (Maker *maker, unsigned n)
 {
   CaseStep *step = &maker->cs->steps[n];
   uint64_t address = 0;
 
   if (!step->is_valid)
-    return;
+    return TRUE;
   for (unsigned i = 0; i < step->insn.operand_count; i++)
     if (step->opr[i].type == ZYDIS_OPERAND_TYPE_MEMORY && step->opr[i].mem.type != ZYDIS_MEMOP_TYPE_VSIB)
       {
@@ -506,7 +609,10 @@ place_operands (Maker *maker, unsigned n)
         if (address == 0)
           address = at;
       }
+  if (policy_uses_selector (step))
+    return place_selector (maker, step);
   tune (maker, step, address);
+  return TRUE;
 }
 
 static void
@@ -608,7 +714,8 @@ generator_make (const Generator *generator, uint64_t seed, CaseMode mode, Case *
   add_exit (cs);
   for (unsigned n = 0; n < cs->count; n++)
     {
-      place_operands (&maker, n);
+      if (!place_operands (&maker, n))
+        return FALSE;
       place_branch (&maker, n);
     }
   if (!decode_again (&maker))

@@ -222,6 +222,10 @@ interp_run (Interp *interp, const Generator *generator, const Case *cs, Outcome 
     out->state.rip += CASE_CODE;
   out->state.rflags = guest_u64 (guest, cpu->r[X86_RSP] - KERNEL + (slot + 2) * 8);
   out->state.r[X86_RSP] = guest_u64 (guest, cpu->r[X86_RSP] - KERNEL + (slot + 3) * 8);
+  for (unsigned seg = 0; seg < X86_SEG_COUNT; seg++)
+    out->state.sels[seg] = cpu->seg[seg].sel;
+  out->state.sels[X86_CS] = (uint16_t) guest_u64 (guest, cpu->r[X86_RSP] - KERNEL + (slot + 1) * 8);
+  out->state.sels[X86_SS] = (uint16_t) guest_u64 (guest, cpu->r[X86_RSP] - KERNEL + (slot + 4) * 8);
   out->cr2 = cpu->cr2;
   out->data = guest->ram + CASE_DATA;
   if (out->vector == X86_EXC_GP && out->state.rip == CASE_EXIT)

@@ -33,6 +33,11 @@ native_blob:                          /* the end of a case: all its registers ar
     movq $0, NATIVE_OUT_CONTEXT
 leave_case:
     mov NATIVE_HOST_RSP, %rsp
+    mov %es, NATIVE_OUT_ES
+    mov %ss, NATIVE_OUT_SS
+    mov %ds, NATIVE_OUT_DS
+    mov %fs, NATIVE_OUT_FS
+    mov %gs, NATIVE_OUT_GS
     push $0x202
     popfq
     mov $CASE_SS, %eax

@@ -183,6 +183,7 @@ native_run (const Generator *generator, const Case *cs, Outcome *out)
                         data_sels[CASE_MODES] = { 0, CASE_SS, CASE_LDT_DATA16 };
   unsigned offset = (unsigned) (cs->address - CASE_CODE), length = MIN (cs->length, CASE_CODE_SIZE - offset);
   uint64_t *frame = AT (uint64_t, NATIVE_IN_FRAME);
+  uint16_t code_sel = CASE_CS64, stack_sel = 0;
   void (*enter) (void);
 
   *(void **) &enter = blob_address (native_enter);
@@ -218,11 +219,19 @@ native_run (const Generator *generator, const Case *cs, Outcome *out)
     }
   else
     {
-      take_context (*AT (ucontext_t *, NATIVE_OUT_CONTEXT), out);
+      const ucontext_t *context = *AT (ucontext_t *, NATIVE_OUT_CONTEXT);
+
+      take_context (context, out);
+      code_sel = (uint16_t) context->uc_mcontext.gregs[REG_CSGSFS];
+      stack_sel = (uint16_t) (context->uc_mcontext.gregs[REG_CSGSFS] >> 48);
       sigprocmask (SIG_UNBLOCK, &native.tick, NULL);
       if (*AT (uint64_t, NATIVE_OUT_SIGNAL) == SIGVTALRM)
         out->vector = OUTCOME_TIMEOUT;
     }
+  memcpy (out->state.sels, AT (void, NATIVE_OUT_ES), sizeof out->state.sels);
+  out->state.sels[1] = code_sel;
+  if (stack_sel != 0)
+    out->state.sels[2] = stack_sel;
   out->data = native.data;
   memset (native.code + offset, 0xcc, length);
 }

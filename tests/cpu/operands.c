@@ -36,9 +36,9 @@ static uint32_t
 single (Random *random)
 {
   static const uint32_t edges[] = { 0, 0x00000001, 0x007fffff, 0x00800000, 0x00800001, 0x3f800000, 0x3f7fffff,
-                                    0x3f800001, 0x3f000000, 0x40000000, 0x3fc00000, 0x4b000000, 0x4b800000, 0x4effffff, 0x4f000000,
-                                    0x5effffff, 0x5f000000, 0x7f7fffff, 0x7f800000, 0x7f800001, 0x7fbfffff, 0x7fc00000,
-                                    0x7fc12345, 0x7fffffff };
+                                    0x3f800001, 0x3f000000, 0x40000000, 0x3fc00000, 0x4b000000, 0x4b800000,
+                                    0x4effffff, 0x4f000000, 0x5effffff, 0x5f000000, 0x7f7fffff, 0x7f800000,
+                                    0x7f800001, 0x7fbfffff, 0x7fc00000, 0x7fc12345, 0x7fffffff };
 
   if (random_chance (random, 60))
     return edges[random_below (random, G_N_ELEMENTS (edges))] | (random_chance (random, 40) ? 0x80000000 : 0);
@@ -51,12 +51,12 @@ static uint64_t
 twice (Random *random)
 {
   static const uint64_t edges[] = { 0, 1, 0x000fffffffffffff, 0x0010000000000000, 0x3ff0000000000000,
-                                    0x3fefffffffffffff, 0x3ff0000000000001, 0x3fe0000000000000, 0x4000000000000000, 0x3ff8000000000000,
-                                    0x41dfffffffc00000, 0x41e0000000000000, 0x43dfffffffffffff, 0x43e0000000000000,
-                                    0x4330000000000000, 0x36a0000000000000, 0x380fffffffffffff, 0x3810000000000000,
-                                    0x47efffffe0000000, 0x47efffffffffffff, 0x7fefffffffffffff, 0x7ff0000000000000,
-                                    0x7ff0000000000001, 0x7ff7ffffffffffff, 0x7ff8000000000000, 0x7ff8000012345678,
-                                    0x7fffffffffffffff };
+                                    0x3fefffffffffffff, 0x3ff0000000000001, 0x3fe0000000000000, 0x4000000000000000,
+                                    0x3ff8000000000000, 0x41dfffffffc00000, 0x41e0000000000000, 0x43dfffffffffffff,
+                                    0x43e0000000000000, 0x4330000000000000, 0x36a0000000000000, 0x380fffffffffffff,
+                                    0x3810000000000000, 0x47efffffe0000000, 0x47efffffffffffff, 0x7fefffffffffffff,
+                                    0x7ff0000000000000, 0x7ff0000000000001, 0x7ff7ffffffffffff, 0x7ff8000000000000,
+                                    0x7ff8000012345678, 0x7fffffffffffffff };
   uint64_t sign = random_chance (random, 40) ? (uint64_t) 1 << 63 : 0;
 
   if (random_chance (random, 60))

@@ -63,6 +63,32 @@ has_prefix (const ZydisDecodedInstruction *insn, uint8_t prefix)
 }
 
 gboolean
+policy_uses_selector (const CaseStep *step)
+{
+  switch (step->insn.mnemonic)
+    {
+    case ZYDIS_MNEMONIC_LAR:
+    case ZYDIS_MNEMONIC_LSL:
+    case ZYDIS_MNEMONIC_VERR:
+    case ZYDIS_MNEMONIC_VERW:
+    case ZYDIS_MNEMONIC_LDS:
+    case ZYDIS_MNEMONIC_LES:
+    case ZYDIS_MNEMONIC_LFS:
+    case ZYDIS_MNEMONIC_LGS:
+    case ZYDIS_MNEMONIC_LSS:
+    case ZYDIS_MNEMONIC_IRET:
+    case ZYDIS_MNEMONIC_IRETD:
+    case ZYDIS_MNEMONIC_IRETQ:
+      return TRUE;
+    case ZYDIS_MNEMONIC_MOV:
+    case ZYDIS_MNEMONIC_POP:
+      return is_segment_register (&step->opr[0]);
+    default:
+      return step->insn.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR;
+    }
+}
+
+gboolean
 policy_is_branch (const CaseStep *step)
 {
   return step->is_valid && step->insn.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE;
@@ -89,7 +115,10 @@ policy_allows (const gboolean *allowed, const CaseStep *step, CaseMode mode)
 {
   const ZydisDecodedInstruction *insn = &step->insn;
 
-  if (!allowed[insn->meta.isa_set] || insn->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR)
+  if (!allowed[insn->meta.isa_set])
+    return FALSE;
+  /* Not all processors have 64-bit far pointers. */
+  if (insn->raw.rex.W && policy_uses_selector (step))
     return FALSE;
   switch (insn->mnemonic)
     {
@@ -101,18 +130,6 @@ policy_allows (const gboolean *allowed, const CaseStep *step, CaseMode mode)
     case ZYDIS_MNEMONIC_SLDT:
     case ZYDIS_MNEMONIC_STR:
     case ZYDIS_MNEMONIC_SMSW:
-    case ZYDIS_MNEMONIC_LAR:
-    case ZYDIS_MNEMONIC_LSL:
-    case ZYDIS_MNEMONIC_VERR:
-    case ZYDIS_MNEMONIC_VERW:
-    case ZYDIS_MNEMONIC_LDS:
-    case ZYDIS_MNEMONIC_LES:
-    case ZYDIS_MNEMONIC_LFS:
-    case ZYDIS_MNEMONIC_LGS:
-    case ZYDIS_MNEMONIC_LSS:
-    case ZYDIS_MNEMONIC_IRET:
-    case ZYDIS_MNEMONIC_IRETD:
-    case ZYDIS_MNEMONIC_IRETQ:
     case ZYDIS_MNEMONIC_SYSCALL:
     case ZYDIS_MNEMONIC_SYSRET:
     case ZYDIS_MNEMONIC_SYSENTER:
@@ -129,11 +146,6 @@ policy_allows (const gboolean *allowed, const CaseStep *step, CaseMode mode)
       break;
     case ZYDIS_MNEMONIC_NOP: /* PREFETCHW of a register: undefined on some */
       if (insn->opcode_map == ZYDIS_OPCODE_MAP_0F && insn->opcode == 0x0d && insn->raw.modrm.mod == 3)
-        return FALSE;
-      break;
-    case ZYDIS_MNEMONIC_MOV:
-    case ZYDIS_MNEMONIC_POP:
-      if (is_segment_register (&step->opr[0]))
         return FALSE;
       break;
     case ZYDIS_MNEMONIC_INT:
@@ -186,7 +198,7 @@ policy_may_differ (const Case *cs, const CaseStep *step, const Outcome *native, 
       /* Page faults come first or not; operands of more than 8 bytes need not be checked. */
       if (both_fault)
         return TRUE;
-      if (has_wide_operand (step))
+      if (has_wide_operand (step) || (step->is_valid && policy_uses_selector (step)))
         return TRUE;
     }
   /* What is first of a segment's limit, the alignment of an SSE operand and pages; x87 operands go piece by piece. */
@@ -217,6 +229,12 @@ policy_may_differ (const Case *cs, const CaseStep *step, const Outcome *native, 
     case ZYDIS_MNEMONIC_MASKMOVQ: /* whether bytes that are not stored can fault */
     case ZYDIS_MNEMONIC_MASKMOVDQU:
       return native->vector == EXC_PF || native->vector == EXC_GP;
+    case ZYDIS_MNEMONIC_RET:   /* whether the stack of an outer ring is looked at before the selector */
+      return native->vector == EXC_PF && both_fault;
+    case ZYDIS_MNEMONIC_IRET:  /* what of the frame is looked at first */
+    case ZYDIS_MNEMONIC_IRETD:
+    case ZYDIS_MNEMONIC_IRETQ:
+      return both_fault;
     case ZYDIS_MNEMONIC_FXRSTOR:
     case ZYDIS_MNEMONIC_FXRSTOR64:
     case ZYDIS_MNEMONIC_LDMXCSR: /* processors may have more bits in MXCSR */

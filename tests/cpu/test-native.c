@@ -155,7 +155,7 @@ int
 main (int argc, char **argv)
 {
   g_autofree char *seed = NULL, *filter = NULL, *mode = NULL, *only = NULL;
-  gint64 count = 20000;
+  gint64 count = 50000;
   int max_failures = 10, steps = CASE_STEPS;
   gboolean is_brief = FALSE, passed = TRUE;
   const GOptionEntry options[] = {
@@ -196,6 +196,7 @@ main (int argc, char **argv)
   session->interp = interp_new ();
   generator_init (&session->generator, interp_has_feature, session->interp);
   why = native_init ();
+  session->generator.with_segments = why == NULL && native_init_mode (CASE_16) == NULL;
   for (CaseMode i = CASE_64; i < CASE_MODES; i++)
     {
       const char *bits = case_mode_name (i), *reason = why != NULL ? why : native_init_mode (i);
