@@ -62,7 +62,7 @@ struct X86Jit
   const uint8_t *leave, *leave_to_op, *indirect, *site, *link, *prepare_sse;
   const X86Block *skip;   /* to be interpreted once */
   gboolean is_dropped;    /* a translation was dropped since the flag was cleared */
-  uint64_t blocks;
+  gboolean is_flushed;    /* there is no room: everything must go */
 };
 
 enum { JIT_RETRY, JIT_DONE, JIT_LEAVE };

@@ -438,63 +438,75 @@ is_eligible (const X86Cpu *cpu, uint32_t mode)
               == (X86_MODE_PE | X86_MODE_FLAT | X86_MODE_CSFLAT | X86_MODE_STACK32);
 }
 
+/* A block's translation at @rip, made now if it is hot. NULL: it is to be interpreted, or there is no room
+ * (is_flushed). */
+static G_GNUC_NO_INLINE JitBlock *
+translation_of (X86Cpu *cpu, X86Block *block, uint64_t rip)
+{
+  struct X86Jit *jit = cpu->jit;
+  gboolean useless = FALSE;
+  JitBlock *to;
+
+  if (block->heat < HOT)
+    {
+      block->heat++;
+      return NULL;
+    }
+  /* Where the code segment has a base, instruction pointers are not addresses. */
+  if (cpu->r[X86_SEGBASE + X86_CS] != 0 && !(block->mode & X86_MODE_CODE64))
+    return NULL;
+  to = jit->emit.at + CODE_RESERVE > jit->emit.end ? NULL : jit_translate (cpu, block, rip, &useless);
+  if (to == NULL)
+    {
+      if (useless)
+        block->ops[0].fn = block->first;
+      else
+        jit->is_flushed = TRUE;
+      return NULL;
+    }
+  to->next = block->translations;
+  block->translations = to;
+  cpu->counters.translated++;
+  return to;
+}
+
+static G_GNUC_NO_INLINE const X86Op *
+run_translation (X86Cpu *cpu, const X86Op *op, const JitBlock *to)
+{
+  X86Jump *jump = x86_jump_entry (cpu, to->rip);
+  const X86Op *next;
+
+  if (jump->lin == to->rip && jump->ops == op)
+    jump->native = to->code;
+  flags_to_host (cpu);
+  next = cpu->jit->enter (cpu, to->code);
+  flags_from_host (cpu);
+  return next;
+}
+
 /* The first op of blocks that may be translated. */
 X86_HANDLER (op_translated)
 {
   struct X86Jit *jit = cpu->jit;
   X86Block *block = (X86Block *) (uintptr_t) ((const uint8_t *) op - G_STRUCT_OFFSET (X86Block, ops));
-  uint64_t rip = cpu->r[X86_RIP];
-  const X86Op *next;
-  JitBlock *to;
-  X86Jump *jump;
+  JitBlock *to = block->translations;
 
-  for (to = block->translations; to != NULL; to = to->next)
-    if (to->rip == rip)
-      break;
+  while (to != NULL && to->rip != cpu->r[X86_RIP])
+    to = to->next;
   if (to == NULL)
+    to = translation_of (cpu, block, cpu->r[X86_RIP]);
+  if (X86_UNLIKELY (jit->is_flushed))
     {
-      gboolean useless = FALSE;
-
-      if (block->heat < HOT)
-        {
-          block->heat++;
-          return block->first (cpu, op);
-        }
-      if (cpu->r[X86_SEGBASE + X86_CS] != 0 && !(block->mode & X86_MODE_CODE64))
-        return block->first (cpu, op);
-      if (jit->emit.at + CODE_RESERVE > jit->emit.end)
-        {
-          x86_block_cache_flush (cpu);
-          return NULL;
-        }
-      to = jit_translate (cpu, block, rip, &useless);
-      if (to == NULL)
-        {
-          if (!useless)
-            {
-              x86_block_cache_flush (cpu);
-              return NULL;
-            }
-          block->ops[0].fn = block->first;
-          return block->first (cpu, op);
-        }
-      to->next = block->translations;
-      block->translations = to;
-      jit->blocks++;
-      cpu->counters.translated++;
+      jit->is_flushed = FALSE;
+      x86_block_cache_flush (cpu);
+      X86_LEAVE;
     }
-  if (jit->skip == block)
+  if (to == NULL || jit->skip == block)
     {
       jit->skip = NULL;
       return block->first (cpu, op);
     }
-  jump = x86_jump_entry (cpu, rip);
-  if (jump->lin == rip && jump->ops == op)
-    jump->native = to->code;
-  flags_to_host (cpu);
-  next = jit->enter (cpu, to->code);
-  flags_from_host (cpu);
-  return next;
+  return run_translation (cpu, op, to);
 }
 
 void
