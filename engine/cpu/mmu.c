@@ -104,7 +104,7 @@ x86_tlb_flush_page (X86Cpu *cpu, uint64_t lin)
     }
   for (unsigned mmu = 0; mmu < X86_MMU_COUNT; mmu++)
     {
-      unsigned i = mmu * X86_TLB_SIZE + ((page >> 12) & (X86_TLB_SIZE - 1));
+      unsigned i = mmu * X86_TLB_SIZE + x86_tlb_index (page);
 
       if ((cpu->tlb_info[i].page & X86_PAGE_MASK) == page)
         drop_entry (cpu, i);
@@ -161,7 +161,7 @@ X86TlbInfo *
 x86_translate (X86Cpu *cpu, const X86Op *op, uint64_t lin, X86Access access, unsigned mmu)
 {
   uint64_t page = (lin & X86_PAGE_MASK) | cpu->tlb_key >> X86_TLB_KEY_SHIFT;
-  unsigned i = mmu * X86_TLB_SIZE + ((lin >> 12) & (X86_TLB_SIZE - 1));
+  unsigned i = mmu * X86_TLB_SIZE + x86_tlb_index (lin);
   X86TlbInfo *info = &cpu->tlb_info[i];
   const MemorySection *section;
   X86Walk walk;

@@ -191,10 +191,17 @@ void x86_st_bytes (X86Cpu *cpu, const X86Op *op, uint64_t lin, const void *buffe
 /* Faults now if a later store of @length bytes (up to a page) would. */
 void x86_probe_write (X86Cpu *cpu, const X86Op *op, uint64_t lin, unsigned length);
 
+/* Arrays that lie powers of two apart must not push each other out. */
+static inline unsigned
+x86_tlb_index (uint64_t lin)
+{
+  return (unsigned) ((lin ^ lin >> X86_TLB_FOLD) >> 12) & (X86_TLB_SIZE - 1);
+}
+
 static inline X86TlbEntry *
 x86_tlb_entry (const X86Cpu *cpu, uint64_t lin)
 {
-  return &cpu->tlb[(lin >> 12) & (X86_TLB_SIZE - 1)];
+  return &cpu->tlb[x86_tlb_index (lin)];
 }
 
 /* Host address of [lin, lin + size) for reading or writing without further ado, or NULL: take the slow path. */

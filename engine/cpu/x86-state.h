@@ -130,7 +130,7 @@ enum
 enum { X86_TLB_BITS = 10, X86_TLB_SIZE = 1 << X86_TLB_BITS };
 #define X86_TLB_NONE (~(uint64_t) 0)
 #define X86_PAGE_MASK (~(uint64_t) 0xfff)
-enum { X86_TLB_KEY_SHIFT = 52 };
+enum { X86_TLB_KEY_SHIFT = 52, X86_TLB_FOLD = 9 };
 
 typedef struct
 {

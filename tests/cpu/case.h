@@ -60,6 +60,7 @@ typedef struct
   uint64_t cr2;                    /* #PF */
   CpuState state;
   const uint8_t *data;             /* the window afterwards */
+  gboolean is_translated;
 } Outcome;
 
 /* Which instructions the host and the interpreter have, by X86Feature number. */
@@ -110,7 +111,8 @@ void native_run (const Generator *generator, const Case *cs, Outcome *out);
 
 /* interp.c: the interpreter. */
 typedef struct Interp Interp;
-Interp *interp_new (void);
+/* @translates: everything is translated before it first runs. */
+Interp *interp_new (gboolean translates);
 void interp_free (Interp *interp);
 gboolean interp_has_feature (void *interp, unsigned feature);
 void interp_run (Interp *interp, const Generator *generator, const Case *cs, Outcome *out);

@@ -3,6 +3,7 @@
 
 #include "tests/cpu/case.h"
 #include "engine/cpu/fp.h"
+#include "engine/cpu/jit/jit.h"
 #include "tests/unit/cpu/guest.h"
 
 /* Physical addresses. Kernel pages are mapped at the same offsets of the upper half. */
@@ -14,6 +15,7 @@ enum { PRESENT = 1, WRITABLE = 2, USER = 4 };
 struct Interp
 {
   Guest *guest;
+  gboolean translates;
 };
 
 /* Maps one page; the tables grow from TABLES, each level is looked up from the top. */
@@ -70,7 +72,7 @@ set_tables (Guest *guest)
 }
 
 Interp *
-interp_new (void)
+interp_new (gboolean translates)
 {
   Interp *interp = g_new0 (Interp, 1);
   Guest *guest = interp->guest = guest_new ();
@@ -94,6 +96,15 @@ interp_new (void)
   cpu->cr0 = X86_CR0_PE | X86_CR0_PG | X86_CR0_MP | X86_CR0_ET | X86_CR0_NE | X86_CR0_WP | X86_CR0_AM;
   set_tables (guest);
   x86_tlb_flush_all (cpu);
+  if (translates)
+    {
+      g_autoptr (GError) error = NULL;
+
+      x86_cpu_translate (cpu, &error);
+      g_assert_no_error (error);
+      x86_jit_set_heat (cpu, 0);
+      interp->translates = TRUE;
+    }
   return interp;
 }
 
@@ -228,6 +239,7 @@ interp_run (Interp *interp, const Generator *generator, const Case *cs, Outcome 
   out->state.sels[X86_SS] = (uint16_t) guest_u64 (guest, cpu->r[X86_RSP] - KERNEL + (slot + 4) * 8);
   out->cr2 = cpu->cr2;
   out->data = guest->ram + CASE_DATA;
+  out->is_translated = interp->translates;
   if (out->vector == X86_EXC_GP && out->state.rip == CASE_EXIT)
     {
       out->vector = OUTCOME_END;

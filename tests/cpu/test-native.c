@@ -157,7 +157,7 @@ main (int argc, char **argv)
   g_autofree char *seed = NULL, *filter = NULL, *mode = NULL, *only = NULL;
   gint64 count = 50000;
   int max_failures = 10, steps = CASE_STEPS;
-  gboolean is_brief = FALSE, passed = TRUE;
+  gboolean is_brief = FALSE, translates = FALSE, passed = TRUE;
   const GOptionEntry options[] = {
     { "seed", 0, 0, G_OPTION_ARG_STRING, &seed, "First of all random numbers; the time by default", "N" },
     { "count", 0, 0, G_OPTION_ARG_INT64, &count, "Cases a mode", "N" },
@@ -166,6 +166,7 @@ main (int argc, char **argv)
     { "case", 0, 0, G_OPTION_ARG_STRING, &only, "Only this case, with --mode", "SEED" },
     { "steps", 0, 0, G_OPTION_ARG_INT, &steps, "At most this many instructions a case", "N" },
     { "max-failures", 0, 0, G_OPTION_ARG_INT, &max_failures, "Cases to report in full", "N" },
+    { "jit", 0, 0, G_OPTION_ARG_NONE, &translates, "Hold the translator against it, not the interpreter", NULL },
     { "brief", 0, 0, G_OPTION_ARG_NONE, &is_brief, "Leave inputs out of reports", NULL },
     { NULL, 0, 0, 0, NULL, NULL, NULL },
   };
@@ -193,7 +194,7 @@ main (int argc, char **argv)
     only_seed = g_ascii_strtoull (only, NULL, 0);
 
   printf ("1..%d\n# seed %" G_GUINT64_FORMAT "\n", CASE_MODES, session->seed);
-  session->interp = interp_new ();
+  session->interp = interp_new (translates);
   generator_init (&session->generator, interp_has_feature, session->interp);
   why = native_init ();
   session->generator.with_segments = why == NULL && native_init_mode (CASE_16) == NULL;

@@ -164,6 +164,8 @@ emit_lookup (Translation *t, const JitInsn *insn, EmitMem stack, unsigned size, 
   *slow = (JitSlow) { .insn = insn, .site = make_site (t, insn, size, access, aligned), .stack = stack, .retry = e->at };
   emit_lookup_address (t, insn, stack);
   emit_move (e, S2, S1);
+  emit_shift (e, TRUE, FALSE, S2, X86_TLB_FOLD);
+  emit_rr (e, 0, TRUE, MAP_1, 0x31, S1, S2);
   emit_shift (e, TRUE, FALSE, S2, 7);
   emit_alu_imm (e, FALSE, 4, S2, (X86_TLB_SIZE - 1) * (int) sizeof (X86TlbEntry));
   emit_rm (e, 0, TRUE, MAP_1, 0x03, S2, STATE_FIELD (tlb));

@@ -62,6 +62,7 @@ struct X86Jit
   const uint8_t *leave, *leave_to_op, *indirect, *site, *link, *prepare_sse;
   const X86Block *skip;   /* to be interpreted once */
   gboolean is_dropped;    /* a translation was dropped since the flag was cleared */
+  uint8_t heat;           /* runs after which a block is translated */
   gboolean is_flushed;    /* there is no room: everything must go */
 };
 

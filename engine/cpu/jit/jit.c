@@ -35,6 +35,13 @@ flags_from_host (X86Cpu *cpu)
   x86_set_arith_flags (cpu, ((cpu->jit_flags >> 8) & LAHF_MASK) | (cpu->jit_flags & 1 ? X86_FLAG_OF : 0));
 }
 
+/* @op is its block's first. */
+static inline X86Block *
+block_of (const X86Op *op)
+{
+  return (X86Block *) (uintptr_t) ((const uint8_t *) op - G_STRUCT_OFFSET (X86Block, ops));
+}
+
 /* --- Called by translated code, everything saved --- */
 
 static const X86Op *
@@ -66,23 +73,20 @@ run_site (X86Cpu *cpu, JitSite *site, uint64_t lin, uint32_t has_sse)
 
   flags_from_host (cpu);
   cpu->r[X86_RIP] = site->rip;
-  if (site->size > 0)
+  if (site->size > 0 && (lin & 0xfff) + site->size <= GUEST_PAGE_SIZE && !(lin & site->aligned))
     {
-      uint64_t last = (lin & 0xfff) + site->size - 1;
+      const X86TlbEntry *entry = x86_tlb_entry (cpu, lin);
 
       x86_translate (cpu, &site->ops[0], lin, (X86Access) site->access, cpu->mmu_index);
-      if (last < GUEST_PAGE_SIZE && !(lin & site->aligned))
-        {
-          const X86TlbEntry *entry = x86_tlb_entry (cpu, lin);
-
-          if ((site->access == X86_ACCESS_READ ? entry->tag_read : entry->tag_write) == ((lin & X86_PAGE_MASK) ^ cpu->tlb_key))
-            return JIT_RETRY;
-        }
+      if ((site->access == X86_ACCESS_READ ? entry->tag_read : entry->tag_write) == ((lin & X86_PAGE_MASK) ^ cpu->tlb_key))
+        return JIT_RETRY;
     }
   if (site->tail != NULL)
     {
       /* The op knows its place from the block's start. */
       cpu->r[X86_RIP] = site->rip - (site->tail->next - site->tail->len);
+      if (site->tail->next == site->tail->len)
+        jit->skip = block_of (site->tail);
       cpu->jit_next = site->tail;
       return JIT_LEAVE;
     }
@@ -360,6 +364,12 @@ map_code (struct X86Jit *jit, GError **error)
   return TRUE;
 }
 
+void
+x86_jit_set_heat (X86Cpu *cpu, unsigned runs)
+{
+  cpu->jit->heat = (uint8_t) MIN (runs, 255);
+}
+
 void *
 jit_alloc (struct X86Jit *jit, size_t size)
 {
@@ -381,6 +391,7 @@ x86_jit_enable (X86Cpu *cpu, GError **error)
     return TRUE;
   jit = g_new0 (struct X86Jit, 1);
   jit->size = CODE_SIZE;
+  jit->heat = HOT;
   if (!map_code (jit, error))
     {
       g_free (jit);
@@ -447,7 +458,7 @@ translation_of (X86Cpu *cpu, X86Block *block, uint64_t rip)
   gboolean useless = FALSE;
   JitBlock *to;
 
-  if (block->heat < HOT)
+  if (block->heat < jit->heat)
     {
       block->heat++;
       return NULL;
@@ -488,7 +499,7 @@ run_translation (X86Cpu *cpu, const X86Op *op, const JitBlock *to)
 X86_HANDLER (op_translated)
 {
   struct X86Jit *jit = cpu->jit;
-  X86Block *block = (X86Block *) (uintptr_t) ((const uint8_t *) op - G_STRUCT_OFFSET (X86Block, ops));
+  X86Block *block = block_of (op);
   JitBlock *to = block->translations;
 
   while (to != NULL && to->rip != cpu->r[X86_RIP])

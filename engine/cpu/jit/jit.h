@@ -11,6 +11,8 @@
 /* Makes @cpu translate. FALSE with @error when no executable memory can be had. */
 gboolean x86_jit_enable (X86Cpu *cpu, GError **error);
 void x86_jit_free (X86Cpu *cpu);
+/* After how many runs a block is translated (tests: 0). */
+void x86_jit_set_heat (X86Cpu *cpu, unsigned runs);
 /* A block was added: has it counted, and translated when it is hot. */
 void x86_jit_watch (X86Cpu *cpu, X86Block *block);
 /* Nobody may enter the translations of @block any more; who is inside leaves after the instruction. */
