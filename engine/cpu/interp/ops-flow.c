@@ -303,7 +303,8 @@ X86_HANDLER (op_into)
 X86_HANDLER (op_bound)
 {
   unsigned size = op->size;
-  u64 lin = x86_ea (cpu, op, size * 2, X86_ACCESS_READ);
+  /* Both bounds must be within the segment, but each is aligned for itself. */
+  u64 lin = x86_ea (cpu, op, cpu->mode & X86_MODE_ALIGN ? size : size * 2, X86_ACCESS_READ);
   s64 low = x86_sext (x86_mem_get (cpu, op, lin, size), size), high = x86_sext (x86_mem_get (cpu, op, lin + size, size), size);
   s64 index = x86_sext (cpu->r[op->dst], size);
 
