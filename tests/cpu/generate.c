@@ -587,7 +587,7 @@ add_step (Maker *maker, unsigned n)
       maker->has_branch |= policy_is_branch (step);
       maker->has_x87 |= step->is_valid
                         && (step->insn.meta.isa_ext == ZYDIS_ISA_EXT_X87
-                            || step->insn.meta.isa_set == ZYDIS_ISA_SET_SSE3X87);
+                            || step->insn.mnemonic == ZYDIS_MNEMONIC_FISTTP);
       return TRUE;
     }
   return FALSE;
