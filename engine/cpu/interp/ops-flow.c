@@ -303,9 +303,10 @@ X86_HANDLER (op_into)
 X86_HANDLER (op_bound)
 {
   unsigned size = op->size;
-  /* Both bounds must be within the segment, but each is aligned for itself. */
-  u64 lin = x86_ea (cpu, op, cpu->mode & X86_MODE_ALIGN ? size : size * 2, X86_ACCESS_READ);
-  s64 low = x86_sext (x86_mem_get (cpu, op, lin, size), size), high = x86_sext (x86_mem_get (cpu, op, lin + size, size), size);
+  /* Two operands, each aligned for itself. */
+  u64 lin = x86_ea (cpu, op, size, X86_ACCESS_READ), offset = (u32) (lin - cpu->r[X86_SEGBASE + op->segno]);
+  u64 second = x86_seg_linear (cpu, op, op->segno, offset + size, size, X86_ACCESS_READ);
+  s64 low = x86_sext (x86_mem_get (cpu, op, lin, size), size), high = x86_sext (x86_mem_get (cpu, op, second, size), size);
   s64 index = x86_sext (cpu->r[op->dst], size);
 
   if (index < low || index > high)
