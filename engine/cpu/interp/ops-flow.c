@@ -303,10 +303,11 @@ X86_HANDLER (op_into)
 X86_HANDLER (op_bound)
 {
   unsigned size = op->size;
-  /* Two operands, each aligned for itself. */
+  /* Two operands, one after the other. */
   u64 lin = x86_ea (cpu, op, size, X86_ACCESS_READ), offset = (u32) (lin - cpu->r[X86_SEGBASE + op->segno]);
+  s64 low = x86_sext (x86_mem_get (cpu, op, lin, size), size);
   u64 second = x86_seg_linear (cpu, op, op->segno, offset + size, size, X86_ACCESS_READ);
-  s64 low = x86_sext (x86_mem_get (cpu, op, lin, size), size), high = x86_sext (x86_mem_get (cpu, op, second, size), size);
+  s64 high = x86_sext (x86_mem_get (cpu, op, second, size), size);
   s64 index = x86_sext (cpu->r[op->dst], size);
 
   if (index < low || index > high)
