@@ -87,6 +87,16 @@ x86_fp_leave_slow (X86Cpu *cpu)
 }
 
 void
+x86_fpu_release (X86Cpu *cpu)
+{
+  if (!(cpu->fp_live & X86_FP_X87))
+    return;
+  set_host_fcw (cpu->host_fcw);
+  cpu->fp_live &= (uint8_t) ~X86_FP_X87;
+  update_guards (cpu);
+}
+
+void
 x86_fpu_discard_slow (X86Cpu *cpu)
 {
   set_host_fcw (cpu->fpu.fcw);

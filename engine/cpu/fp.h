@@ -35,6 +35,8 @@ void x86_fp_update (X86Cpu *cpu);
 /* The same for the x87 registers alone: MXCSR's flags may still be the host's. */
 void x86_fpu_update (X86Cpu *cpu);
 void x86_fp_leave_slow (X86Cpu *cpu);
+/* Gives the host's x87 unit back to the host. */
+void x86_fpu_release (X86Cpu *cpu);
 /* After an instruction faulted between the host's arithmetic and its own end: forgets the host's flags. */
 void x86_fpu_discard_slow (X86Cpu *cpu);
 

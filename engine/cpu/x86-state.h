@@ -290,6 +290,13 @@ struct X86Cpu
   uint64_t jit_target;   /* of an indirect call whose return address is being pushed */
   uint16_t jit_flags;    /* arithmetic flags as LAHF and SETO AL leave them in AX */
   uint8_t jit_sse;       /* the host's XMM registers are the guest's */
+  uint8_t jit_x87;       /* the host's x87 registers are the guest's */
+  uint8_t jit_x87_parked;/* they are in jit_x87_image */
+  uint8_t jit_x87_image[108]; /* as FNSAVE writes it */
+  uint64_t jit_x87_rip;  /* of the last x87 instruction; its memory operand and opcode */
+  uint64_t jit_x87_rdp;
+  uint16_t jit_x87_op;
+  uint8_t jit_x87_seg;
   struct X86Decoder *decoder;
   X86Counters counters;
   GMutex code_lock;      /* guards code_queue */

@@ -227,6 +227,48 @@ emit_site (Translation *t, const JitInsn *insn)
   t->in_state = TRUE;
 }
 
+/* --- x87 --- */
+
+void
+jit_note_x87 (Translation *t)
+{
+  Emit *e = t->e;
+  const JitInsn *insn = t->x87;
+
+  if (insn == NULL)
+    return;
+  t->x87 = NULL;
+  emit_constant (e, S2, insn->rip);
+  emit_store (e, STATE_FIELD (jit_x87_rip), S2);
+  emit_rm (e, 0x66, FALSE, MAP_1, 0xc7, 0, STATE_FIELD (jit_x87_op));
+  emit8 (e, (unsigned) insn->z.raw.modrm.mod << 6 | insn->z.raw.modrm.reg << 3 | insn->z.raw.modrm.rm);
+  emit8 (e, insn->z.opcode & 7);
+}
+
+/* Whether the unit remembers the instruction as its last: control instructions it does not. */
+static gboolean
+is_remembered (const JitInsn *insn)
+{
+  switch (insn->z.mnemonic)
+    {
+    case ZYDIS_MNEMONIC_FWAIT: case ZYDIS_MNEMONIC_FNCLEX: case ZYDIS_MNEMONIC_FNINIT: case ZYDIS_MNEMONIC_FNSTCW:
+    case ZYDIS_MNEMONIC_FNSTSW: case ZYDIS_MNEMONIC_FENI8087_NOP: case ZYDIS_MNEMONIC_FDISI8087_NOP:
+    case ZYDIS_MNEMONIC_FSETPM287_NOP:
+      return FALSE;
+    default:
+      return insn->uses_x87;
+    }
+}
+
+static void
+note_x87_operand (Translation *t, const JitInsn *insn)
+{
+  emit_address (t, &insn->op, insn->rip, FALSE);
+  emit_store (t->e, STATE_FIELD (jit_x87_rdp), S1);
+  emit_rm (t->e, 0, FALSE, MAP_1, 0xc6, 0, STATE_FIELD (jit_x87_seg));
+  emit8 (t->e, insn->op.segno);
+}
+
 /* --- The same instruction elsewhere --- */
 
 /* A register operand on its way: where it is, and whether it goes back to the state. */
@@ -338,6 +380,8 @@ emit_modrm (Translation *t, const JitInsn *insn)
     {
       const ZydisDecodedOperand *o = &insn->opr[insn->mem];
 
+      if (is_remembered (insn))
+        note_x87_operand (t, insn);
       if (needed_before (insn))
         jit_save_flags (t);
       slow = emit_lookup (t, insn, (EmitMem) { .base = NO_REG }, o->size / 8u,
@@ -763,6 +807,10 @@ emit_tail (Translation *t, const JitInsn *insn)
 void
 jit_emit_insn (Translation *t, const JitInsn *insn)
 {
+  if (insn->kind == KIND_SITE || insn->kind == KIND_TAIL || insn->kind >= KIND_JUMP)
+    jit_note_x87 (t);
+  if (is_remembered (insn))
+    t->x87 = insn;
   switch (insn->kind)
     {
     case KIND_SITE: emit_site (t, insn); break;

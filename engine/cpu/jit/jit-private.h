@@ -6,7 +6,7 @@
  * what is used most has short displacements), R14 and R13 are scratch, R12 is
  * the guest's stack pointer; the guest's R12 to R15 stay in the state, all
  * other general registers are in themselves. XMM registers are the guest's
- * while jit_sse is set. Arithmetic flags are in the host's, or in jit_flags
+ * while jit_sse is set, x87 registers while jit_x87 is. Arithmetic flags are in the host's, or in jit_flags
  * (AX as LAHF and SETO AL make it); between blocks always in the latter, if
  * anything still needs them.
  */
@@ -59,7 +59,7 @@ struct X86Jit
   size_t arena_used;
   const X86Op *(*enter) (X86Cpu *cpu, const uint8_t *code);
   /* Executable addresses. */
-  const uint8_t *leave, *leave_to_op, *indirect, *site, *link, *prepare_sse;
+  const uint8_t *leave, *leave_to_op, *indirect, *site, *link, *prepare_sse, *prepare_x87;
   const X86Block *skip;   /* to be interpreted once */
   gboolean is_dropped;    /* a translation was dropped since the flag was cleared */
   uint8_t heat;           /* runs after which a block is translated */

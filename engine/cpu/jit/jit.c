@@ -65,8 +65,67 @@ prepare_sse (X86Cpu *cpu)
   return cpu->sse_guard == 0;
 }
 
+/* --- x87: the guest's registers in the host's unit, as FNSAVE and FRSTOR move them --- */
+
+/* With an exception unmasked or pending the interpreter keeps the unit. */
+static gboolean
+x87_may_be_native (const X86Cpu *cpu)
+{
+  return (cpu->fpu.fcw & X86_FSW_FLAGS) == X86_FSW_FLAGS && !(cpu->fpu.fsw & X86_FSW_ES);
+}
+
+static void
+x87_to_image (X86Cpu *cpu)
+{
+  uint32_t head[7] = { 0xffff0000 | cpu->fpu.fcw, 0xffff0000 | cpu->fpu.fsw, 0xffff0000 | x86_fpu_full_tags (cpu) };
+
+  memcpy (cpu->jit_x87_image, head, sizeof head);
+  for (unsigned i = 0; i < 8; i++)
+    memcpy (cpu->jit_x87_image + sizeof head + i * 10, &cpu->fpu.st[(x86_fpu_top (cpu) + i) & 7], 10);
+  cpu->jit_x87_rip = cpu->fpu.fip;
+  cpu->jit_x87_rdp = cpu->fpu.fdp;
+  cpu->jit_x87_op = cpu->fpu.fop;
+  cpu->jit_x87_seg = X86_DS;
+  cpu->jit_x87_parked = TRUE;
+}
+
+static void
+x87_from_image (X86Cpu *cpu)
+{
+  uint32_t head[7];
+
+  memcpy (head, cpu->jit_x87_image, sizeof head);
+  cpu->fpu.fcw = (uint16_t) head[0];
+  cpu->fpu.fsw = (uint16_t) head[1];
+  cpu->fpu.ftag = x86_fpu_abridged_tags ((uint16_t) head[2]);
+  cpu->fpu.fop = cpu->jit_x87_op;
+  if (cpu->fpu.fip != cpu->jit_x87_rip)
+    {
+      cpu->fpu.fip = cpu->jit_x87_rip;
+      cpu->fpu.fcs = cpu->seg[X86_CS].sel;
+    }
+  if (cpu->fpu.fdp != cpu->jit_x87_rdp)
+    {
+      cpu->fpu.fdp = cpu->jit_x87_rdp;
+      cpu->fpu.fds = cpu->seg[cpu->jit_x87_seg].sel;
+    }
+  for (unsigned i = 0; i < 8; i++)
+    memcpy (&cpu->fpu.st[(x86_fpu_top (cpu) + i) & 7], cpu->jit_x87_image + sizeof head + i * 10, 10);
+  cpu->jit_x87_parked = FALSE;
+}
+
+static gboolean
+prepare_x87 (X86Cpu *cpu)
+{
+  x86_fpu_release (cpu);
+  if (!x87_may_be_native (cpu))
+    return FALSE;
+  x87_to_image (cpu);
+  return TRUE;
+}
+
 static uint32_t
-run_site (X86Cpu *cpu, JitSite *site, uint64_t lin, uint32_t has_sse)
+run_alone (X86Cpu *cpu, JitSite *site, uint64_t lin, uint32_t has_sse)
 {
   struct X86Jit *jit = cpu->jit;
   const X86Op *next;
@@ -105,6 +164,23 @@ run_site (X86Cpu *cpu, JitSite *site, uint64_t lin, uint32_t has_sse)
   return JIT_DONE;
 }
 
+static uint32_t
+run_site (X86Cpu *cpu, JitSite *site, uint64_t lin, uint32_t has_sse)
+{
+  gboolean has_x87 = cpu->jit_x87_parked;
+  uint32_t result;
+
+  if (has_x87)
+    x87_from_image (cpu);
+  result = run_alone (cpu, site, lin, has_sse);
+  if (has_x87 && result != JIT_LEAVE && !prepare_x87 (cpu))
+    {
+      cpu->jit_next = NULL;
+      return JIT_LEAVE;
+    }
+  return result;
+}
+
 /* Where a direct jump leads; NULL: to the interpreter. */
 static const uint8_t *
 link_edge (X86Cpu *cpu, JitEdge *edge)
@@ -127,6 +203,12 @@ static uint32_t
 enter_sse (X86Cpu *cpu)
 {
   return prepare_sse (cpu);
+}
+
+static uint32_t
+enter_x87 (X86Cpu *cpu)
+{
+  return prepare_x87 (cpu);
 }
 
 /* --- Thunks --- */
@@ -199,6 +281,39 @@ unpark_vectors (Emit *e)
 }
 
 static void
+compare_byte (Emit *e, EmitMem m)
+{
+  emit_rm (e, 0, FALSE, MAP_1, 0x80, 7, m);
+  emit8 (e, 0);
+}
+
+static void
+park_x87 (Emit *e)
+{
+  uint8_t *skip;
+
+  compare_byte (e, STATE_FIELD (jit_x87));
+  skip = emit_jcc (e, CC_Z);
+  emit_rm (e, 0, FALSE, MAP_1, 0xdd, 6, STATE_FIELD (jit_x87_image)); /* FNSAVE */
+  store_byte (e, STATE_FIELD (jit_x87), 0);
+  store_byte (e, STATE_FIELD (jit_x87_parked), 1);
+  emit_patch (skip, e->at);
+}
+
+static void
+unpark_x87 (Emit *e)
+{
+  uint8_t *skip;
+
+  compare_byte (e, STATE_FIELD (jit_x87_parked));
+  skip = emit_jcc (e, CC_Z);
+  emit_rm (e, 0, FALSE, MAP_1, 0xdd, 4, STATE_FIELD (jit_x87_image)); /* FRSTOR */
+  store_byte (e, STATE_FIELD (jit_x87), 1);
+  store_byte (e, STATE_FIELD (jit_x87_parked), 0);
+  emit_patch (skip, e->at);
+}
+
+static void
 call_c (Emit *e, const void *function)
 {
   emit_constant (e, RAX, (uint64_t) (uintptr_t) function);
@@ -250,6 +365,7 @@ make_thunks (struct X86Jit *jit)
   jit->leave_to_op = jit_exec (jit, e->at);
   save_registers (e);
   park_vectors (e);
+  park_x87 (e);
   emit_move (e, RAX, S2);
   emit_jump_to (e, epilogue);
 
@@ -288,6 +404,7 @@ make_thunks (struct X86Jit *jit)
   jit->site = jit_exec (jit, e->at);
   save_registers (e);
   park_vectors (e);
+  park_x87 (e);
   load_cpu (e);
   emit_move (e, RSI, S2);
   emit_move (e, RDX, S1);
@@ -299,6 +416,7 @@ make_thunks (struct X86Jit *jit)
   emit_alu_imm (e, FALSE, 7, RAX, JIT_LEAVE);
   to = emit_jcc (e, CC_Z);
   unpark_vectors (e);
+  unpark_x87 (e);
   load_registers (e);
   emit8 (e, 0xc3);
   emit_patch (to, e->at);
@@ -306,7 +424,7 @@ make_thunks (struct X86Jit *jit)
   align (e, FALSE); /* the return address */
   emit_jump_to (e, epilogue);
 
-  /* With an edge in S2: goes there and remembers the way. */
+  /* With an edge in S2: goes there and remembers the way. What it calls does not compute in x87 registers. */
   jit->link = jit_exec (jit, e->at);
   save_registers (e);
   park_vectors (e);
@@ -320,6 +438,8 @@ make_thunks (struct X86Jit *jit)
   load_registers (e);
   emit_jump_reg (e, S2);
   emit_patch (to, e->at);
+  park_x87 (e);
+  emit_rr (e, 0, FALSE, MAP_1, 0x31, RAX, RAX);
   emit_jump_to (e, epilogue);
 
   /* Called at the start of a block that uses XMM registers; returns with 0 in S1 when it must be interpreted. */
@@ -335,6 +455,20 @@ make_thunks (struct X86Jit *jit)
   load_vectors (e);
   store_byte (e, STATE_FIELD (jit_sse), 1);
   emit_patch (to, e->at);
+  load_registers (e);
+  emit8 (e, 0xc3);
+
+  /* The same for x87 registers. */
+  jit->prepare_x87 = jit_exec (jit, e->at);
+  save_registers (e);
+  park_vectors (e);
+  load_cpu (e);
+  align (e, TRUE);
+  call_c (e, enter_x87);
+  align (e, FALSE);
+  emit_rr (e, 0, FALSE, MAP_1, 0x89, RAX, S1);
+  unpark_vectors (e);
+  unpark_x87 (e);
   load_registers (e);
   emit8 (e, 0xc3);
   jit->thunks_end = e->at;
@@ -491,6 +625,8 @@ run_translation (X86Cpu *cpu, const X86Op *op, const JitBlock *to)
     jump->native = to->code;
   flags_to_host (cpu);
   next = cpu->jit->enter (cpu, to->code);
+  if (cpu->jit_x87_parked)
+    x87_from_image (cpu);
   flags_from_host (cpu);
   return next;
 }

@@ -73,6 +73,24 @@ is_vector (const JitInsn *insn)
   return FALSE;
 }
 
+/* x87 instructions that do not look at the unit as a whole. */
+static gboolean
+is_x87 (const JitInsn *insn)
+{
+  if (insn->z.mnemonic == ZYDIS_MNEMONIC_FWAIT)
+    return TRUE;
+  if (insn->z.meta.isa_ext != ZYDIS_ISA_EXT_X87 || insn->z.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY)
+    return FALSE;
+  switch (insn->z.mnemonic)
+    {
+    case ZYDIS_MNEMONIC_FLDCW: case ZYDIS_MNEMONIC_FLDENV: case ZYDIS_MNEMONIC_FNSTENV: case ZYDIS_MNEMONIC_FNSAVE:
+    case ZYDIS_MNEMONIC_FRSTOR:
+      return FALSE;
+    default:
+      return (insn->z.opcode & 0xf8) == 0xd8;
+    }
+}
+
 /* Whether every operand is one that jit_emit_insn() can place. */
 static gboolean
 operands_fit (JitInsn *insn, gboolean vectors)
@@ -94,6 +112,8 @@ operands_fit (JitInsn *insn, gboolean vectors)
               /* The guest's stack pointer and what is in the state need a REX prefix on the host. */
               needs_rex |= jit_host_reg (x86_lower_reg (o->reg.value) / (ZydisRegisterGetClass (o->reg.value) == ZYDIS_REGCLASS_GPR8 ? 8 : 1)) > RDI;
             }
+          else if (ZydisRegisterGetClass (o->reg.value) == ZYDIS_REGCLASS_X87)
+            break;
           else if (!vectors || ZydisRegisterGetClass (o->reg.value) != ZYDIS_REGCLASS_XMM)
             return FALSE;
           break;
@@ -220,6 +240,16 @@ classify (const Translation *t, JitInsn *insn)
       insn->uses_sse = TRUE;
       return KIND_MODRM;
     }
+  if (is_x87 (insn))
+    {
+      if (mnemonic == ZYDIS_MNEMONIC_FWAIT || insn->z.raw.modrm.mod == 3)
+        {
+          insn->uses_x87 = TRUE;
+          return KIND_COPY;
+        }
+      insn->uses_x87 = operands_fit (insn, FALSE);
+      return insn->uses_x87 ? KIND_MODRM : KIND_SITE;
+    }
   return KIND_SITE;
 }
 
@@ -318,7 +348,7 @@ jit_decode (Translation *t, const uint8_t *bytes, unsigned length, uint64_t rip,
   insn->rip = rip;
   insn->next_rip = t->is_64 ? rip + insn->z.length : (uint32_t) (rip + insn->z.length);
   insn->mem = -1;
-  insn->uses_sse = FALSE;
+  insn->uses_sse = insn->uses_x87 = FALSE;
   insn->live = ARITH;
   insn->kind = classify (t, insn);
   find_flags (insn);
@@ -388,14 +418,28 @@ emit_leave (Translation *t)
   emit_jump_to (t->e, jit_write (t->jit, t->jit->leave));
 }
 
+/* After a unit was prepared: on to @ready; or, exceptions being unmasked, the interpreter runs this block. */
+static void
+emit_unit_ready (Translation *t, const uint8_t *ready)
+{
+  Emit *e = t->e;
+
+  emit_rr (e, 0, FALSE, MAP_1, 0x85, S1, S1);
+  emit_jcc_to (e, CC_NZ, ready);
+  emit_constant (e, S2, (uint64_t) (uintptr_t) t->block);
+  emit_constant (e, S1, (uint64_t) (uintptr_t) &t->jit->skip);
+  emit_store (e, MEM (S1, 0), S2);
+  emit_jump_to (e, t->leave);
+}
+
 JitBlock *
 jit_translate (X86Cpu *cpu, X86Block *block, uint64_t rip, gboolean *useless)
 {
   g_autofree Translation *t = g_new0 (Translation, 1);
   struct X86Jit *jit = cpu->jit;
   Emit *e = &jit->emit;
-  uint8_t *attention, *sse = NULL, *sse_ready = NULL;
-  gboolean uses_sse = FALSE;
+  uint8_t *attention, *sse = NULL, *sse_ready = NULL, *x87 = NULL, *x87_ready = NULL;
+  gboolean uses_sse = FALSE, uses_x87 = FALSE;
   JitBlock *result;
 
   t->cpu = cpu;
@@ -411,7 +455,10 @@ jit_translate (X86Cpu *cpu, X86Block *block, uint64_t rip, gboolean *useless)
     }
   find_live_flags (t);
   for (unsigned i = 0; i < t->count; i++)
-    uses_sse |= t->insns[i].uses_sse;
+    {
+      uses_sse |= t->insns[i].uses_sse;
+      uses_x87 |= t->insns[i].uses_x87;
+    }
 
   e->at = jit->write + ((e->at - jit->write + 15) & ~(ptrdiff_t) 15);
   t->start = e->at;
@@ -426,10 +473,18 @@ jit_translate (X86Cpu *cpu, X86Block *block, uint64_t rip, gboolean *useless)
       sse = emit_jcc (e, CC_Z);
       sse_ready = e->at;
     }
+  if (uses_x87)
+    {
+      emit_rm (e, 0, FALSE, MAP_1, 0x80, 7, STATE_FIELD (jit_x87));
+      emit8 (e, 0);
+      x87 = emit_jcc (e, CC_Z);
+      x87_ready = e->at;
+    }
   for (unsigned i = 0; i < t->count; i++)
     jit_emit_insn (t, &t->insns[i]);
   if (!ends_alone (&t->insns[t->count - 1]))
     {
+      jit_note_x87 (t);
       if (t->insns[t->count - 1].live)
         jit_save_flags (t);
       jit_emit_edge (t, t->insns[t->count - 1].next_rip);
@@ -442,13 +497,13 @@ jit_translate (X86Cpu *cpu, X86Block *block, uint64_t rip, gboolean *useless)
     {
       emit_patch (sse, e->at);
       emit_call_to (e, jit_write (jit, jit->prepare_sse));
-      emit_rr (e, 0, FALSE, MAP_1, 0x85, S1, S1);
-      emit_jcc_to (e, CC_NZ, sse_ready);
-      /* Exceptions are unmasked: the interpreter runs this block. */
-      emit_constant (e, S2, (uint64_t) (uintptr_t) block);
-      emit_constant (e, S1, (uint64_t) (uintptr_t) &jit->skip);
-      emit_store (e, MEM (S1, 0), S2);
-      emit_jump_to (e, t->leave);
+      emit_unit_ready (t, sse_ready);
+    }
+  if (uses_x87)
+    {
+      emit_patch (x87, e->at);
+      emit_call_to (e, jit_write (jit, jit->prepare_x87));
+      emit_unit_ready (t, x87_ready);
     }
   result = jit_alloc (jit, sizeof *result);
   if (result == NULL || t->failed || e->is_full)

@@ -30,7 +30,7 @@ typedef struct
   uint32_t reads, writes; /* flags; @writes: surely */
   gboolean may_write;  /* flags, besides @writes */
   uint32_t live;       /* after it */
-  gboolean uses_sse;
+  gboolean uses_sse, uses_x87;
 } JitInsn;
 
 /* Where an instruction's slow path begins and ends. */
@@ -56,6 +56,7 @@ typedef struct
   unsigned count;
   JitSlow slow[X86_BLOCK_MAX * 2];
   unsigned slow_count;
+  const JitInsn *x87;         /* the last one whose place is not in the state yet */
   gboolean in_host, in_state; /* where the flags are */
   gboolean failed;            /* no room */
   uint8_t *start, *leave;
@@ -72,3 +73,5 @@ void jit_emit_slow (Translation *t, const JitSlow *slow);
 /* The end of the block at @rip, flags being where they belong. */
 void jit_emit_edge (Translation *t, uint64_t rip);
 void jit_save_flags (Translation *t);
+/* Notes where the last x87 instruction was, before somebody may look. */
+void jit_note_x87 (Translation *t);
