@@ -22,7 +22,11 @@ enum
 
 #define US_PER_SECOND G_GINT64_CONSTANT (1000000)
 #define SECONDS_PER_DAY 86400
-/* Ten thousand years and more. */
+/* Two digits of century and two of year count the years 0 to 9999, and begin anew: whole cycles of the calendar. */
+#define YEARS 10000
+#define CALENDAR_SECONDS (YEARS / 400 * G_GINT64_CONSTANT (146097) * SECONDS_PER_DAY)
+#define SECONDS_TO_1970 (G_GINT64_CONSTANT (719528) * SECONDS_PER_DAY)
+/* More than the calendar, and far from overflow. */
 #define WALL_OFFSET_MAX ((int64_t) 1 << 60)
 
 typedef struct
@@ -69,17 +73,25 @@ decode_hour (const Rtc *d, uint8_t value)
   return decode (d, value & 0x7f) % 12 + (value & HOUR_PM ? 12 : 0);
 }
 
-/* The guest's time, µs since 1970. */
+/* @n modulo @modulus, from 0 up. */
+static int64_t
+modulo (int64_t n, int64_t modulus)
+{
+  return (n % modulus + modulus) % modulus;
+}
+
+/* The guest's time, µs since the calendar's first day: never negative. */
 static int64_t
 guest_us (Rtc *d)
 {
-  return clock_wall_us (d->parent.env.clock) + d->wall_offset;
+  return modulo (clock_wall_us (d->parent.env.clock) + d->wall_offset + SECONDS_TO_1970 * US_PER_SECOND,
+                 CALENDAR_SECONDS * US_PER_SECOND);
 }
 
 static void
 broken_down (Rtc *d, struct tm *tm)
 {
-  time_t seconds = (time_t) (guest_us (d) / US_PER_SECOND);
+  time_t seconds = (time_t) (guest_us (d) / US_PER_SECOND - SECONDS_TO_1970);
 
   if (d->local_time)
     localtime_r (&seconds, tm);
@@ -92,19 +104,23 @@ static void
 latch_time (Rtc *d)
 {
   struct tm tm;
+  int year;
 
   broken_down (d, &tm);
+  /* Local time is in another year around the calendar's ends. */
+  year = (int) modulo (tm.tm_year + 1900, YEARS);
   d->reg[REG_SECONDS] = encode (d, tm.tm_sec);
   d->reg[REG_MINUTES] = encode (d, tm.tm_min);
   d->reg[REG_HOURS] = encode_hour (d, tm.tm_hour);
   d->reg[REG_WEEKDAY] = encode (d, tm.tm_wday + 1);
   d->reg[REG_DAY] = encode (d, tm.tm_mday);
   d->reg[REG_MONTH] = encode (d, tm.tm_mon + 1);
-  d->reg[REG_YEAR] = encode (d, tm.tm_year % 100);
-  d->reg[REG_CENTURY] = encode (d, (tm.tm_year + 1900) / 100);
+  d->reg[REG_YEAR] = encode (d, year % 100);
+  d->reg[REG_CENTURY] = encode (d, year / 100);
 }
 
-/* Makes the registers' time the guest's time. */
+/* Makes the registers' time the guest's time. What is no date counts on from the last that is: day 0 is the day before
+ * the first. */
 static void
 set_time (Rtc *d)
 {
@@ -112,12 +128,11 @@ set_time (Rtc *d)
     .tm_sec = decode (d, d->reg[REG_SECONDS]), .tm_min = decode (d, d->reg[REG_MINUTES]),
     .tm_hour = decode_hour (d, d->reg[REG_HOURS]), .tm_mday = decode (d, d->reg[REG_DAY]),
     .tm_mon = decode (d, d->reg[REG_MONTH]) - 1,
-    .tm_year = decode (d, d->reg[REG_CENTURY]) * 100 + decode (d, d->reg[REG_YEAR]) - 1900, .tm_isdst = -1,
+    .tm_year = (decode (d, d->reg[REG_CENTURY]) * 100 + decode (d, d->reg[REG_YEAR])) % YEARS - 1900, .tm_isdst = -1,
   };
   time_t seconds = d->local_time ? mktime (&tm) : timegm (&tm);
 
-  if (seconds != (time_t) -1)
-    d->wall_offset = (int64_t) seconds * US_PER_SECOND - clock_wall_us (d->parent.env.clock);
+  d->wall_offset = (int64_t) seconds * US_PER_SECOND - clock_wall_us (d->parent.env.clock);
 }
 
 static gboolean
@@ -399,7 +414,8 @@ rtc_after_load (Device *dev, GError **error)
   Rtc *d = (Rtc *) dev;
   int64_t next;
 
-  if (d->index >= REG_COUNT || ABS (d->wall_offset) > WALL_OFFSET_MAX)
+  if (d->index >= REG_COUNT || d->wall_offset > WALL_OFFSET_MAX || d->wall_offset < -WALL_OFFSET_MAX ||
+      d->second_seen < 0)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "saved state of %s is damaged", dev->type->name);
       return FALSE;

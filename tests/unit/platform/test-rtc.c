@@ -321,6 +321,65 @@ test_rates (Fixture *f, gconstpointer unused)
     }
 }
 
+/* Two digits of century and two of year, whatever is written and however long it runs. */
+static void
+test_calendar (Fixture *f, gconstpointer unused)
+{
+  static const struct { unsigned century, year, month, day; uint8_t weekday; } dates[] = {
+    { 0x00, 0x00, 0x01, 0x01, 7 }, { 0x00, 0x26, 0x03, 0x05, 5 }, { 0x18, 0x99, 0x12, 0x31, 1 },
+    { 0x19, 0x69, 0x12, 0x31, 4 }, { 0x99, 0x99, 0x12, 0x31, 6 }
+  };
+
+  for (unsigned i = 0; i < G_N_ELEMENTS (dates); i++)
+    {
+      set_morning (f, 0x82);
+      set (f, 0x32, dates[i].century);
+      set (f, 9, dates[i].year);
+      set (f, 8, dates[i].month);
+      set (f, 7, dates[i].day);
+      set (f, 4, 0x23);
+      set (f, 2, 0x59);
+      set (f, 0, 0x58);
+      set (f, 0x0b, 0x02);
+      g_assert_cmphex (get (f, 0x32), ==, dates[i].century);
+      g_assert_cmphex (get (f, 9), ==, dates[i].year);
+      g_assert_cmphex (get (f, 8), ==, dates[i].month);
+      g_assert_cmphex (get (f, 7), ==, dates[i].day);
+      g_assert_cmphex (get (f, 6), ==, dates[i].weekday);
+      g_assert_cmphex (get (f, 0), ==, 0x58);
+      g_assert_cmphex (get (f, 0x0a), ==, 0x26);
+      board_pass (f->board, CLOCK_NS_PER_SECOND, 0);
+      g_assert_cmphex (get (f, 0), ==, 0x59);
+    }
+  /* The last second's end is the first's beginning. */
+  board_pass (f->board, CLOCK_NS_PER_SECOND, 0);
+  for (unsigned i = 0; i <= 4; i += 2)
+    g_assert_cmphex (get (f, i), ==, 0);
+  g_assert_cmphex (get (f, 7), ==, 0x01);
+  g_assert_cmphex (get (f, 8), ==, 0x01);
+  g_assert_cmphex (get (f, 9), ==, 0);
+  g_assert_cmphex (get (f, 0x32), ==, 0);
+  /* Digits that are none, and a month before the first. */
+  for (unsigned mode = 0; mode < 8; mode += 2)
+    {
+      for (unsigned value = 0; value < 256; value++)
+        {
+          static const uint8_t time[] = { 0, 2, 4, 7, 8, 9, 0x32 };
+
+          set (f, 0x0b, 0x80 | mode);
+          for (unsigned i = 0; i < G_N_ELEMENTS (time); i++)
+            set (f, time[i], value);
+          set (f, 0x0b, mode);
+          set (f, 0x0b, 0x02);
+          for (unsigned i = 0; i < G_N_ELEMENTS (time); i++)
+            {
+              g_assert_cmpuint (get (f, time[i]) & 15, <=, 9);
+              g_assert_cmpuint (get (f, time[i]) >> 4, <=, 9);
+            }
+        }
+    }
+}
+
 static void
 test_cmos (Fixture *f, gconstpointer unused)
 {
@@ -380,6 +439,7 @@ main (int argc, char **argv)
   ADD ("/rtc/alarm-time", NULL, test_alarm_time);
   ADD ("/rtc/alarm-polled", NULL, test_alarm_polled);
   ADD ("/rtc/divider", NULL, test_divider);
+  ADD ("/rtc/calendar", NULL, test_calendar);
   ADD ("/rtc/rates", NULL, test_rates);
   ADD ("/rtc/cmos", NULL, test_cmos);
   ADD ("/rtc/handed-over", NULL, test_handed_over);
