@@ -3,8 +3,8 @@
 
 #include "app/cli.h"
 #include "app/client.h"
+#include "app/figures.h"
 #include "app/forwards.h"
-#include "app/json.h"
 #include "app/keymap.h"
 
 #include <glib/gi18n.h>
@@ -66,7 +66,8 @@ cli_start (char **args, GError **error)
 {
   SpawnOptions o = { 0 };
   const Option options[] = {
-    { "headless", OPTION_FLAG, &o.headless }, { "serial", OPTION_STRING, &o.serial }, { NULL }
+    { "headless", OPTION_FLAG, &o.headless }, { "serial", OPTION_STRING, &o.serial },
+    { "perf-map", OPTION_FLAG, &o.perf_map }, { NULL }
   };
   g_autoptr (LibraryMachine) machine = find_machine (args, options, 1, 1, NULL, NULL, error);
   g_autofree char *notice = NULL;
@@ -242,27 +243,6 @@ cli_mouse (char **args, GError **error)
   return reply ? 0 : 1;
 }
 
-static void
-print_figure (Json *json, const char *key, GVariant *value)
-{
-  g_autofree char *text = NULL;
-
-  if (g_variant_is_of_type (value, G_VARIANT_TYPE_STRING))
-    text = g_variant_dup_string (value, NULL);
-  else
-    text = g_variant_print (value, FALSE);
-  if (!json)
-    g_print ("%s: %s\n", key, text);
-  else if (g_variant_is_of_type (value, G_VARIANT_TYPE_STRING))
-    json_string (json, key, text);
-  else if (g_variant_is_of_type (value, G_VARIANT_TYPE_INT64))
-    json_int (json, key, g_variant_get_int64 (value));
-  else if (g_variant_is_of_type (value, G_VARIANT_TYPE_UINT64))
-    json_uint (json, key, g_variant_get_uint64 (value));
-  else if (g_variant_is_of_type (value, G_VARIANT_TYPE_BOOLEAN))
-    json_bool (json, key, g_variant_get_boolean (value));
-}
-
 int
 cli_info (char **args, GError **error)
 {
@@ -272,28 +252,12 @@ cli_info (char **args, GError **error)
   g_autoptr (GVariant) reply = machine ? client_call_machine (machine, "Info", NULL, error) : NULL;
   g_autoptr (GVariant) figures = NULL;
   g_autofree char *text = NULL;
-  GVariantIter iter;
-  const char *key;
-  GVariant *value;
-  Json json;
 
   if (!reply)
     return 1;
-  if (as_json)
-    {
-      json_begin (&json);
-      json_open (&json, NULL, '{');
-    }
   figures = g_variant_get_child_value (reply, 0);
-  g_variant_iter_init (&iter, figures);
-  while (g_variant_iter_loop (&iter, "{&sv}", &key, &value))
-    print_figure (as_json ? &json : NULL, key, value);
-  if (as_json)
-    {
-      json_close (&json, '}');
-      text = json_end (&json);
-      g_print ("%s", text);
-    }
+  text = as_json ? figures_to_json (figures) : figures_to_text (figures);
+  g_print ("%s", text);
   return 0;
 }
 

@@ -3,6 +3,7 @@
 
 #include "app/cli.h"
 #include "app/disk-files.h"
+#include "app/figures.h"
 #include "app/keymap.h"
 #include "app/machine-loop.h"
 
@@ -13,7 +14,7 @@ enum { STATUS_TIMEOUT = 124 };
 
 typedef struct
 {
-  const char *memory, *cpus, *accel, *cpu_model, *iso, *floppy, *nic_model, *controller, *timeout;
+  const char *memory, *cpus, *accel, *cpu_model, *iso, *floppy, *nic_model, *controller, *timeout, *info;
   GPtrArray *disks, *nics, *screenshots, *types;
   gboolean headless, writable;
   SessionOptions session;
@@ -233,6 +234,15 @@ write_screenshots (Run *run, const RunOptions *o, GError **error)
   return TRUE;
 }
 
+static gboolean
+write_info (Run *run, const RunOptions *o, GError **error)
+{
+  g_autoptr (GVariant) figures = o->info ? g_variant_ref_sink (bunshin_session_info (run->session)) : NULL;
+  g_autofree char *text = figures ? figures_to_json (figures) : NULL;
+
+  return !text || g_file_set_contents (o->info, text, -1, error);
+}
+
 static void
 add_timers (Run *run, const RunOptions *o, guint64 timeout, GArray *timers)
 {
@@ -287,7 +297,8 @@ run_session (Run *run, const RunOptions *o, guint64 timeout, GError **error)
       add_timers (run, o, timeout, timers);
       machine_loop_run (run->loop);
       status = end_status (run, error);
-      if (!write_screenshots (run, o, error && *error ? NULL : error))
+      if (!write_screenshots (run, o, error && *error ? NULL : error) ||
+          !write_info (run, o, error && *error ? NULL : error))
         status = 1;
     }
   g_signal_handlers_disconnect_by_data (run->session, run);
@@ -312,7 +323,8 @@ cli_run (char **args, GError **error)
     { "headless", OPTION_FLAG, &o.headless }, { "serial", OPTION_STRING, &o.session.serial },
     { "debugcon", OPTION_STRING, &o.session.debugcon }, { "debug-exit", OPTION_FLAG, &o.session.debug_exit },
     { "screenshot", OPTION_LIST, &o.screenshots }, { "type", OPTION_LIST, &o.types },
-    { "timeout", OPTION_STRING, &o.timeout }, { "writable", OPTION_FLAG, &o.writable }, { NULL }
+    { "timeout", OPTION_STRING, &o.timeout }, { "writable", OPTION_FLAG, &o.writable },
+    { "info", OPTION_STRING, &o.info }, { "perf-map", OPTION_FLAG, &o.session.perf_map }, { NULL }
   };
   g_autoptr (LibraryMachine) record = NULL;
   g_autoptr (BunshinSession) session = NULL;

@@ -37,10 +37,11 @@ const CliCommand cli_commands[] = {
     N_("Deletes the machine and those disk images in its own folder that no other machine uses. Images elsewhere\n"
        "stay.\n\n"
        "  bunshin delete debian --keep-disks") },
-  { "start", cli_start, "start NAME [--headless] [--serial FILE|stdio|pty|unix:PATH]", N_("power a machine on"),
+  { "start", cli_start, "start NAME [--headless] [--serial FILE|stdio|pty|unix:PATH] [--perf-map]", N_("power a machine on"),
     N_("Returns when the machine runs; with --serial stdio, when it has ended. Without --headless its window\n"
        "opens. --serial connects the first serial port to a file, this terminal (Ctrl-] powers off), a new\n"
-       "pseudo-terminal, whose name is printed, or a listening socket.\n\n"
+       "pseudo-terminal, whose name is printed, or a listening socket. --perf-map names translated code in\n"
+       "/tmp/perf-PID.map, for perf.\n\n"
        "  bunshin start debian --headless") },
   { "pause", cli_pause, "pause NAME", N_("let a machine stand still"),
     N_("The guest's clock stands still too.\n\n"
@@ -75,7 +76,8 @@ const CliCommand cli_commands[] = {
     N_("X and Y are pixels of the screen from its top left corner.\n\n"
        "  bunshin mouse debian 320 200 click") },
   { "info", cli_info, "info NAME [--json]", N_("show live figures of a running machine"),
-    N_("Accelerator, guest time, exits, and the counters of disks and network.\n\n"
+    N_("Accelerator, guest time, exits, what the translator did and left to the interpreter, and the counters of\n"
+       "disks and network.\n\n"
        "  bunshin info debian") },
   { "disk", cli_disk,
     "disk create FILE --size S [--format vdi|raw] [--variant dynamic|fixed]\n"
@@ -96,12 +98,13 @@ const CliCommand cli_commands[] = {
     "        [--bios F] [--kernel F [--initrd F] [--append S]] [--nic nat|nat:host-access|none]...\n"
     "        [--nic-model e1000] [--controller ide] [--headless] [--serial FILE|stdio|pty|unix:PATH]\n"
     "        [--debugcon FILE] [--debug-exit] [--screenshot FILE.png|FILE.txt]... [--type TEXT@SECONDS]...\n"
-    "        [--timeout S] [--writable]",
+    "        [--timeout S] [--writable] [--info FILE] [--perf-map]",
     N_("run a throw-away machine"),
     N_("Nothing enters the library, and changes to disks are discarded unless --writable. --debugcon logs what\n"
        "the guest writes to port 0x402, and to 0x80 as “post XX” lines. --debug-exit adds the exit port 0xf4:\n"
        "the status is (value << 1) | 1. --screenshot is written when the run ends. --type types a text that many\n"
-       "seconds after power-on. --timeout ends the run with status 124.\n\n"
+       "seconds after power-on. --timeout ends the run with status 124. --info writes what “info --json” shows\n"
+       "when the run ends; --perf-map names translated code in /tmp/perf-PID.map, for perf.\n\n"
        "  bunshin run --iso grub.iso --headless --serial stdio --timeout 60") },
   { "help", cli_help, "help [VERB]", N_("explain a verb"),
     N_("Without a VERB: lists them.\n\n"

@@ -33,6 +33,8 @@ client_machine_arguments (const LibraryMachine *machine, const SpawnOptions *opt
     g_ptr_array_add (words, g_strdup ("--headless"));
   if (options->serial)
     g_ptr_array_add (words, g_strdup_printf ("--serial=%s", options->serial));
+  if (options->perf_map)
+    g_ptr_array_add (words, g_strdup ("--perf-map"));
   if (report_fd >= 0)
     g_ptr_array_add (words, g_strdup_printf ("--report-fd=%d", report_fd));
   g_ptr_array_add (words, NULL);

@@ -8,6 +8,7 @@ typedef struct
 {
   gboolean headless;
   const char *serial;      /* as in “bunshin start --serial”, or NULL */
+  gboolean perf_map;       /* as in MachineConfig */
 } SpawnOptions;
 
 /* Starts the machine's own process, detached, and waits until the machine runs. @notice (optional) is what the

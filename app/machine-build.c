@@ -155,7 +155,7 @@ machine_build (const LibraryMachine *record, const SessionOptions *options, cons
     .name = record->name, .context = context, .uuid = record->uuid, .memory = record->memory, .cpus = record->cpus,
     .cpu_model = record->cpu_model, .bios = options->bios, .rtc_local_time = !record->rtc_utc,
     .serial = { serial }, .kernel = options->kernel, .initrd = options->initrd, .append = options->append,
-    .debugcon = debugcon, .debug_exit = options->debug_exit
+    .debugcon = debugcon, .debug_exit = options->debug_exit, .perf_map = options->perf_map
   };
   Machine *machine = NULL;
 

@@ -97,7 +97,7 @@ cli_machine (char **args, GError **error)
   const char *report_text = NULL;
   const Option options[] = {
     { "headless", OPTION_FLAG, &headless }, { "serial", OPTION_STRING, &o.serial },
-    { "report-fd", OPTION_STRING, &report_text }, { NULL }
+    { "report-fd", OPTION_STRING, &report_text }, { "perf-map", OPTION_FLAG, &o.perf_map }, { NULL }
   };
   g_autoptr (GPtrArray) words = NULL;
   g_autoptr (GError) failure = NULL;

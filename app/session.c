@@ -414,8 +414,10 @@ static void
 add_counters (GVariantBuilder *builder, const MachineInfo *info)
 {
   const struct { const char *key; uint64_t value; } counters[] = {
-    { "instructions", info->instructions }, { "blocks", info->blocks }, { "translated", info->translated }, { "exits-pio", info->exits_pio },
-    { "exits-mmio", info->exits_mmio }, { "exits-halt", info->exits_halt }, { "interrupts", info->interrupts },
+    { "instructions", info->instructions }, { "blocks", info->blocks }, { "translated", info->translated },
+    { "code-bytes", info->code_bytes }, { "dropped", info->dropped }, { "emptied", info->emptied },
+    { "entered", info->entered }, { "refills", info->refills }, { "tlb-misses", info->tlb_misses },
+    { "code-writes", info->code_writes }, { "exceptions", info->exceptions }, { "exits-pio", info->exits_pio }, { "exits-mmio", info->exits_mmio }, { "exits-halt", info->exits_halt }, { "interrupts", info->interrupts },
     { "disk-reads", info->disk_reads }, { "disk-writes", info->disk_writes },
     { "disk-read-bytes", info->disk_read_bytes }, { "disk-write-bytes", info->disk_write_bytes },
     { "cd-reads", info->cd_reads }, { "floppy-reads", info->floppy_reads }, { "net-rx-frames", info->net_rx_frames },
@@ -425,6 +427,31 @@ add_counters (GVariantBuilder *builder, const MachineInfo *info)
 
   for (unsigned i = 0; i < G_N_ELEMENTS (counters); i++)
     g_variant_builder_add (builder, "{sv}", counters[i].key, g_variant_new_uint64 (counters[i].value));
+}
+
+/* Most frequent first. */
+static int
+compare_counts (gconstpointer a, gconstpointer b, gpointer data)
+{
+  uint64_t m = *(uint64_t *) g_hash_table_lookup (data, *(const char *const *) a);
+  uint64_t n = *(uint64_t *) g_hash_table_lookup (data, *(const char *const *) b);
+
+  return m > n ? -1 : m < n;
+}
+
+static void
+add_interpreted (GVariantBuilder *builder, Machine *machine)
+{
+  g_autoptr (GHashTable) counts = machine_interpreted (machine);
+  guint length;
+  g_autofree gpointer *names = g_hash_table_get_keys_as_array (counts, &length);
+  GVariantBuilder dictionary;
+
+  g_qsort_with_data (names, (int) length, sizeof *names, compare_counts, counts);
+  g_variant_builder_init (&dictionary, G_VARIANT_TYPE ("a{st}"));
+  for (unsigned i = 0; i < length; i++)
+    g_variant_builder_add (&dictionary, "{st}", names[i], *(uint64_t *) g_hash_table_lookup (counts, names[i]));
+  g_variant_builder_add (builder, "{sv}", "interpreted", g_variant_builder_end (&dictionary));
 }
 
 GVariant *
@@ -449,6 +476,8 @@ bunshin_session_info (BunshinSession *self)
   g_variant_builder_add (&builder, "{sv}", "cpus", g_variant_new_uint64 (self->record->cpus));
   g_variant_builder_add (&builder, "{sv}", "guest-time", g_variant_new_int64 (info.guest_time));
   add_counters (&builder, &info);
+  if (info.translated > 0)
+    add_interpreted (&builder, self->machine);
   display_lock (machine_display (self->machine), &width, &height, &stride);
   display_unlock (machine_display (self->machine));
   g_variant_builder_add (&builder, "{sv}", "screen-width", g_variant_new_uint64 ((guint64) MAX (width, 0)));

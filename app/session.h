@@ -19,6 +19,7 @@ typedef struct
   const char *serial;        /* as for serial_port_new() */
   const char *debugcon;      /* a file */
   gboolean debug_exit;
+  gboolean perf_map;         /* as in MachineConfig */
   gboolean discard_changes;  /* disks stay as they are */
 } SessionOptions;
 

@@ -7,6 +7,8 @@
 
 #include "engine/cpu/op.h"
 
+#include <stdio.h>
+
 /* --- mmu.c, mmu-walk.c --- */
 
 typedef struct
@@ -129,6 +131,7 @@ struct X86System
   X86Cpu *cpus[64];
   unsigned cpu_count;      /* registered */
   unsigned told_count;     /* what CPUID tells */
+  FILE *perf_map;          /* where translations are named, or NULL */
 };
 
 /* --- decode.c --- */

@@ -46,6 +46,8 @@ x86_system_free (X86System *system)
   if (system == NULL)
     return;
   address_space_remove_listener (system->memory, system);
+  if (system->perf_map != NULL)
+    fclose (system->perf_map);
   g_free (system);
 }
 
@@ -205,6 +207,7 @@ x86_cpu_counters (const X86Cpu *cpu, X86Counters *counters)
 {
   *counters = cpu->counters;
   counters->instructions = cpu->retired;
+  counters->code_bytes = x86_jit_code_bytes (cpu);
 }
 
 unsigned

@@ -71,6 +71,11 @@ typedef struct
   uint64_t instructions; /* retired, approximate */
   uint64_t blocks;       /* decoded */
   uint64_t translated;   /* blocks that became host code */
+  uint64_t dropped;      /* translations that writes to code made void */
+  uint64_t emptied;      /* how often all translations were thrown away, for want of room or on a reset */
+  uint64_t code_bytes;   /* of translations, now */
+  uint64_t entered;      /* ways from the run loop into translated code */
+  uint64_t refills;      /* accesses of translated code that found no entry in the TLB */
   uint64_t tlb_misses;
   uint64_t interrupts;   /* external interrupts delivered */
   uint64_t exceptions;
@@ -94,6 +99,8 @@ X86Cpu *x86_cpu_new (X86System *system, const X86CpuModel *model, unsigned index
 void x86_cpu_free (X86Cpu *cpu);
 /* Has hot code run as host code from now on. FALSE with @error where no executable memory can be had. */
 gboolean x86_cpu_translate (X86Cpu *cpu, GError **error);
+/* Names translated code in /tmp/perf-PID.map for the perf tools; before x86_cpu_translate(). */
+gboolean x86_system_open_perf_map (X86System *system, GError **error);
 /* How many processors CPUID tells of; by default 1. */
 void x86_system_set_count (X86System *system, unsigned count);
 
@@ -114,6 +121,9 @@ void x86_cpu_set_a20 (X86Cpu *cpu, gboolean enabled);
 X86Exit x86_cpu_run (X86Cpu *cpu);
 
 void x86_cpu_counters (const X86Cpu *cpu, X86Counters *counters);
+/* Adds how often translated code left an instruction to the interpreter: from mnemonics (static strings) to uint64_t
+ * (g_malloc()ed). A g_str_hash table with g_free() for its values. */
+void x86_cpu_add_interpreted (const X86Cpu *cpu, GHashTable *counts);
 unsigned x86_cpu_index (const X86Cpu *cpu);
 /* Appends the registers as text, a few lines. */
 void x86_cpu_dump (X86Cpu *cpu, GString *out);

@@ -565,6 +565,14 @@ machine_info (Machine *m, MachineInfo *info)
       info->instructions += counters.instructions;
       info->blocks += counters.blocks;
       info->translated += counters.translated;
+      info->code_bytes += counters.code_bytes;
+      info->dropped += counters.dropped;
+      info->emptied += counters.emptied;
+      info->entered += counters.entered;
+      info->refills += counters.refills;
+      info->tlb_misses += counters.tlb_misses;
+      info->code_writes += counters.code_writes;
+      info->exceptions += counters.exceptions;
       info->exits_pio += counters.pio;
       info->exits_mmio += counters.mmio;
       info->interrupts += counters.interrupts;
@@ -591,6 +599,16 @@ machine_info (Machine *m, MachineInfo *info)
       info->net_rx_bytes += port->rx_bytes;
       info->net_tx_bytes += port->tx_bytes;
     }
+}
+
+GHashTable *
+machine_interpreted (Machine *m)
+{
+  GHashTable *counts = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, g_free);
+
+  for (unsigned i = 0; i < m->cpu_count; i++)
+    x86_cpu_add_interpreted (m->vcpus[i].cpu, counts);
+  return counts;
 }
 
 char *

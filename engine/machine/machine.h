@@ -85,6 +85,7 @@ typedef struct
   const char *append;
   const MachineSerial *debugcon; /* port 0x402, and 0x80 as `post XX` lines; copied */
   gboolean debug_exit;         /* exit port 0xf4 */
+  gboolean perf_map;           /* names of translated code for the perf tools, in /tmp/perf-PID.map */
 } MachineConfig;
 
 typedef enum
@@ -150,12 +151,19 @@ typedef struct
   uint64_t instructions;       /* all vCPUs, approximate */
   uint64_t blocks;             /* decoded */
   uint64_t translated;         /* blocks that became host code */
+  uint64_t code_bytes;         /* of translations, now */
+  uint64_t dropped, emptied;   /* translations that writes made void; times all were thrown away */
+  uint64_t entered, refills;   /* see X86Counters */
+  uint64_t tlb_misses, code_writes, exceptions;
   uint64_t exits_pio, exits_mmio, exits_halt, interrupts;
   uint64_t disk_reads, disk_writes, disk_read_bytes, disk_write_bytes;
   uint64_t cd_reads, floppy_reads;
   uint64_t net_rx_frames, net_tx_frames, net_rx_bytes, net_tx_bytes;
 } MachineInfo;
 void machine_info (Machine *machine, MachineInfo *info);
+/* How often translated code left an instruction to the interpreter: mnemonics (const char *) to uint64_t *. To be
+ * unreferenced. */
+GHashTable *machine_interpreted (Machine *machine);
 /* The adapter's port in this slot, or NULL; for forwards and the cable. */
 NetPort *machine_net_port (Machine *machine, unsigned nic);
 /* The I/O thread's context, for back ends that need to live there (NAT). Valid while the machine is. */

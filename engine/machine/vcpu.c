@@ -258,6 +258,8 @@ vcpus_create (Machine *m, const MachineConfig *config, GError **error)
   m->is_translated = config->accel == MACHINE_ACCEL_JIT;
   m->accel_reason = config->accel == MACHINE_ACCEL_AUTO ? "the default of this version" : "chosen in the settings";
   m->cpu_system = x86_system_new (m->memory);
+  if (config->perf_map && !x86_system_open_perf_map (m->cpu_system, error))
+    return FALSE;
   m->vcpus = g_new0 (Vcpu, m->cpu_count);
   x86_system_set_count (m->cpu_system, m->cpu_count);
   for (unsigned i = 0; i < m->cpu_count; i++)

@@ -146,7 +146,7 @@ make_site (Translation *t, const JitInsn *insn, unsigned size, X86Access access,
       return NULL;
     }
   *site = (JitSite) { .rip = insn->rip, .next_rip = insn->next_rip, .size = (uint8_t) size, .access = (uint8_t) access,
-                      .aligned = (uint8_t) aligned };
+                      .aligned = (uint8_t) aligned, .mnemonic = (uint16_t) insn->z.mnemonic };
   site->ops[0] = insn->op;
   if (insn->kind >= KIND_JUMP)
     site->tail = &t->block->ops[insn - t->insns];

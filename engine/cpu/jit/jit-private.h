@@ -16,6 +16,8 @@
 #include "engine/cpu/jit/emit.h"
 #include "engine/cpu/jit/jit.h"
 
+#include <Zydis/Zydis.h>
+
 enum { STATE = R15, S1 = R14, S2 = R13, GUEST_RSP = R12, STATE_BIAS = 128 };
 
 #define STATE_FIELD(field) MEM (STATE, (int32_t) (G_STRUCT_OFFSET (X86Cpu, field)) - STATE_BIAS)
@@ -29,6 +31,7 @@ typedef struct
   uint8_t size;      /* of the memory access; 0: always interpreted */
   uint8_t access;    /* X86_ACCESS_… */
   uint8_t aligned;   /* mask of address bits that must be 0 */
+  uint16_t mnemonic; /* Zydis's */
 } JitSite;
 
 typedef struct JitBlock JitBlock;
@@ -64,6 +67,7 @@ struct X86Jit
   gboolean is_dropped;    /* a translation was dropped since the flag was cleared */
   uint8_t heat;           /* runs after which a block is translated */
   gboolean is_flushed;    /* there is no room: everything must go */
+  uint64_t interpreted[ZYDIS_MNEMONIC_MAX_VALUE + 1]; /* instructions of translated code that the interpreter ran */
 };
 
 enum { JIT_RETRY, JIT_DONE, JIT_LEAVE };

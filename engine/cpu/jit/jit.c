@@ -3,6 +3,7 @@
 
 #include "engine/cpu/fp.h"
 #include "engine/cpu/jit/jit-private.h"
+#include "engine/cpu/jit/profile.h"
 
 #include <errno.h>
 #include <gio/gio.h>
@@ -138,8 +139,12 @@ run_alone (X86Cpu *cpu, JitSite *site, uint64_t lin, uint32_t has_sse)
 
       x86_translate (cpu, &site->ops[0], lin, (X86Access) site->access, cpu->mmu_index);
       if ((site->access == X86_ACCESS_READ ? entry->tag_read : entry->tag_write) == ((lin & X86_PAGE_MASK) ^ cpu->tlb_key))
-        return JIT_RETRY;
+        {
+          cpu->counters.refills++;
+          return JIT_RETRY;
+        }
     }
+  jit_profile_site (jit, site);
   if (site->tail != NULL)
     {
       /* The op knows its place from the block's start. */
@@ -474,6 +479,19 @@ make_thunks (struct X86Jit *jit)
   jit->thunks_end = e->at;
 }
 
+static void
+name_thunks (X86Cpu *cpu, const struct X86Jit *jit)
+{
+  const struct { const uint8_t *code; const char *name; } thunks[] = {
+    { jit->exec, "enter" }, { jit->leave, "leave" }, { jit->indirect, "indirect" }, { jit->site, "site" },
+    { jit->link, "link" }, { jit->prepare_sse, "prepare_sse" }, { jit->prepare_x87, "prepare_x87" },
+    { jit_exec (jit, jit->thunks_end), NULL }
+  };
+
+  for (unsigned i = 0; thunks[i].name != NULL; i++)
+    jit_profile_thunk (cpu, thunks[i].code, thunks[i + 1].code, thunks[i].name);
+}
+
 /* --- Memory --- */
 
 static gboolean
@@ -536,6 +554,7 @@ x86_jit_enable (X86Cpu *cpu, GError **error)
     g_error ("no address space for translated code");
   jit->emit = (Emit) { jit->write, jit->write + jit->size, FALSE };
   make_thunks (jit);
+  name_thunks (cpu, jit);
   cpu->jit = jit;
   cpu->jit_leave = jit->leave;
   x86_block_cache_flush (cpu);
@@ -563,10 +582,17 @@ x86_jit_flush (X86Cpu *cpu)
 
   if (jit == NULL)
     return;
+  cpu->counters.emptied += jit->emit.at != jit->thunks_end;
   jit->emit.at = jit->thunks_end;
   jit->emit.is_full = FALSE;
   jit->arena_used = 0;
   jit->skip = NULL;
+}
+
+size_t
+x86_jit_code_bytes (const X86Cpu *cpu)
+{
+  return cpu->jit == NULL ? 0 : (size_t) (cpu->jit->emit.at - cpu->jit->thunks_end);
 }
 
 /* --- Blocks --- */
@@ -612,6 +638,7 @@ translation_of (X86Cpu *cpu, X86Block *block, uint64_t rip)
   to->next = block->translations;
   block->translations = to;
   cpu->counters.translated++;
+  jit_profile_block (cpu, to, jit_exec (jit, jit->emit.at));
   return to;
 }
 
@@ -623,6 +650,7 @@ run_translation (X86Cpu *cpu, const X86Op *op, const JitBlock *to)
 
   if (jump->lin == to->rip && jump->ops == op)
     jump->native = to->code;
+  cpu->counters.entered++;
   flags_to_host (cpu);
   next = cpu->jit->enter (cpu, to->code);
   if (cpu->jit_x87_parked)
@@ -675,6 +703,7 @@ x86_jit_drop (X86Cpu *cpu, X86Block *block)
       Emit patch = { jit_write (jit, old->code), jit->emit.end, FALSE };
 
       emit_jump_to (&patch, jit_write (jit, old->leave));
+      cpu->counters.dropped++;
     }
   if (block->translations != NULL)
     jit->is_dropped = TRUE;

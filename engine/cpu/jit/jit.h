@@ -17,5 +17,7 @@ void x86_jit_set_heat (X86Cpu *cpu, unsigned runs);
 void x86_jit_watch (X86Cpu *cpu, X86Block *block);
 /* Nobody may enter the translations of @block any more; who is inside leaves after the instruction. */
 void x86_jit_drop (X86Cpu *cpu, X86Block *block);
+/* How much of code memory translations take. */
+size_t x86_jit_code_bytes (const X86Cpu *cpu);
 /* The arena of blocks is being emptied. */
 void x86_jit_flush (X86Cpu *cpu);

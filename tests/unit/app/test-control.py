@@ -189,6 +189,12 @@ def run_ends():
         assert result.returncode == 124 and result.stderr == '', result
         assert time.monotonic() - start >= 1
         assert (bunshin.folder / 's.png').read_bytes().startswith(b'\x89PNG')
+        result = bunshin.run('run', '--headless', '--accel', 'jit', '--memory', '32M', '--timeout', '2', '--info', 'i.json')
+        assert result.returncode == 124 and result.stderr == '', result
+        figures = json.loads((bunshin.folder / 'i.json').read_text())
+        assert figures['accel'] == 'jit' and figures['translated'] > 0 and figures['code-bytes'] > 0, figures
+        counts = list(figures['interpreted'].values())
+        assert counts and counts == sorted(counts, reverse=True), figures
         # The firmware's first words show that the machine runs.
         process = subprocess.Popen([BUNSHIN, 'run', '--headless', '--memory', '32M', '--serial', 'unix:s.sock', '--debugcon',
                                     'log'], env=bunshin.environment, cwd=bunshin.folder)
