@@ -14,10 +14,9 @@
 
 enum { POWER_OFF_TIMEOUT_MS = 30000 };
 
-/* Sorts the words and finds the machine that the first of them names. */
-static LibraryMachine *
-find_machine (char **args, const Option *options, int min, int max, GPtrArray **words, Library **library,
-              GError **error)
+LibraryMachine *
+cli_find_machine (char **args, const Option *options, int min, int max, GPtrArray **words, Library **library,
+                  GError **error)
 {
   g_autoptr (GPtrArray) found = NULL;
   g_autoptr (Library) opened = NULL;
@@ -39,7 +38,7 @@ static const Option no_options[] = { { NULL } };
 static int
 call_method (char **args, const char *method, LibraryMachine **machine, GError **error)
 {
-  g_autoptr (LibraryMachine) found = find_machine (args, no_options, 1, 1, NULL, NULL, error);
+  g_autoptr (LibraryMachine) found = cli_find_machine (args, no_options, 1, 1, NULL, NULL, error);
   g_autoptr (GVariant) reply = found ? client_call_machine (found, method, NULL, error) : NULL;
 
   if (!reply)
@@ -69,7 +68,7 @@ cli_start (char **args, GError **error)
     { "headless", OPTION_FLAG, &o.headless }, { "serial", OPTION_STRING, &o.serial },
     { "perf-map", OPTION_FLAG, &o.perf_map }, { NULL }
   };
-  g_autoptr (LibraryMachine) machine = find_machine (args, options, 1, 1, NULL, NULL, error);
+  g_autoptr (LibraryMachine) machine = cli_find_machine (args, options, 1, 1, NULL, NULL, error);
   g_autofree char *notice = NULL;
 
   if (!machine)
@@ -146,7 +145,7 @@ cli_wait (char **args, GError **error)
   if (timeout && !parse_number ("--timeout", timeout, 0, G_MAXINT32, &seconds, error))
     return 1;
   state_name = timeout = NULL;
-  machine = find_machine (args, options, 1, 1, NULL, NULL, error);
+  machine = cli_find_machine (args, options, 1, 1, NULL, NULL, error);
   if (!machine)
     return 1;
   if (client_wait_state (machine, state, timeout ? (gint64) seconds * 1000 : -1))
@@ -174,7 +173,7 @@ cli_screenshot (char **args, GError **error)
       usage_error (error, _("“%s”: the file must end in .png or .txt"), file);
       return 1;
     }
-  machine = find_machine (args, no_options, 2, 2, NULL, NULL, error);
+  machine = cli_find_machine (args, no_options, 2, 2, NULL, NULL, error);
   reply = machine ? client_call_machine (machine, "Screenshot", g_variant_new ("(s)", format), error) : NULL;
   if (!reply)
     return 1;
@@ -195,7 +194,7 @@ cli_type (char **args, GError **error)
 
   if (!options_parse (args, no_options, 2, 2, &words, error) ||
       !(chords = keymap_parse_text (g_ptr_array_index (words, 1), error)) ||
-      !(machine = find_machine (args, no_options, 2, 2, NULL, NULL, error)))
+      !(machine = cli_find_machine (args, no_options, 2, 2, NULL, NULL, error)))
     return 1;
   reply = client_call_machine (machine, "Type", g_variant_new ("(s)", (char *) g_ptr_array_index (words, 1)), error);
   return reply ? 0 : 1;
@@ -211,7 +210,7 @@ cli_key (char **args, GError **error)
 
   if (!options_parse (args, no_options, 2, 2, &words, error) ||
       !keymap_parse_chord (g_ptr_array_index (words, 1), &chord, error) ||
-      !(machine = find_machine (args, no_options, 2, 2, NULL, NULL, error)))
+      !(machine = cli_find_machine (args, no_options, 2, 2, NULL, NULL, error)))
     return 1;
   reply = client_call_machine (machine, "Key", g_variant_new ("(s)", (char *) g_ptr_array_index (words, 1)), error);
   return reply ? 0 : 1;
@@ -236,7 +235,7 @@ cli_mouse (char **args, GError **error)
       usage_error (error, _("“%s” must be click, double or right"), action);
       return 1;
     }
-  machine = find_machine (args, no_options, 3, 4, NULL, NULL, error);
+  machine = cli_find_machine (args, no_options, 3, 4, NULL, NULL, error);
   reply = machine
               ? client_call_machine (machine, "Mouse", g_variant_new ("(uus)", (guint32) x, (guint32) y, action), error)
               : NULL;
@@ -248,7 +247,7 @@ cli_info (char **args, GError **error)
 {
   gboolean as_json = FALSE;
   const Option options[] = { { "json", OPTION_FLAG, &as_json }, { NULL } };
-  g_autoptr (LibraryMachine) machine = find_machine (args, options, 1, 1, NULL, NULL, error);
+  g_autoptr (LibraryMachine) machine = cli_find_machine (args, options, 1, 1, NULL, NULL, error);
   g_autoptr (GVariant) reply = machine ? client_call_machine (machine, "Info", NULL, error) : NULL;
   g_autoptr (GVariant) figures = NULL;
   g_autofree char *text = NULL;
@@ -339,7 +338,7 @@ cli_forward (char **args, GError **error)
   const Option options[] = { { "nic", OPTION_STRING, &nic }, { NULL } };
   g_autoptr (GPtrArray) words = NULL;
   g_autoptr (Library) library = NULL;
-  g_autoptr (LibraryMachine) machine = find_machine (args, options, 2, 3, &words, &library, error);
+  g_autoptr (LibraryMachine) machine = cli_find_machine (args, options, 2, 3, &words, &library, error);
   LibraryAdapter *adapter;
   gboolean add;
 

@@ -198,8 +198,8 @@ print_as_is (const char *text)
 int
 cli_main (int argc, char **argv)
 {
-  /* Machines are started by the program itself; the verb is no part of the command line that scripts rely on. */
-  static const CliCommand machine = { "machine", cli_machine };
+  /* These are no part of the command line that scripts rely on: machines are started by the program itself. */
+  static const CliCommand hidden[] = { { "machine", cli_machine }, { "debug", cli_debug } };
   const CliCommand *command;
 
   ui_init_translations ();
@@ -221,7 +221,10 @@ cli_main (int argc, char **argv)
       g_print ("bunshin " BUNSHIN_VERSION "\n");
       return 0;
     }
-  command = strcmp (argv[1], "machine") == 0 ? &machine : cli_find_command (argv[1]);
+  command = cli_find_command (argv[1]);
+  for (unsigned i = 0; i < G_N_ELEMENTS (hidden); i++)
+    if (strcmp (argv[1], hidden[i].name) == 0)
+      command = &hidden[i];
   if (!command)
     {
       g_autofree char *message = g_strdup_printf (_("there is no verb “%s”; “bunshin help” lists them"), argv[1]);

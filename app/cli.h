@@ -51,6 +51,8 @@ int cli_run (char **args, GError **error);
 int cli_help (char **args, GError **error);
 /* The machine's own process, started by others: not listed. */
 int cli_machine (char **args, GError **error);
+/* For developers: not listed. */
+int cli_debug (char **args, GError **error);
 
 /* Options: “--name value”, “--name=value” or “--name”; “--” ends them. */
 typedef enum { OPTION_FLAG, OPTION_STRING, OPTION_LIST } OptionKind;
@@ -64,6 +66,9 @@ typedef struct
 /* Sorts @args into @options and the other words (borrowed; between @min and @max of them, max < 0: any number). */
 gboolean options_parse (char **args, const Option *options, int min, int max, GPtrArray **words, GError **error);
 gboolean G_GNUC_PRINTF (2, 3) usage_error (GError **error, const char *format, ...);
+/* The same, and finds the machine that the first word names. @words and @library, both optional, are the caller's then. */
+LibraryMachine *cli_find_machine (char **args, const Option *options, int min, int max, GPtrArray **words, Library **library,
+                                  GError **error);
 /* “--<option> <text>”, a whole number within limits; the error is one of usage. */
 gboolean parse_number (const char *option, const char *text, guint64 min, guint64 max, guint64 *value, GError **error);
 gboolean parse_size_option (const char *option, const char *text, guint64 *value, GError **error);

@@ -128,6 +128,16 @@ on_info (BunshinDBusMachine *skeleton, GDBusMethodInvocation *invocation, gpoint
 }
 
 static gboolean
+on_set_accelerator (BunshinDBusMachine *skeleton, GDBusMethodInvocation *invocation, const char *name, gpointer data)
+{
+  ControlServer *server = data;
+  GError *error = NULL;
+  gboolean ok = bunshin_session_set_accel (server->session, name, &error);
+
+  return answer (invocation, ok, error);
+}
+
+static gboolean
 on_add_forward (BunshinDBusMachine *skeleton, GDBusMethodInvocation *invocation, guint slot, const char *rule,
                 gpointer data)
 {
@@ -211,6 +221,7 @@ make_skeleton (ControlServer *server)
     { "handle-insert-medium", G_CALLBACK (on_insert_medium) }, { "handle-screenshot", G_CALLBACK (on_screenshot) },
     { "handle-type", G_CALLBACK (on_type) }, { "handle-key", G_CALLBACK (on_key) },
     { "handle-mouse", G_CALLBACK (on_mouse) }, { "handle-info", G_CALLBACK (on_info) },
+    { "handle-set-accelerator", G_CALLBACK (on_set_accelerator) },
     { "handle-add-forward", G_CALLBACK (on_add_forward) },
     { "handle-remove-forward", G_CALLBACK (on_remove_forward) }, { "handle-set-cable", G_CALLBACK (on_set_cable) },
   };

@@ -126,9 +126,8 @@ disconnect_adapters (MachineConfig *config)
     g_clear_pointer (&config->nics[i].port, net_port_free);
 }
 
-/* “auto” or one by name. */
-static gboolean
-parse_accel (const char *name, MachineAccel *accel, GError **error)
+gboolean
+machine_build_parse_accel (const char *name, MachineAccel *accel, GError **error)
 {
   if (strcmp (name, "auto") == 0)
     *accel = MACHINE_ACCEL_AUTO;
@@ -161,7 +160,7 @@ machine_build (const LibraryMachine *record, const SessionOptions *options, cons
 
   for (unsigned i = 0; i < LIBRARY_MAX_BOOT; i++)
     config.boot[i] = boot[record->boot[i]];
-  if (parse_accel (record->accel, &config.accel, error) && open_drives (record, options, &config, error) &&
+  if (machine_build_parse_accel (record->accel, &config.accel, error) && open_drives (record, options, &config, error) &&
       connect_adapters (record, &config, error))
     machine = machine_new (&config, error);
   close_drives (&config);

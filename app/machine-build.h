@@ -8,5 +8,7 @@
 /* The serial ports are the caller's, NULL where unconnected. NULL with an error that names the file or setting. */
 Machine *machine_build (const LibraryMachine *record, const SessionOptions *options, const MachineSerial *serial,
                         const MachineSerial *debugcon, GError **error);
+/* “auto”, or an accelerator by name. */
+gboolean machine_build_parse_accel (const char *name, MachineAccel *accel, GError **error);
 /* An image for a drive of this kind. */
 Disk *machine_build_open_medium (LibraryMediumKind kind, const char *path, gboolean discard_changes, GError **error);

@@ -8,6 +8,7 @@
 #include "app/machine-build.h"
 #include "app/session-private.h"
 #include "network/nat.h"
+#include "ui/record-text.h"
 
 #include <glib/gi18n.h>
 #include <string.h>
@@ -471,7 +472,7 @@ bunshin_session_info (BunshinSession *self)
 
   machine_info (self->machine, &info);
   g_variant_builder_add (&builder, "{sv}", "accel", g_variant_new_string (info.accel ? info.accel : ""));
-  g_variant_builder_add (&builder, "{sv}", "accel-reason", g_variant_new_string (info.accel_reason));
+  g_variant_builder_add (&builder, "{sv}", "accel-reason", g_variant_new_string (record_text_accel_reason (&info)));
   g_variant_builder_add (&builder, "{sv}", "memory", g_variant_new_uint64 (self->record->memory));
   g_variant_builder_add (&builder, "{sv}", "cpus", g_variant_new_uint64 (self->record->cpus));
   g_variant_builder_add (&builder, "{sv}", "guest-time", g_variant_new_int64 (info.guest_time));
@@ -487,6 +488,18 @@ bunshin_session_info (BunshinSession *self)
   if (bunshin_session_get_notice (self))
     g_variant_builder_add (&builder, "{sv}", "serial", g_variant_new_string (bunshin_session_get_notice (self)));
   return g_variant_builder_end (&builder);
+}
+
+gboolean
+bunshin_session_set_accel (BunshinSession *self, const char *name, GError **error)
+{
+  MachineAccel accel;
+
+  if (!check_alive (self, error) || !machine_build_parse_accel (name, &accel, error))
+    return FALSE;
+  if (accel == MACHINE_ACCEL_AUTO)
+    return fail (error, LIBRARY_ERROR_INVALID, "the machine has been running under an accelerator of its choice");
+  return machine_set_accel (self->machine, accel, error);
 }
 
 gboolean

@@ -47,6 +47,8 @@ bunshin_session_insert (BunshinSession *self, const char *slot, const char *path
 /* @format: "png" or "text". */
 GBytes *bunshin_session_screenshot (BunshinSession *self, const char *format, GError **error);
 GVariant *bunshin_session_info (BunshinSession *self);
+/* For developers: @name as in the settings, but not "auto". */
+gboolean bunshin_session_set_accel (BunshinSession *self, const char *name, GError **error);
 /* These play events; @done is called when they have been played, or the session closes before. */
 gboolean bunshin_session_type (BunshinSession *self, const char *text, TypistDone done, void *opaque,
                                GError **error);

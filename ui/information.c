@@ -47,7 +47,7 @@ update (gpointer data)
 
   machine_info (self->machine, &info);
   /* Translators: an accelerator, and why it was taken. */
-  accel = g_strdup_printf (_("%s: %s"), record_text_accel (info.accel), info.accel_reason);
+  accel = g_strdup_printf (_("%s: %s"), record_text_accel (info.accel), record_text_accel_reason (&info));
   set_row (self, ROW_ACCEL, accel);
   duration = format_duration (info.guest_time);
   set_row (self, ROW_TIME, duration);

@@ -122,5 +122,25 @@ record_text_adapter_model (const char *model)
 const char *
 record_text_accel (const char *accel)
 {
-  return g_strcmp0 (accel, "interp") == 0 ? _("Interpreter") : accel;
+  if (g_strcmp0 (accel, "interp") == 0)
+    return _("Interpreter");
+  return g_strcmp0 (accel, "jit") == 0 ? _("Translator") : accel;
+}
+
+const char *
+record_text_accel_reason (const MachineInfo *info)
+{
+  switch (info->accel_reason)
+    {
+    case MACHINE_WHY_CHOSEN:
+      return _("chosen in the settings");
+    case MACHINE_WHY_FASTEST:
+      return _("the fastest here");
+    case MACHINE_WHY_NO_CODE_MEMORY:
+      return _("this host gives no executable memory for translated code");
+    case MACHINE_WHY_SWITCHED:
+      return _("switched to by a developer");
+    default:
+      g_assert_not_reached ();
+    }
 }

@@ -128,6 +128,7 @@ void x86_code_device_wrote (X86System *system, uint64_t gpa, uint64_t length);
 struct X86System
 {
   AddressSpace *memory;
+  const X86Accel *accel;
   X86Cpu *cpus[64];
   unsigned cpu_count;      /* registered */
   unsigned told_count;     /* what CPUID tells */
@@ -146,6 +147,8 @@ void x86_decoder_free (X86Cpu *cpu);
 
 /* --- run.c --- */
 
+/* Decoded blocks, and translations of those that are hot. */
+X86Exit x86_interp_run (X86Cpu *cpu);
 /* The ops at the current rip; raises what the fetch raises. */
 const X86Op *x86_find_ops (X86Cpu *cpu);
 /* Looks the target up, remembers it in *@link, returns it; NULL when there is something else to do first. */
@@ -165,6 +168,12 @@ x86_jump_entry (const X86Cpu *cpu, uint64_t lin)
 {
   return x86_jump_group (cpu, lin) + ((lin ^ (lin >> 6)) % X86_JUMP_GROUP);
 }
+
+/* --- accel.c --- */
+
+/* What the machine's accelerator keeps for a processor that comes or goes. */
+gboolean x86_accel_add_cpu (X86Cpu *cpu, GError **error);
+void x86_accel_remove_cpu (X86Cpu *cpu);
 
 /* --- cpu.c --- */
 

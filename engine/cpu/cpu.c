@@ -4,6 +4,7 @@
  * Specification: Intel SDM volume 3A, chapter 9 (Processor Management and Initialization).
  */
 
+#include "engine/cpu/accel.h"
 #include "engine/cpu/cpu-private.h"
 #include "engine/cpu/cpuid.h"
 #include "engine/cpu/fp.h"
@@ -36,6 +37,7 @@ x86_system_new (AddressSpace *memory)
 
   system->memory = memory;
   system->told_count = 1;
+  system->accel = &x86_accel_interp;
   address_space_add_listener (memory, &listener, system);
   return system;
 }
@@ -87,6 +89,11 @@ x86_cpu_new (X86System *system, const X86CpuModel *model, unsigned index, const 
   x86_decoder_init (cpu);
   system->cpus[system->cpu_count++] = cpu;
   x86_cpu_reset (cpu);
+  if (!x86_accel_add_cpu (cpu, error))
+    {
+      x86_cpu_free (cpu);
+      return NULL;
+    }
   return cpu;
 }
 
@@ -104,19 +111,13 @@ x86_cpu_free (X86Cpu *cpu)
         system->cpus[i] = system->cpus[--system->cpu_count];
         break;
       }
+  x86_accel_remove_cpu (cpu);
   x86_decoder_free (cpu);
   x86_tlb_free (cpu);
-  x86_jit_free (cpu);
   x86_block_cache_free (cpu->cache);
   g_array_unref (cpu->code_queue);
   g_mutex_clear (&cpu->code_lock);
   g_aligned_free (cpu);
-}
-
-gboolean
-x86_cpu_translate (X86Cpu *cpu, GError **error)
-{
-  return x86_jit_enable (cpu, error);
 }
 
 /* --- Reset, INIT, SIPI --- */

@@ -17,6 +17,7 @@
 typedef struct X86Cpu X86Cpu;
 typedef struct X86System X86System;
 typedef struct X86CpuModel X86CpuModel;
+typedef struct X86Accel X86Accel;
 
 /* What the board offers a processor. @opaque is the one given to
  * x86_cpu_new(). Optional operations may be NULL. No lock is held when they
@@ -87,6 +88,18 @@ typedef struct
 X86System *x86_system_new (AddressSpace *memory);
 void x86_system_free (X86System *system);
 
+/* Accelerators by name: "jit", "interp". NULL: there is none of this name. Static, not to be freed. */
+const X86Accel *x86_accel_find (const char *name);
+const char *x86_accel_name (const X86Accel *accel);
+/* Has all processors, those there are and those to come, run under @accel from now on; none may be running, and their state
+ * must have been got back. At first it is "interp". On failure nothing changes. */
+gboolean x86_system_set_accel (X86System *system, const X86Accel *accel, GError **error);
+const X86Accel *x86_system_accel (const X86System *system);
+/* An accelerator may keep the processors' state elsewhere while they run: it is put there before the first
+ * x86_cpu_run(), and must be got back, with all processors out of it, before anything here but the requests is used. */
+void x86_system_put_state (X86System *system);
+void x86_system_get_state (X86System *system);
+
 /* Models are named feature sets; @name NULL is the default. Fails naming the
  * models there are. Static, not to be freed. */
 const X86CpuModel *x86_cpu_model_find (const char *name, GError **error);
@@ -97,9 +110,7 @@ const char *x86_cpu_model_name (const X86CpuModel *model);
 X86Cpu *x86_cpu_new (X86System *system, const X86CpuModel *model, unsigned index, const X86HostOps *ops, void *opaque,
                      GError **error);
 void x86_cpu_free (X86Cpu *cpu);
-/* Has hot code run as host code from now on. FALSE with @error where no executable memory can be had. */
-gboolean x86_cpu_translate (X86Cpu *cpu, GError **error);
-/* Names translated code in /tmp/perf-PID.map for the perf tools; before x86_cpu_translate(). */
+/* Names translated code in /tmp/perf-PID.map for the perf tools; before the accelerator is set. */
 gboolean x86_system_open_perf_map (X86System *system, GError **error);
 /* How many processors CPUID tells of; by default 1. */
 void x86_system_set_count (X86System *system, unsigned count);

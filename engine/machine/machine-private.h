@@ -63,8 +63,7 @@ struct Machine
   GPtrArray *writable_disks;   /* Disk; machine lock */
   Device *pic, *pit, *rtc, *ioapic, *i8042, *pm, *fw_cfg, *ide, *floppy, *serial[MACHINE_MAX_SERIALS], *nics[MACHINE_MAX_NICS];
   NetPort *net_ports[MACHINE_MAX_NICS];
-  gboolean is_translated;      /* the processors translate hot code */
-  const char *accel_reason;
+  MachineAccelReason accel_reason;
   X86System *cpu_system;
   pthread_key_t vcpu_key;      /* the Vcpu whose thread this is */
   Vcpu *vcpus;
@@ -95,6 +94,11 @@ void pc_reset (Machine *machine);
  * passed over. */
 void pc_watch_disk (Machine *machine, Disk *disk);
 void pc_unwatch_disk (Machine *machine, Disk *disk);
+
+/* accel.c: once the processors are made. */
+gboolean accel_choose (Machine *machine, MachineAccel wanted, GError **error);
+/* Another one than AUTO for processors that stand still. */
+gboolean accel_switch (Machine *machine, MachineAccel wanted, GError **error);
 
 /* vcpu.c */
 gboolean vcpus_create (Machine *machine, const MachineConfig *config, GError **error);

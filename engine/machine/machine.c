@@ -65,6 +65,8 @@ halt (Machine *m)
   while (m->parked_count < m->cpu_count)
     g_cond_wait (&m->run_cond, &m->run_lock);
   g_mutex_unlock (&m->run_lock);
+  /* The time-stamp counters' distance from the clock is known only while both run. */
+  x86_system_get_state (m->cpu_system);
   clock_stop (m->clock);
   address_space_collect (m->memory);
 }
@@ -73,6 +75,7 @@ static void
 go (Machine *m)
 {
   clock_start (m->clock);
+  x86_system_put_state (m->cpu_system);
   g_mutex_lock (&m->run_lock);
   m->run_wanted = TRUE;
   g_cond_broadcast (&m->run_cond);
@@ -405,6 +408,22 @@ machine_reset (Machine *m)
   g_mutex_unlock (&m->control);
 }
 
+gboolean
+machine_set_accel (Machine *m, MachineAccel accel, GError **error)
+{
+  gboolean ok, is_running;
+
+  g_mutex_lock (&m->control);
+  is_running = m->state == MACHINE_STATE_RUNNING;
+  if (is_running)
+    halt (m);
+  ok = accel_switch (m, accel, error);
+  if (is_running)
+    go (m);
+  g_mutex_unlock (&m->control);
+  return ok;
+}
+
 void
 machine_power_button (Machine *m)
 {
@@ -554,8 +573,7 @@ machine_info (Machine *m, MachineInfo *info)
   IdeCounters ide;
   FloppyCounters floppy;
 
-  *info = (MachineInfo) { .accel = m->is_translated ? "jit" : "interp" };
-  g_strlcpy (info->accel_reason, m->accel_reason, sizeof info->accel_reason);
+  *info = (MachineInfo) { .accel = x86_accel_name (x86_system_accel (m->cpu_system)), .accel_reason = m->accel_reason };
   info->guest_time = clock_now (m->clock);
   for (unsigned i = 0; i < m->cpu_count; i++)
     {

@@ -124,6 +124,8 @@ void machine_pause (Machine *machine);
 /* Also retries disk requests that stopped the machine (full disk, I/O error). */
 void machine_resume (Machine *machine);
 void machine_reset (Machine *machine);
+/* For tests and developers: goes on under another accelerator (not AUTO), running or not. On failure under the old one. */
+gboolean machine_set_accel (Machine *machine, MachineAccel accel, GError **error);
 /* Presses the ACPI power button. */
 void machine_power_button (Machine *machine);
 void machine_power_off (Machine *machine);
@@ -142,11 +144,20 @@ size_t machine_serial_input (Machine *machine, unsigned port, const uint8_t *dat
 /* @slot: "ide0" … "ide3" (a CD drive) or "floppy0", "floppy1". @disk NULL ejects (even when locked, if @force). */
 gboolean machine_insert (Machine *machine, const char *slot, Disk *disk, gboolean force, GError **error);
 
+/* Why a machine runs under its accelerator. */
+typedef enum
+{
+  MACHINE_WHY_CHOSEN,          /* the settings name it */
+  MACHINE_WHY_FASTEST,         /* the fastest there is */
+  MACHINE_WHY_NO_CODE_MEMORY,  /* the host gives no executable memory for translated code */
+  MACHINE_WHY_SWITCHED         /* machine_set_accel() */
+} MachineAccelReason;
+
 /* Live figures. */
 typedef struct
 {
   const char *accel;           /* "interp" or "jit" */
-  char accel_reason[160];      /* why this one */
+  MachineAccelReason accel_reason;
   int64_t guest_time;          /* ns the virtual clock has run */
   uint64_t instructions;       /* all vCPUs, approximate */
   uint64_t blocks;             /* decoded */

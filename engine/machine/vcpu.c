@@ -255,8 +255,6 @@ vcpus_create (Machine *m, const MachineConfig *config, GError **error)
       g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_AGAIN, "too many machines in one process");
       return FALSE;
     }
-  m->is_translated = config->accel == MACHINE_ACCEL_JIT;
-  m->accel_reason = config->accel == MACHINE_ACCEL_AUTO ? "the default of this version" : "chosen in the settings";
   m->cpu_system = x86_system_new (m->memory);
   if (config->perf_map && !x86_system_open_perf_map (m->cpu_system, error))
     return FALSE;
@@ -272,11 +270,11 @@ vcpus_create (Machine *m, const MachineConfig *config, GError **error)
       lapic_set_cpu (v->lapic, i, m->apic_bus, &lapic_ops, v);
       g_ptr_array_add (m->devices, v->lapic);
       v->cpu = x86_cpu_new (m->cpu_system, model, i, &host_ops, v, error);
-      if (v->cpu == NULL || (m->is_translated && !x86_cpu_translate (v->cpu, error)))
+      if (v->cpu == NULL)
         return FALSE;
     }
   m->lapic_region = address_space_add_mmio (m->memory, LAPIC_BASE, LAPIC_SIZE, 20, &lapic_region_ops, m);
-  return TRUE;
+  return accel_choose (m, config->accel, error);
 }
 
 void

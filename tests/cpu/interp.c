@@ -100,7 +100,7 @@ interp_new (gboolean translates)
     {
       g_autoptr (GError) error = NULL;
 
-      x86_cpu_translate (cpu, &error);
+      x86_system_set_accel (cpu->system, x86_accel_find ("jit"), &error);
       g_assert_no_error (error);
       x86_jit_set_heat (cpu, 0);
       interp->translates = TRUE;

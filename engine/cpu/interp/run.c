@@ -429,7 +429,7 @@ step (X86Cpu *cpu)
 }
 
 X86Exit
-x86_cpu_run (X86Cpu *cpu)
+x86_interp_run (X86Cpu *cpu)
 {
   X86Exit why = X86_EXIT_KICKED;
 

@@ -573,6 +573,9 @@ x86_jit_free (X86Cpu *cpu)
   munmap (jit->arena, ARENA_SIZE);
   g_free (jit);
   cpu->jit = NULL;
+  cpu->jit_leave = NULL;
+  /* Blocks count and enter what is gone now. */
+  x86_block_cache_flush (cpu);
 }
 
 void

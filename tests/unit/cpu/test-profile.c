@@ -23,7 +23,7 @@ translated_guest (void)
 
   g_assert_true (x86_system_open_perf_map (guest->system, &error));
   g_assert_no_error (error);
-  g_assert_true (x86_cpu_translate (guest->cpu, &error));
+  g_assert_true (x86_system_set_accel (guest->system, x86_accel_find ("jit"), &error));
   g_assert_no_error (error);
   x86_jit_set_heat (guest->cpu, 0);
   guest_long_mode (guest);

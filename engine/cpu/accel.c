@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The accelerators there are, and going from one to another. */
+
+#include "engine/cpu/accel.h"
+#include "engine/cpu/cpu-private.h"
+#include "engine/cpu/interp/interp.h"
+#include "engine/cpu/jit/jit.h"
+
+const X86Accel x86_accel_interp = { .name = "interp", .run = x86_interp_run };
+/* Translated code is entered from the interpreter's blocks and shares its state. */
+const X86Accel x86_accel_jit = { .name = "jit", .create = x86_jit_enable, .destroy = x86_jit_free, .run = x86_interp_run };
+
+/* The fastest first. */
+static const X86Accel *const accels[] = { &x86_accel_jit, &x86_accel_interp };
+
+const X86Accel *
+x86_accel_find (const char *name)
+{
+  for (unsigned i = 0; i < G_N_ELEMENTS (accels); i++)
+    if (g_str_equal (accels[i]->name, name))
+      return accels[i];
+  return NULL;
+}
+
+const char *
+x86_accel_name (const X86Accel *accel)
+{
+  return accel->name;
+}
+
+const X86Accel *
+x86_system_accel (const X86System *system)
+{
+  return system->accel;
+}
+
+/* The first @count processors no longer need @accel. */
+static void
+leave (X86System *system, const X86Accel *accel, unsigned count)
+{
+  for (unsigned i = 0; accel->destroy != NULL && i < count; i++)
+    accel->destroy (system->cpus[i]);
+  if (accel->close != NULL)
+    accel->close (system);
+}
+
+gboolean
+x86_system_set_accel (X86System *system, const X86Accel *accel, GError **error)
+{
+  if (accel == system->accel)
+    return TRUE;
+  if (accel->open != NULL && !accel->open (system, error))
+    return FALSE;
+  for (unsigned i = 0; accel->create != NULL && i < system->cpu_count; i++)
+    if (!accel->create (system->cpus[i], error))
+      {
+        leave (system, accel, i);
+        return FALSE;
+      }
+  leave (system, system->accel, system->cpu_count);
+  system->accel = accel;
+  return TRUE;
+}
+
+gboolean
+x86_accel_add_cpu (X86Cpu *cpu, GError **error)
+{
+  const X86Accel *accel = cpu->system->accel;
+
+  return accel->create == NULL || accel->create (cpu, error);
+}
+
+void
+x86_accel_remove_cpu (X86Cpu *cpu)
+{
+  const X86Accel *accel = cpu->system->accel;
+
+  if (accel->destroy != NULL)
+    accel->destroy (cpu);
+}
+
+void
+x86_system_put_state (X86System *system)
+{
+  for (unsigned i = 0; system->accel->put_state != NULL && i < system->cpu_count; i++)
+    system->accel->put_state (system->cpus[i]);
+}
+
+void
+x86_system_get_state (X86System *system)
+{
+  for (unsigned i = 0; system->accel->get_state != NULL && i < system->cpu_count; i++)
+    system->accel->get_state (system->cpus[i]);
+}
+
+X86Exit
+x86_cpu_run (X86Cpu *cpu)
+{
+  return cpu->system->accel->run (cpu);
+}
