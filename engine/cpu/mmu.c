@@ -7,7 +7,22 @@
 #include "engine/cpu/cpu-private.h"
 #include "engine/cpu/fp.h"
 
-enum { KEY_LAST = 0xffe /* 0xfff and page ~0 would be X86_TLB_NONE */, PCID_COUNT = 4096 };
+enum { KEY_LAST = X86_TLB_SIZE - 1, PCID_COUNT = 4096 };
+
+/* A tag that no address matches: the entry's own place under key 0, which none has. */
+static inline uint64_t
+tag_none (unsigned i)
+{
+  uint64_t index = i & (X86_TLB_SIZE - 1);
+
+  return (index ^ index >> X86_TLB_FOLD) << GUEST_PAGE_SHIFT;
+}
+
+static void
+close_entry (X86Cpu *cpu, unsigned i)
+{
+  cpu->tlbs[i].tag_read = cpu->tlbs[i].tag_write = tag_none (i);
+}
 
 void
 x86_tlb_init (X86Cpu *cpu)
@@ -48,7 +63,8 @@ take_key (X86Cpu *cpu)
 void
 x86_tlb_flush_all (X86Cpu *cpu)
 {
-  memset (cpu->tlbs, 0xff, X86_MMU_COUNT * X86_TLB_SIZE * sizeof (X86TlbEntry));
+  for (unsigned i = 0; i < X86_MMU_COUNT * X86_TLB_SIZE; i++)
+    close_entry (cpu, i);
   memset (cpu->tlb_info, 0xff, X86_MMU_COUNT * X86_TLB_SIZE * sizeof (X86TlbInfo));
   memset (cpu->pcid_key, 0, PCID_COUNT * sizeof *cpu->pcid_key);
   cpu->next_key = 1;
@@ -86,9 +102,7 @@ x86_tlb_switch (X86Cpu *cpu, gboolean keep)
 static void
 drop_entry (X86Cpu *cpu, unsigned i)
 {
-  X86TlbEntry *entry = &cpu->tlbs[i];
-
-  entry->tag_read = entry->tag_write = X86_TLB_NONE;
+  close_entry (cpu, i);
   cpu->tlb_info[i].page = X86_TLB_NONE;
 }
 
@@ -119,7 +133,7 @@ x86_tlb_protect_host (X86Cpu *cpu, const uint8_t *host_page)
 {
   for (unsigned i = 0; i < X86_MMU_COUNT * X86_TLB_SIZE; i++)
     if (cpu->tlb_info[i].host == host_page)
-      cpu->tlbs[i].tag_write = X86_TLB_NONE;
+      cpu->tlbs[i].tag_write = tag_none (i);
 }
 
 /* Sets the fast tags from what is known. */
@@ -128,9 +142,9 @@ set_tags (X86Cpu *cpu, unsigned i)
 {
   X86TlbInfo *info = &cpu->tlb_info[i];
   X86TlbEntry *entry = &cpu->tlbs[i];
-  uint64_t tag = (info->page & X86_PAGE_MASK) ^ info->page << X86_TLB_KEY_SHIFT;
+  uint64_t tag = (info->page & X86_PAGE_MASK) ^ (info->page & ~X86_PAGE_MASK) << X86_TLB_KEY_SHIFT;
 
-  entry->tag_read = entry->tag_write = X86_TLB_NONE;
+  close_entry (cpu, i);
   if (info->host == NULL)
     return;
   entry->addend = (uint64_t) (uintptr_t) info->host - (info->page & X86_PAGE_MASK);

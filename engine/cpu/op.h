@@ -210,7 +210,7 @@ x86_host_read (X86Cpu *cpu, uint64_t lin, unsigned size)
 {
   const X86TlbEntry *entry = x86_tlb_entry (cpu, lin);
 
-  if (X86_LIKELY (entry->tag_read == (((lin + (size - 1)) & X86_PAGE_MASK) ^ cpu->tlb_key)))
+  if (X86_LIKELY ((lin ^ entry->tag_read ^ cpu->tlb_key) <= GUEST_PAGE_SIZE - size))
     return (void *) (uintptr_t) (lin + entry->addend);
   return NULL;
 }
@@ -220,7 +220,7 @@ x86_host_write (X86Cpu *cpu, uint64_t lin, unsigned size)
 {
   const X86TlbEntry *entry = x86_tlb_entry (cpu, lin);
 
-  if (X86_LIKELY (entry->tag_write == (((lin + (size - 1)) & X86_PAGE_MASK) ^ cpu->tlb_key)))
+  if (X86_LIKELY ((lin ^ entry->tag_write ^ cpu->tlb_key) <= GUEST_PAGE_SIZE - size))
     return (void *) (uintptr_t) (lin + entry->addend);
   return NULL;
 }

@@ -123,14 +123,13 @@ enum
   X86_CC_SUB,   /* cc_res = cc_a - cc_b (- borrow) */
 };
 
-/* Software TLB. A tag is the linear page number in place, with the 12-bit key
- * of the address space xor'ed onto its top bits, which say nothing new in
- * canonical addresses, so that one compare checks both. X86_TLB_NONE never
- * matches, because no key is 0. */
+/* Software TLB. A tag is the linear page with the key of the address space xor'ed onto the bits that choose the entry:
+ * they say nothing new there. One compare then checks both: lin ^ tag ^ key is the offset in the page when both are
+ * right. An address that another key makes look like the tag's page chooses another entry, canonical or not. */
 enum { X86_TLB_BITS = 10, X86_TLB_SIZE = 1 << X86_TLB_BITS };
 #define X86_TLB_NONE (~(uint64_t) 0)
 #define X86_PAGE_MASK (~(uint64_t) 0xfff)
-enum { X86_TLB_KEY_SHIFT = 52, X86_TLB_FOLD = 9 };
+enum { X86_TLB_KEY_SHIFT = 12, X86_TLB_FOLD = 9 };
 
 typedef struct
 {
@@ -220,7 +219,7 @@ struct X86Cpu
   uint32_t cc_op;
   uint64_t cc_res, cc_a, cc_b;
   X86TlbEntry *tlb;      /* of the current privilege */
-  uint64_t tlb_key;      /* of the address space, in the TLB's tags: bits 52 to 63 */
+  uint64_t tlb_key;      /* of the address space, in the place it has in the TLB's tags */
   uint64_t code_key;     /* validates jump entries: mode, privilege, address space, flush generation */
   X86Jump *jumps;
   uint64_t retired;

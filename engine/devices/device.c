@@ -72,9 +72,40 @@ fail (Device *dev, const char *cause, GError **error)
   return FALSE;
 }
 
+static size_t
+fields_size (const Device *dev, uint16_t version)
+{
+  size_t size = 0;
+
+  for (const StateField *f = dev->type->fields; f != NULL && f->name != NULL; f++)
+    size += f->since <= version ? (size_t) f->size * f->count : 0;
+  return size;
+}
+
+/* Exchanges the fields of @version with the bytes at @data. */
+static void
+swap_fields (Device *dev, uint16_t version, uint8_t *data)
+{
+  for (const StateField *f = dev->type->fields; f != NULL && f->name != NULL; f++)
+    {
+      uint8_t *field = (uint8_t *) dev + f->offset;
+
+      if (f->since > version)
+        continue;
+      for (size_t i = 0; i < (size_t) f->size * f->count; i++)
+        {
+          uint8_t old = field[i];
+
+          field[i] = *data;
+          *data++ = old;
+        }
+    }
+}
+
 gboolean
 device_load (Device *dev, const uint8_t *data, size_t length, size_t *used, GError **error)
 {
+  g_autofree uint8_t *fields = NULL;
   size_t name_length = strlen (dev->type->name), at = 1 + name_length + 2, end = at;
   uint16_t version;
 
@@ -83,22 +114,17 @@ device_load (Device *dev, const uint8_t *data, size_t length, size_t *used, GErr
   memcpy (&version, data + 1 + name_length, sizeof version);
   if (version == 0 || version > dev->type->version)
     return fail (dev, "its version is not known", error);
-  for (const StateField *f = dev->type->fields; f != NULL && f->name != NULL; f++)
-    end += f->since <= version ? (size_t) f->size * f->count : 0;
-  /* All or nothing. */
+  end += fields_size (dev, version);
   if (end > length)
     return fail (dev, "it is cut off", error);
   if (dev->type->before_load != NULL && !dev->type->before_load (dev, error))
     return FALSE;
-  for (const StateField *f = dev->type->fields; f != NULL && f->name != NULL; f++)
-    {
-      size_t bytes = (size_t) f->size * f->count;
-
-      if (f->since > version)
-        continue;
-      memcpy ((uint8_t *) dev + f->offset, data + at, bytes);
-      at += bytes;
-    }
-  *used = at;
-  return dev->type->after_load == NULL || dev->type->after_load (dev, error);
+  fields = g_memdup2 (data + at, end - at);
+  swap_fields (dev, version, fields);
+  *used = end;
+  if (dev->type->after_load == NULL || dev->type->after_load (dev, error))
+    return TRUE;
+  /* All or nothing. */
+  swap_fields (dev, version, fields);
+  return FALSE;
 }

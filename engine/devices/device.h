@@ -65,7 +65,8 @@ typedef struct
   void (*reset) (Device *dev);                             /* optional */
   void (*before_save) (Device *dev);                       /* optional: bring fields up to date (timers, …) */
   gboolean (*before_load) (Device *dev, GError **error);   /* optional: refuse while the state cannot be replaced */
-  gboolean (*after_load) (Device *dev, GError **error);    /* optional: validate (!) fields, re-arm timers, re-drive irqs */
+  gboolean (*after_load) (Device *dev, GError **error);    /* optional: validate (!) fields, re-arm timers, re-drive irqs;
+                                                              when it refuses it has done nothing else */
   void (*unrealize) (Device *dev);                         /* optional: release what realize took */
 } DeviceType;
 
@@ -86,5 +87,5 @@ void device_free (Device *dev);
 /* Appends the device's state to @out. */
 void device_save (Device *dev, GByteArray *out);
 /* Reads what device_save() wrote from @data; *@used is set to the bytes taken. Every field is bounds-checked;
- * unknown versions are an error. */
+ * unknown versions are an error. What is refused leaves the device as it was. */
 gboolean device_load (Device *dev, const uint8_t *data, size_t length, size_t *used, GError **error);

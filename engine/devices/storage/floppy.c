@@ -598,10 +598,6 @@ floppy_after_load (Device *dev, GError **error)
     ok = ok && (!f->drives[i].flushing || f->drives[i].disk != NULL);
   if (!ok)
     {
-      f->busy = f->cancelled = FALSE;
-      for (unsigned i = 0; i < FLOPPY_DRIVES; i++)
-        f->drives[i].flushing = FALSE;
-      device_reset (dev);
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "saved state of %s: it is damaged", dev->type->name);
       return FALSE;
     }

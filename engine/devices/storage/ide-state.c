@@ -130,9 +130,6 @@ ide_after_load (Device *dev, GError **error)
     ok = ok && drive_is_sound (drive_number (d, i));
   if (!ok)
     {
-      for (unsigned i = 0; i < IDE_CHANNELS * IDE_UNITS; i++)
-        drive_number (d, i)->busy = FALSE;
-      device_reset (dev);
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
                    "saved state of %s: it is damaged, or of a machine with other drives", dev->type->name);
       return FALSE;

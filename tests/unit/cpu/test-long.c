@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Long mode: paging, system calls, interrupts, atomics, limits of instructions. */
 
+#include "engine/cpu/jit/jit.h"
 #include "tests/unit/cpu/guest.h"
 
 #define REG(guest, n) ((guest)->cpu->r[X86_##n])
@@ -340,6 +341,82 @@ test_flags (void)
       }
 }
 
+/* Interpreted, or all translated when @data says so. */
+static Guest *
+long_guest_for (gconstpointer data)
+{
+  Guest *guest = guest_new ();
+  g_autoptr (GError) error = NULL;
+
+  if (data != NULL)
+    {
+      x86_system_set_accel (guest->system, x86_accel_find ("jit"), &error);
+      g_assert_no_error (error);
+      x86_jit_set_heat (guest->cpu, 0);
+    }
+  guest_long_mode (guest);
+  guest_catch_exceptions (guest);
+  return guest;
+}
+
+/* Runs the code from @offset on. */
+static int
+run_again (Guest *guest, unsigned offset)
+{
+  X86Cpu *cpu = guest->cpu;
+
+  guest_put32 (guest, GUEST_DATA + 0xf00, 0xffffffff);
+  cpu->r[X86_RIP] = GUEST_ENTRY + offset;
+  cpu->r[X86_RSP] = GUEST_STACK;
+  cpu->halted = X86_HALT_NONE;
+  guest_run (guest);
+  return guest_exception (guest);
+}
+
+/* At 2 GiB all bits change that choose a page's place in the TLB. */
+static void
+test_straddle (gconstpointer data)
+{
+  g_autoptr (Guest) guest = long_guest_for (data);
+
+  guest_put64 (guest, GUEST_TABLES + 0x1000 + 2 * 8, (GUEST_TABLES + 0x2000) | 7);
+  GUEST_CODE (guest, 0x8b, 0x06, 0x8b, 0x1f, 0xf4); /* mov eax,[rsi]; mov ebx,[rdi]; hlt */
+  for (unsigned i = 1; i < 4; i++)
+    {
+      REG (guest, RSI) = 0x80000000;
+      REG (guest, RDI) = 0x80000000 - i;
+      g_assert_cmpint (run_again (guest, 0), ==, X86_EXC_PF);
+      g_assert_cmphex (guest->cpu->cr2, ==, 0x80000000 - i);
+    }
+  /* The last bytes of the address space lead to the first. */
+  REG (guest, RSI) = 0;
+  REG (guest, RDI) = ~(uint64_t) 1;
+  g_assert_cmpint (run_again (guest, 0), !=, -1);
+}
+
+/* Addresses that look like a page of another address space, or like an empty entry, but for some bits. */
+static void
+test_alias (gconstpointer data)
+{
+  static const uint64_t pages[] = { 0x555000, 0xfffffffffffff000 };
+  g_autoptr (Guest) guest = long_guest_for (data);
+
+  /* mov ebx,[rsi]; mov cr3,rax; hlt; mov ebx,[rdi]; hlt */
+  GUEST_CODE (guest, 0x8b, 0x1e, 0x0f, 0x22, 0xd8, 0xf4, 0x8b, 0x1f, 0xf4);
+  REG (guest, RSI) = pages[0];
+  REG (guest, RAX) = GUEST_TABLES;
+  g_assert_cmpint (run_again (guest, 0), ==, -1);
+
+  for (unsigned i = 0; i < G_N_ELEMENTS (pages); i++)
+    {
+      for (uint64_t difference = 1; difference < 0x1000; difference++)
+        {
+          REG (guest, RDI) = pages[i] ^ difference << 52;
+          g_assert_cmpint (run_again (guest, 6), ==, X86_EXC_GP);
+        }
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -363,5 +440,9 @@ main (int argc, char **argv)
   g_test_add_func ("/cpu/long/page-cross", test_page_cross);
   g_test_add_func ("/cpu/long/lock-register", test_lock_register);
   g_test_add_func ("/cpu/long/too-long", test_too_long);
+  g_test_add_data_func ("/cpu/long/straddle", NULL, test_straddle);
+  g_test_add_data_func ("/cpu/long/straddle/translated", GUINT_TO_POINTER (1), test_straddle);
+  g_test_add_data_func ("/cpu/long/alias", NULL, test_alias);
+  g_test_add_data_func ("/cpu/long/alias/translated", GUINT_TO_POINTER (1), test_alias);
   return g_test_run ();
 }

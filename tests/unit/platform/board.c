@@ -144,14 +144,20 @@ board_check_state (Board *board, Device *dev, Device *copy, unsigned rounds)
 
   for (unsigned i = 0; i < rounds; i++)
     {
-      g_autoptr (GByteArray) damaged = g_byte_array_new ();
+      g_autoptr (GByteArray) damaged = g_byte_array_new (), before = g_byte_array_new (), after = g_byte_array_new ();
       g_autoptr (GError) refused = NULL;
       unsigned bytes = (unsigned) g_rand_int_range (random, 1, 16);
 
       g_byte_array_append (damaged, saved->data, saved->len);
       while (bytes-- > 0)
         damaged->data[g_rand_int_range (random, 0, (gint32) damaged->len)] = (uint8_t) g_rand_int (random);
+      device_save (copy, before);
       g_assert_true (device_load (copy, damaged->data, damaged->len, &used, &refused) == (refused == NULL));
+      if (refused != NULL)
+        {
+          device_save (copy, after);
+          g_assert_cmpmem (before->data, before->len, after->data, after->len);
+        }
       board_pass (board, CLOCK_NS_PER_MS, 0);
     }
   /* A device that refused damage still takes what is good. */
