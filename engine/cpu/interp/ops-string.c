@@ -133,6 +133,97 @@ compare_one (X86Cpu *cpu, const X86Op *op)
   x86_string_advance (cpu, op, X86_RDI, op->size);
 }
 
+/* How many of @count elements come before the first that equals @value (or, with @differs, does not). */
+static uint64_t
+find_value (const uint8_t *at, uint64_t count, uint64_t value, unsigned size, gboolean differs)
+{
+  uint64_t i = 0;
+
+#define FIND(type)                                                                                                      \
+  for (type v; i < count; i++)                                                                                         \
+    {                                                                                                                  \
+      memcpy (&v, at + i * sizeof v, sizeof v);                                                                         \
+      if ((v == (type) value) != differs)                                                                               \
+        break;                                                                                                         \
+    }
+  if (size == 1 && !differs)
+    {
+      const uint8_t *found = memchr (at, (int) (value & 0xff), count);
+
+      return found != NULL ? (uint64_t) (found - at) : count;
+    }
+  switch (size)
+    {
+    case 1: FIND (uint8_t); break;
+    case 2: FIND (uint16_t); break;
+    case 4: FIND (uint32_t); break;
+    default: FIND (uint64_t); break;
+    }
+#undef FIND
+  return i;
+}
+
+/* How many of @count elements come before the first pair that differs (or, with @equals, does not). */
+static uint64_t
+find_pair (const uint8_t *a, const uint8_t *b, uint64_t count, unsigned size, gboolean equals)
+{
+  uint64_t i = 0, bytes = count * size;
+
+  if (!equals)
+    {
+      uint64_t x, y;
+
+      for (; i + 8 <= bytes; i += 8)
+        {
+          memcpy (&x, a + i, 8);
+          memcpy (&y, b + i, 8);
+          if (x != y)
+            return (i + (unsigned) __builtin_ctzll (x ^ y) / 8) / size;
+        }
+      while (i < bytes && a[i] == b[i])
+        i++;
+      return i / size;
+    }
+  while (i < bytes && memcmp (a + i, b + i, size) != 0)
+    i += size;
+  return i / size;
+}
+
+/* Both below pass over elements that do not end the instruction, and return how many; at least one is left to look at. */
+static G_GNUC_NO_INLINE uint64_t
+scan_run (X86Cpu *cpu, const X86Op *op)
+{
+  uint64_t at = x86_string_target (cpu, op, X86_ACCESS_READ), elements;
+  const uint8_t *host = x86_host_read (cpu, at, 1);
+
+  if (host == NULL || (cpu->eflags & X86_FLAG_DF))
+    return 0;
+  elements = MIN (run_length (cpu, op, at, X86_RDI, X86_ES), x86_string_count (cpu, op));
+  if (elements < 2)
+    return 0;
+  elements = find_value (host, elements - 1, cpu->r[X86_RAX], op->size, (op->flags & X86_OPF_REPE) != 0);
+  x86_string_advance (cpu, op, X86_RDI, elements * op->size);
+  return elements;
+}
+
+static G_GNUC_NO_INLINE uint64_t
+compare_run (X86Cpu *cpu, const X86Op *op)
+{
+  uint64_t from = x86_string_source (cpu, op), to = x86_string_target (cpu, op, X86_ACCESS_READ), elements;
+  const uint8_t *a = x86_host_read (cpu, from, 1), *b = x86_host_read (cpu, to, 1);
+
+  if (a == NULL || b == NULL || (cpu->eflags & X86_FLAG_DF))
+    return 0;
+  elements = MIN (run_length (cpu, op, from, X86_RSI, op->segno), run_length (cpu, op, to, X86_RDI, X86_ES));
+  elements = MIN (elements, x86_string_count (cpu, op));
+  if (elements < 2)
+    return 0;
+  elements = find_pair (a, b, elements - 1, op->size, (op->flags & X86_OPF_REPE) == 0);
+  x86_string_advance (cpu, op, X86_RSI, elements * op->size);
+  x86_string_advance (cpu, op, X86_RDI, elements * op->size);
+  return elements;
+}
+
 X86_HANDLER (op_movs) { move_one (cpu, op); X86_NEXT; }
 X86_HANDLER (op_stos) { store_one (cpu, op); X86_NEXT; }
 X86_HANDLER (op_lods) { load_one (cpu, op); X86_NEXT; }
@@ -196,12 +287,21 @@ X86_HANDLER (op_rep_lods)
     }                                                                                                                  \
   X86_STRING_STEP (1)
 
+/* Takes @done elements that surely do not end the instruction off the counter. */
+static inline void
+count_down (X86Cpu *cpu, const X86Op *op, uint64_t done)
+{
+  x86_reg_set (cpu, X86_RCX, op->asize, x86_string_count (cpu, op) - done);
+}
+
 X86_HANDLER (op_rep_scas)
 {
   if (x86_string_count (cpu, op) == 0)
     X86_NEXT;
   for (;;)
     {
+      if (MAY_RUN)
+        count_down (cpu, op, scan_run (cpu, op));
       scan_one (cpu, op);
       CONDITIONAL_STEP;
     }
@@ -213,6 +313,8 @@ X86_HANDLER (op_rep_cmps)
     X86_NEXT;
   for (;;)
     {
+      if (MAY_RUN)
+        count_down (cpu, op, compare_run (cpu, op));
       compare_one (cpu, op);
       CONDITIONAL_STEP;
     }

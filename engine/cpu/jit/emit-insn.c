@@ -337,6 +337,9 @@ emit_again (Translation *t, const JitInsn *insn, unsigned reg, gboolean in_memor
     {
       unsigned prefix = z->raw.prefixes[i].value;
 
+      /* A processor alone sees its instructions whole anyway. */
+      if (prefix == 0xf0 && t->cpu->system->cpu_count == 1)
+        continue;
       if (prefix == 0x66 || prefix == 0xf0 || ((prefix == 0xf2 || prefix == 0xf3) && !drops_rep))
         emit8 (e, prefix);
     }
