@@ -17,6 +17,7 @@ typedef struct
   uint64_t size;       /* of the mapping: 4 KiB, 2 or 4 MiB, 1 GiB */
   uint8_t rights;      /* 1 << X86_ACCESS_… */
   uint8_t is_global;
+  uint8_t is_accessed; /* A was set before */
   uint32_t error;      /* #PF error code when the walk failed */
 } X86Walk;
 
@@ -29,6 +30,8 @@ uint8_t *x86_phys_ram (X86Cpu *cpu, uint64_t gpa, gboolean write);
 /* The translation of @lin for @access, filled if need be. Raises #PF, or #GP/#SS when @lin is not canonical. */
 X86TlbInfo *x86_translate (X86Cpu *cpu, const X86Op *op, uint64_t lin, X86Access access, unsigned mmu);
 
+/* Recomputes what validates jump entries from mode, privilege and address space. */
+void x86_update_code_key (X86Cpu *cpu);
 void x86_tlb_init (X86Cpu *cpu);
 void x86_tlb_free (X86Cpu *cpu);
 void x86_tlb_flush_all (X86Cpu *cpu);
@@ -75,6 +78,7 @@ struct X86Block
   const X86Op *(*first) (X86Cpu *cpu, const X86Op *op); /* of ops[0], while the translator counts */
   struct JitBlock *translations;
   uint64_t peeked;          /* chunks of the page that translations looked at beyond the block */
+  uint64_t looked_up;       /* instructions, by number, whose memory is no good in a window */
   X86Op ops[];
 };
 

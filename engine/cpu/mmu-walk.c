@@ -228,6 +228,7 @@ again:
   else
     out->phys = wide ? entry & PTE_ADDRESS : entry & 0xfffff000u;
   out->phys = ((out->phys & ~(out->size - 1)) | (lin & (out->size - 1))) & X86_PAGE_MASK & cpu->a20_mask;
+  out->is_accessed = (entry & PTE_A) != 0;
   out->is_global = (cpu->cr4 & X86_CR4_PGE) && (entry & PTE_G);
   return TRUE;
 

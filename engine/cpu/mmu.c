@@ -6,8 +6,10 @@
 
 #include "engine/cpu/cpu-private.h"
 #include "engine/cpu/fp.h"
+#include "engine/cpu/jit/jit.h"
 
 enum { KEY_LAST = X86_TLB_SIZE - 1, PCID_COUNT = 4096 };
+#define LARGE_SIZE ((uint64_t) 2 << 20)
 
 /* A tag that no address matches: the entry's own place under key 0, which none has. */
 static inline uint64_t
@@ -43,10 +45,12 @@ x86_tlb_free (X86Cpu *cpu)
   g_free (cpu->jumps);
 }
 
-static void
-update_code_key (X86Cpu *cpu)
+void
+x86_update_code_key (X86Cpu *cpu)
 {
-  cpu->code_key = cpu->mode | (uint64_t) cpu->cpl << 14 | (cpu->tlb_key >> X86_TLB_KEY_SHIFT) << 16 | (uint64_t) cpu->flush_count << 28;
+  cpu->mode = (cpu->mode & ~(uint32_t) X86_MODE_WINDOW) | x86_jit_window_mode (cpu);
+  cpu->code_key = cpu->mode | (uint64_t) cpu->cpl << X86_MODE_BITS | (cpu->tlb_key >> X86_TLB_KEY_SHIFT) << (X86_MODE_BITS + 2)
+                  | (uint64_t) cpu->flush_count << (X86_MODE_BITS + 14);
 }
 
 static void
@@ -55,23 +59,34 @@ take_key (X86Cpu *cpu)
   unsigned pcid = (cpu->cr4 & X86_CR4_PCIDE) ? cpu->cr3 & 0xfff : 0;
 
   if (cpu->pcid_key[pcid] == 0)
-    cpu->pcid_key[pcid] = cpu->next_key++;
+    {
+      cpu->pcid_key[pcid] = cpu->next_key++;
+      x86_jit_new_key (cpu, cpu->pcid_key[pcid]);
+    }
   cpu->tlb_key = (uint64_t) cpu->pcid_key[pcid] << X86_TLB_KEY_SHIFT;
-  update_code_key (cpu);
+  x86_update_code_key (cpu);
 }
 
-void
-x86_tlb_flush_all (X86Cpu *cpu)
+/* @recycles: only to begin with the keys anew; global pages are still what they are. */
+static void
+empty_tlb (X86Cpu *cpu, gboolean recycles)
 {
   for (unsigned i = 0; i < X86_MMU_COUNT * X86_TLB_SIZE; i++)
     close_entry (cpu, i);
   memset (cpu->tlb_info, 0xff, X86_MMU_COUNT * X86_TLB_SIZE * sizeof (X86TlbInfo));
   memset (cpu->pcid_key, 0, PCID_COUNT * sizeof *cpu->pcid_key);
   cpu->next_key = 1;
-  cpu->large_first = ~(uint64_t) 0;
-  cpu->large_last = 0;
+  x86_jit_tlb_flushed (cpu, recycles);
+  memset (cpu->large_2m, 0, sizeof cpu->large_2m);
+  memset (cpu->large_1g, 0, sizeof cpu->large_1g);
   cpu->flush_count++;
   take_key (cpu);
+}
+
+void
+x86_tlb_flush_all (X86Cpu *cpu)
+{
+  empty_tlb (cpu, FALSE);
 }
 
 void
@@ -79,9 +94,10 @@ x86_tlb_flush_pcid (X86Cpu *cpu, unsigned pcid)
 {
   if (cpu->next_key >= KEY_LAST)
     {
-      x86_tlb_flush_all (cpu);
+      empty_tlb (cpu, TRUE);
       return;
     }
+  x86_jit_key_flushed (cpu, cpu->pcid_key[pcid & (PCID_COUNT - 1)]);
   cpu->pcid_key[pcid & (PCID_COUNT - 1)] = 0;
   take_key (cpu);
 }
@@ -94,7 +110,7 @@ x86_tlb_switch (X86Cpu *cpu, gboolean keep)
   if (!keep)
     x86_tlb_flush_pcid (cpu, pcid);
   else if (cpu->next_key >= KEY_LAST)
-    x86_tlb_flush_all (cpu);
+    empty_tlb (cpu, TRUE);
   else
     take_key (cpu);
 }
@@ -106,14 +122,72 @@ drop_entry (X86Cpu *cpu, unsigned i)
   cpu->tlb_info[i].page = X86_TLB_NONE;
 }
 
+/* Pages of 2 and 4 MiB count as 2 MiB here: both halves are noted. */
+static uint64_t *
+large_bit (X86Cpu *cpu, uint64_t lin, unsigned shift, uint64_t *bit)
+{
+  unsigned bits = shift == 21 ? 12 : 8, n = (unsigned) (((lin >> shift) * 0x9e3779b97f4a7c15u) >> (64 - bits));
+
+  *bit = (uint64_t) 1 << (n & 63);
+  return shift == 21 ? &cpu->large_2m[n >> 6] : &cpu->large_1g[n >> 6];
+}
+
+static void
+note_large (X86Cpu *cpu, uint64_t lin, uint64_t size)
+{
+  unsigned shift = size > LARGE_SIZE * 2 ? 30 : 21;
+  uint64_t bit, *word = large_bit (cpu, lin, shift, &bit);
+
+  *word |= bit;
+  if (size == LARGE_SIZE * 2)
+    {
+      word = large_bit (cpu, lin ^ LARGE_SIZE, shift, &bit);
+      *word |= bit;
+    }
+}
+
+static gboolean
+is_large (X86Cpu *cpu, uint64_t lin, unsigned shift)
+{
+  uint64_t bit, *word = large_bit (cpu, lin, shift, &bit);
+
+  return (*word & bit) != 0;
+}
+
+/* All that may come from the large page around @lin. */
+static void
+flush_large (X86Cpu *cpu, uint64_t lin)
+{
+  uint64_t size = x86_long_mode (cpu) || (cpu->cr4 & X86_CR4_PAE) ? LARGE_SIZE : LARGE_SIZE * 2, first = lin & ~(size - 1);
+
+  for (uint64_t page = first; page < first + size; page += GUEST_PAGE_SIZE)
+    {
+      for (unsigned mmu = 0; mmu < X86_MMU_COUNT; mmu++)
+        {
+          unsigned i = mmu * X86_TLB_SIZE + x86_tlb_index (page);
+
+          if ((cpu->tlb_info[i].page & X86_PAGE_MASK) == page)
+            drop_entry (cpu, i);
+        }
+      x86_jit_page_flushed (cpu, page);
+    }
+  cpu->flush_count++;
+  x86_update_code_key (cpu);
+}
+
 void
 x86_tlb_flush_page (X86Cpu *cpu, uint64_t lin)
 {
   uint64_t page = lin & X86_PAGE_MASK;
 
-  if (page >= cpu->large_first && page <= cpu->large_last)
+  if (is_large (cpu, page, 30))
     {
       x86_tlb_flush_all (cpu);
+      return;
+    }
+  if (is_large (cpu, page, 21))
+    {
+      flush_large (cpu, page);
       return;
     }
   for (unsigned mmu = 0; mmu < X86_MMU_COUNT; mmu++)
@@ -123,6 +197,7 @@ x86_tlb_flush_page (X86Cpu *cpu, uint64_t lin)
       if ((cpu->tlb_info[i].page & X86_PAGE_MASK) == page)
         drop_entry (cpu, i);
     }
+  x86_jit_page_flushed (cpu, page);
   /* The jump entries of a page are the 64 that its number selects. */
   for (unsigned i = 0; i < X86_JUMP_GROUP; i++)
     x86_jump_group (cpu, lin)[i].key = 0;
@@ -134,6 +209,7 @@ x86_tlb_protect_host (X86Cpu *cpu, const uint8_t *host_page)
   for (unsigned i = 0; i < X86_MMU_COUNT * X86_TLB_SIZE; i++)
     if (cpu->tlb_info[i].host == host_page)
       cpu->tlbs[i].tag_write = tag_none (i);
+  x86_jit_page_protected (cpu, host_page);
 }
 
 /* Sets the fast tags from what is known. */
@@ -201,10 +277,7 @@ x86_translate (X86Cpu *cpu, const X86Op *op, uint64_t lin, X86Access access, uns
     }
   if (walk.size > GUEST_PAGE_SIZE)
     {
-      uint64_t first = lin & ~(walk.size - 1);
-
-      cpu->large_first = MIN (cpu->large_first, first);
-      cpu->large_last = MAX (cpu->large_last, first + walk.size - 1);
+      note_large (cpu, lin, walk.size);
     }
 
   section = address_space_lookup (cpu->memory, walk.phys);

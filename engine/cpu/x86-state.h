@@ -110,7 +110,8 @@ enum
   X86_MODE_SSE = 1 << 11,      /* as FPU, and CR4.OSFXSR set */
   X86_MODE_AVX = 1 << 12,      /* as FPU, and CR4.OSXSAVE and XCR0 enable AVX */
   X86_MODE_ALIGN = 1 << 13,    /* CR0.AM, EFLAGS.AC and CPL 3: alignment checks */
-  X86_MODE_BITS = 14
+  X86_MODE_WINDOW = 1 << 14,   /* translated code reaches memory through the window of the address space */
+  X86_MODE_BITS = 15
 };
 
 /* Lazy flags: cc_res is the sign-extended result (ZF, SF, PF), and cc_op says
@@ -271,7 +272,8 @@ struct X86Cpu
   uint16_t *pcid_key;    /* PCID → TLB key; 0: none yet */
   uint16_t next_key;
   uint32_t flush_count;  /* of code_key */
-  uint64_t large_first, large_last; /* linear range that has seen large pages, for INVLPG */
+  uint64_t large_2m[64]; /* for INVLPG: by hash of the linear address, where larger pages have been seen */
+  uint64_t large_1g[4];
   uint64_t phys_mask;    /* bits of a physical address that a page table may hold */
 
   /* The rest of the world. */

@@ -40,6 +40,9 @@ RamBlock *ram_block_new (const char *name, uint64_t size, GError **error);
 void ram_block_free (RamBlock *block);
 uint8_t *ram_block_host (RamBlock *block);
 uint64_t ram_block_size (const RamBlock *block);
+/* Maps @length bytes of the block from @offset on at @address too, in place of what is there; all in whole pages. FALSE
+ * when the host's kernel refuses. The caller unmaps. */
+gboolean ram_block_map (RamBlock *block, uint64_t offset, uint64_t length, void *address, gboolean writable);
 
 /* Dirty logging, off until switched on. Writers store 1 into one byte a page;
  * processors do so when they fill a TLB entry for writing. */

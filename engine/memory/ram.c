@@ -60,6 +60,15 @@ ram_block_size (const RamBlock *block)
   return block->size;
 }
 
+gboolean
+ram_block_map (RamBlock *block, uint64_t offset, uint64_t length, void *address, gboolean writable)
+{
+  int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+
+  g_assert (offset <= block->size && length <= block->size - offset);
+  return mmap (address, length, protection, MAP_SHARED | MAP_FIXED | MAP_POPULATE, block->fd, (off_t) offset) != MAP_FAILED;
+}
+
 void
 ram_block_enable_dirty_log (RamBlock *block, AddressSpace *as)
 {

@@ -103,6 +103,7 @@ interp_new (gboolean translates)
       x86_system_set_accel (cpu->system, x86_accel_find ("jit"), &error);
       g_assert_no_error (error);
       x86_jit_set_heat (cpu, 0);
+      x86_jit_set_window_delay (cpu, g_getenv ("TEST_WITHOUT_WINDOW") != NULL ? G_MAXINT64 : 0);
       interp->translates = TRUE;
     }
   return interp;

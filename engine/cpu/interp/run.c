@@ -6,6 +6,7 @@
 
 #include "engine/cpu/fp.h"
 #include "engine/cpu/interp/interp.h"
+#include "engine/cpu/jit/jit.h"
 
 /* --- Mode --- */
 
@@ -73,7 +74,7 @@ x86_update_mode (X86Cpu *cpu)
   cpu->mode = mode_of (cpu);
   cpu->mmu_index = (uint8_t) x86_mmu_for (cpu, cpu->cpl);
   cpu->tlb = cpu->tlbs + cpu->mmu_index * X86_TLB_SIZE;
-  cpu->code_key = cpu->mode | (uint64_t) cpu->cpl << 14 | (cpu->tlb_key >> X86_TLB_KEY_SHIFT) << 16 | (uint64_t) cpu->flush_count << 28;
+  x86_update_code_key (cpu);
   if ((cpu->mode & X86_MODE_STEP) || ((cpu->eflags & X86_FLAG_IF) && __atomic_load_n (&cpu->pending, __ATOMIC_ACQUIRE)))
     x86_attend (cpu);
 }
@@ -435,6 +436,7 @@ x86_interp_run (X86Cpu *cpu)
 
   __atomic_store_n (&cpu->is_running, 1, __ATOMIC_SEQ_CST);
   x86_attend (cpu);
+  x86_jit_begin (cpu);
   switch (setjmp (cpu->fault_jump))
     {
     case 0:

@@ -9,13 +9,11 @@
 /* --- Flags --- */
 
 /* Both leave RFLAGS' arithmetic flags (where they hold them) alone until their end. */
-void
-jit_save_flags (Translation *t)
+static void
+store_flags (Translation *t)
 {
   Emit *e = t->e;
 
-  if (!t->in_host || t->in_state)
-    return;
   emit_move (e, S2, RAX);
   emit8 (e, 0x9f); /* LAHF */
   emit8 (e, 0x0f); /* SETO AL */
@@ -23,9 +21,18 @@ jit_save_flags (Translation *t)
   emit8 (e, 0xc0);
   emit_rm (e, 0x66, FALSE, MAP_1, 0x89, RAX, STATE_FIELD (jit_flags));
   emit_move (e, RAX, S2);
+}
+
+void
+jit_save_flags (Translation *t)
+{
+  if (!t->in_host || t->in_state)
+    return;
+  store_flags (t);
   t->in_state = TRUE;
 }
 
+/* From the state; leaves t->in_host to the caller. */
 static void
 load_flags (Translation *t)
 {
@@ -154,14 +161,109 @@ make_site (Translation *t, const JitInsn *insn, unsigned size, X86Access access,
   return site;
 }
 
-/* The host address of the operand into S1. Clobbers the host's flags; what is needed of them must be saved. */
+/* SARX S2, @reg, 32; MOV S2, GS:[S2 * 8]: what the window adds to linear addresses near @reg. */
+static void
+emit_region (Translation *t, unsigned reg)
+{
+  Emit *e = t->e;
+
+  emit_vex (e, VEX_F3, MAP_0F38, TRUE, S2, STATE, reg);
+  emit8 (e, 0xf7);
+  emit8 (e, 0xc0 | (S2 & 7) << 3 | (reg & 7));
+  emit_rm (e, 0x65, TRUE, MAP_1, 0x8b, S2, (EmitMem) { .base = NO_REG, .index = S2, .scale = 3 });
+}
+
+/* The window's address of the operand. Leaves flags alone. */
+static EmitMem
+emit_window_address (Translation *t, const JitInsn *insn, EmitMem stack)
+{
+  Emit *e = t->e;
+  const X86Op *op = &insn->op;
+  gboolean is_stack = stack.base != NO_REG;
+  unsigned seg = is_stack ? X86_SEGBASE + X86_SS : op->seg;
+
+  if (t->is_64 && is_stack)
+    {
+      emit_region (t, stack.base);
+      return (EmitMem) { .base = S2, .index = stack.base, .disp = stack.disp };
+    }
+  if (t->is_64 && op->asize == 8 && op->base == X86_RIP && seg == X86_ZERO)
+    {
+      uint64_t address = insn->rip + (uint64_t) (int64_t) op->disp;
+
+      emit_constant (e, S1, address);
+      emit_rm (e, 0x65, TRUE, MAP_1, 0x8b, S2,
+               (EmitMem) { .base = NO_REG, .index = NO_REG, .disp = (int32_t) ((int64_t) address >> 32) * 8 });
+      return (EmitMem) { .base = S2, .index = S1 };
+    }
+  if (t->is_64 && op->asize == 8 && seg == X86_ZERO && op->base != X86_ZERO && op->base != X86_RIP && op->index == X86_ZERO)
+    {
+      unsigned base = jit_host_reg (op->base);
+
+      if (base == NO_REG)
+        {
+          base = S1;
+          emit_load (e, S1, jit_guest_mem (op->base));
+        }
+      emit_region (t, base);
+      return (EmitMem) { .base = S2, .index = (uint8_t) base, .disp = op->disp };
+    }
+  if (is_stack)
+    emit_lea (e, FALSE, S1, stack);
+  else
+    emit_address (t, op, insn->rip, FALSE);
+  if (seg != X86_ZERO)
+    {
+      emit_rm (e, 0, t->is_64, MAP_1, 0x8b, S2, jit_guest_mem (seg));
+      emit_lea (e, t->is_64, S1, (EmitMem) { .base = S1, .index = S2 });
+    }
+  if (t->is_64)
+    emit_region (t, S1);
+  else
+    emit_rm (e, 0x65, TRUE, MAP_1, 0x8b, S2, (EmitMem) { .base = NO_REG, .index = NO_REG });
+  return (EmitMem) { .base = S2, .index = S1 };
+}
+
+static gboolean
+is_in_window (const Translation *t, const JitInsn *insn)
+{
+  return (t->block->mode & X86_MODE_WINDOW) && !((t->block->looked_up >> (insn - t->insns)) & 1);
+}
+
+/* Frees S2, and S1 but for the address. */
+static void
+settle_address (Translation *t, JitSlow *slow)
+{
+  if (slow->at.base != S2)
+    return;
+  emit_lea (t->e, TRUE, S1, slow->at);
+  slow->at = MEM (S1, 0);
+}
+
+/* The host's address of the operand into slow->at, for end_lookup() after the access. Through the window, flags stay and the
+ * access itself may fault: nothing of the guest's may have changed before. Otherwise the host's flags are lost, and what is
+ * needed of them goes to the state. */
 static JitSlow *
 emit_lookup (Translation *t, const JitInsn *insn, EmitMem stack, unsigned size, X86Access access, unsigned aligned)
 {
   Emit *e = t->e;
   JitSlow *slow = &t->slow[t->slow_count++];
 
-  *slow = (JitSlow) { .insn = insn, .site = make_site (t, insn, size, access, aligned), .stack = stack, .retry = e->at };
+  if (!is_in_window (t, insn) && needed_before (insn))
+    jit_save_flags (t);
+  *slow = (JitSlow) { .insn = insn, .site = make_site (t, insn, size, access, aligned), .stack = stack, .retry = e->at,
+                      .in_window = is_in_window (t, insn), .was_in_host = t->in_host, .was_in_state = t->in_state };
+  if (slow->in_window)
+    {
+      if (slow->site != NULL)
+        {
+          slow->site->window = t->block;
+          slow->site->number = (uint8_t) (insn - t->insns);
+        }
+      slow->at = emit_window_address (t, insn, stack);
+      return slow;
+    }
+  slow->at = MEM (S1, 0);
   emit_lookup_address (t, insn, stack);
   emit_move (e, S2, S1);
   emit_shift (e, TRUE, FALSE, S2, X86_TLB_FOLD);
@@ -190,6 +292,8 @@ static void
 end_lookup (Translation *t, JitSlow *slow)
 {
   slow->done = t->e->at;
+  if (slow->end == NULL)
+    slow->end = slow->done;
   slow->restore = t->in_host && slow->insn->live != 0;
 }
 
@@ -203,11 +307,30 @@ jit_emit_slow (Translation *t, const JitSlow *slow)
   for (unsigned i = 0; i < 2; i++)
     if (slow->jumps[i] != NULL)
       emit_patch (slow->jumps[i], e->at);
+  if (slow->in_window)
+    {
+      JitAccess access = { .start = (uint32_t) (slow->retry - t->jit->write), .end = (uint32_t) (slow->end - t->jit->write),
+                           .slow = (uint32_t) (e->at - t->jit->write) };
+
+      g_array_append_val (t->jit->accesses, access);
+      if (slow->was_in_host && !slow->was_in_state && needed_before (slow->insn))
+        store_flags (t);
+    }
   emit_lookup_address (t, slow->insn, slow->stack);
   emit_constant (e, S2, (uint64_t) (uintptr_t) slow->site);
   emit_call_to (e, jit_write (t->jit, t->jit->site));
   emit_rr (e, 0, FALSE, MAP_1, 0x85, S1, S1);
-  emit_jcc_to (e, CC_Z, slow->retry);
+  if (slow->in_window && slow->was_in_host && needed_before (slow->insn))
+    {
+      uint8_t *finished = emit_jcc (e, CC_NZ);
+
+      load_flags (t);
+      emit_jump_to (e, slow->retry);
+      if (!e->is_full)
+        emit_patch (finished, e->at);
+    }
+  else
+    emit_jcc_to (e, CC_Z, slow->retry);
   if (slow->restore)
     load_flags (t);
   emit_jump_to (e, slow->done);
@@ -323,7 +446,7 @@ is_low_byte_with_rex (ZydisRegister reg)
 
 /* Prefixes, opcode, operands and immediates as in the guest's bytes, with other registers. */
 static void
-emit_again (Translation *t, const JitInsn *insn, unsigned reg, gboolean in_memory, unsigned rm, unsigned rex)
+emit_again (Translation *t, const JitInsn *insn, unsigned reg, const EmitMem *mem, unsigned rm, unsigned rex)
 {
   Emit *e = t->e;
   const ZydisDecodedInstruction *z = &insn->z;
@@ -345,9 +468,10 @@ emit_again (Translation *t, const JitInsn *insn, unsigned reg, gboolean in_memor
     }
   if (z->raw.rex.W)
     rex |= 0x48;
-  emit_opcode (e, 0, rex, map, z->opcode == 0x82 && map == MAP_1 ? 0x80 : z->opcode, reg, NO_REG, rm);
-  if (in_memory)
-    emit_mem (e, reg, MEM (rm, 0));
+  emit_opcode (e, 0, rex, map, z->opcode == 0x82 && map == MAP_1 ? 0x80 : z->opcode, reg,
+               mem != NULL ? mem->index : NO_REG, mem != NULL ? mem->base : rm);
+  if (mem != NULL)
+    emit_mem (e, reg, *mem);
   else
     emit8 (e, 0xc0 | (reg & 7) << 3 | (rm & 7));
   if (z->raw.imm[0].size != 0)
@@ -385,8 +509,8 @@ emit_modrm (Translation *t, const JitInsn *insn)
 
       if (is_remembered (insn))
         note_x87_operand (t, insn);
-      if (needed_before (insn))
-        jit_save_flags (t);
+      if (is_in_window (t, insn) && needs_host_flags (insn))
+        need_flags (t);
       slow = emit_lookup (t, insn, (EmitMem) { .base = NO_REG }, o->size / 8u,
                           o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE ? X86_ACCESS_WRITE : X86_ACCESS_READ, alignment (insn));
     }
@@ -413,11 +537,15 @@ emit_modrm (Translation *t, const JitInsn *insn)
       reg.stores |= rm.stores;
       rm.guest = NO_REG;
     }
+  if (slow != NULL && reg.guest != NO_REG)
+    settle_address (t, slow);
   if (reg.guest != NO_REG && reg.loads)
     emit_load (e, reg.host, jit_guest_mem (reg.guest));
   if (rm.guest != NO_REG && rm.loads)
     emit_load (e, rm.host, jit_guest_mem (rm.guest));
-  emit_again (t, insn, reg.host, insn->mem >= 0, rm.host, rex);
+  emit_again (t, insn, reg.host, slow != NULL ? &slow->at : NULL, rm.host, rex);
+  if (slow != NULL)
+    slow->end = e->at;
   if (reg.guest != NO_REG && reg.stores)
     emit_store (e, jit_guest_mem (reg.guest), reg.host);
   if (rm.guest != NO_REG && rm.stores)
@@ -531,37 +659,39 @@ move_stack (Translation *t, int32_t by)
 static JitSlow *
 begin_push (Translation *t, const JitInsn *insn)
 {
-  if (needed_before (insn))
-    jit_save_flags (t);
   return emit_lookup (t, insn, MEM (GUEST_RSP, -stack_step (t)), (unsigned) stack_step (t), X86_ACCESS_WRITE, 0);
 }
 
 static void
-store_wide (Translation *t, unsigned host)
+store_wide (Translation *t, JitSlow *slow, unsigned host)
 {
-  emit_rm (t->e, 0, t->is_64, MAP_1, 0x89, host, MEM (S1, 0));
+  emit_rm (t->e, 0, t->is_64, MAP_1, 0x89, host, slow->at);
 }
 
 static void
 emit_push_register (Translation *t, const JitInsn *insn)
 {
   JitSlow *slow = begin_push (t, insn);
+  unsigned guest = guest_of (insn->opr[0].reg.value);
 
-  store_wide (t, load_register (t, guest_of (insn->opr[0].reg.value), S2));
+  if (jit_host_reg (guest) == NO_REG)
+    settle_address (t, slow);
+  store_wide (t, slow, load_register (t, guest, S2));
   move_stack (t, -stack_step (t));
   end_lookup (t, slow);
 }
 
 static void
-store_constant (Translation *t, uint64_t value)
+store_constant (Translation *t, JitSlow *slow, uint64_t value)
 {
   if (t->is_64 && value != (uint64_t) (int64_t) (int32_t) value)
     {
+      settle_address (t, slow);
       emit_constant (t->e, S2, value);
-      store_wide (t, S2);
+      store_wide (t, slow, S2);
       return;
     }
-  emit_rm (t->e, 0, t->is_64, MAP_1, 0xc7, 0, MEM (S1, 0));
+  emit_rm (t->e, 0, t->is_64, MAP_1, 0xc7, 0, slow->at);
   emit32 (t->e, (uint32_t) value);
 }
 
@@ -570,7 +700,7 @@ emit_push_imm (Translation *t, const JitInsn *insn)
 {
   JitSlow *slow = begin_push (t, insn);
 
-  store_constant (t, (uint64_t) insn->opr[0].imm.value.s);
+  store_constant (t, slow, (uint64_t) insn->opr[0].imm.value.s);
   move_stack (t, -stack_step (t));
   end_lookup (t, slow);
 }
@@ -581,11 +711,11 @@ emit_pop_register (Translation *t, const JitInsn *insn)
   unsigned guest = guest_of (insn->opr[0].reg.value), host = begin_register (guest);
   JitSlow *slow;
 
-  if (needed_before (insn))
-    jit_save_flags (t);
   slow = emit_lookup (t, insn, MEM (GUEST_RSP, 0), (unsigned) stack_step (t), X86_ACCESS_READ, 0);
-  move_stack (t, stack_step (t));
-  emit_rm (t->e, 0, t->is_64, MAP_1, 0x8b, host, MEM (S1, 0));
+  emit_rm (t->e, 0, t->is_64, MAP_1, 0x8b, host, slow->at);
+  slow->end = t->e->at;
+  if (guest != X86_RSP)
+    move_stack (t, stack_step (t));
   finish_register (t, guest, host);
   end_lookup (t, slow);
 }
@@ -595,11 +725,11 @@ emit_leave_insn (Translation *t, const JitInsn *insn)
 {
   JitSlow *slow;
 
-  if (needed_before (insn))
-    jit_save_flags (t);
   slow = emit_lookup (t, insn, MEM (RBP, 0), (unsigned) stack_step (t), X86_ACCESS_READ, 0);
+  emit_rm (t->e, 0, t->is_64, MAP_1, 0x8b, S1, slow->at);
+  slow->end = t->e->at;
   emit_lea (t->e, t->is_64, GUEST_RSP, MEM (RBP, stack_step (t)));
-  emit_rm (t->e, 0, t->is_64, MAP_1, 0x8b, RBP, MEM (S1, 0));
+  emit_rr (t->e, 0, t->is_64, MAP_1, 0x89, S1, RBP);
   end_lookup (t, slow);
 }
 
@@ -724,7 +854,7 @@ emit_call (Translation *t, const JitInsn *insn)
 
   jit_save_flags (t);
   slow = begin_push (t, insn);
-  store_constant (t, insn->next_rip);
+  store_constant (t, slow, insn->next_rip);
   move_stack (t, -stack_step (t));
   end_lookup (t, slow);
   jit_emit_edge (t, target_of (t, insn));
@@ -739,7 +869,8 @@ load_target (Translation *t, const JitInsn *insn)
   if (insn->mem >= 0)
     {
       slow = emit_lookup (t, insn, (EmitMem) { .base = NO_REG }, (unsigned) stack_step (t), X86_ACCESS_READ, 0);
-      emit_rm (t->e, 0, t->is_64, MAP_1, 0x8b, S1, MEM (S1, 0));
+      emit_rm (t->e, 0, t->is_64, MAP_1, 0x8b, S1, slow->at);
+      slow->end = t->e->at;
     }
   else
     {
@@ -771,7 +902,8 @@ emit_call_indirect (Translation *t, const JitInsn *insn)
   slow = load_target (t, insn);
   emit_store (t->e, STATE_FIELD (jit_target), S1);
   push = emit_lookup (t, insn, MEM (GUEST_RSP, -stack_step (t)), (unsigned) stack_step (t), X86_ACCESS_WRITE, 0);
-  store_constant (t, insn->next_rip);
+  store_constant (t, push, insn->next_rip);
+  push->end = t->e->at;
   move_stack (t, -stack_step (t));
   emit_load (t->e, S1, STATE_FIELD (jit_target));
   end_lookup (t, push);
@@ -788,7 +920,8 @@ emit_return (Translation *t, const JitInsn *insn)
 
   jit_save_flags (t);
   slow = emit_lookup (t, insn, MEM (GUEST_RSP, 0), (unsigned) stack_step (t), X86_ACCESS_READ, 0);
-  emit_rm (t->e, 0, t->is_64, MAP_1, 0x8b, S1, MEM (S1, 0));
+  emit_rm (t->e, 0, t->is_64, MAP_1, 0x8b, S1, slow->at);
+  slow->end = t->e->at;
   move_stack (t, stack_step (t) + release);
   end_lookup (t, slow);
   emit_indirect (t);

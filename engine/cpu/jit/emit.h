@@ -107,6 +107,18 @@ emit_mem (Emit *e, unsigned reg, EmitMem m)
     emit32 (e, (uint32_t) m.disp);
 }
 
+/* VEX' last two bits: the prefix that is part of the opcode. */
+enum { VEX_NONE, VEX_66, VEX_F3, VEX_F2 };
+
+/* A three-byte VEX prefix of 128 bits or scalar; the opcode and ModR/M follow. */
+static inline void
+emit_vex (Emit *e, unsigned prefix, unsigned map, gboolean wide, unsigned reg, unsigned second, unsigned rm)
+{
+  emit8 (e, 0xc4);
+  emit8 (e, (reg & 8 ? 0 : 0x80) | 0x40 | (rm & 8 ? 0 : 0x20) | map);
+  emit8 (e, (wide ? 0x80u : 0) | (~second & 15) << 3 | prefix);
+}
+
 static inline void
 emit_rm (Emit *e, unsigned prefix, gboolean wide, unsigned map, unsigned opcode, unsigned reg, EmitMem m)
 {

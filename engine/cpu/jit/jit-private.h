@@ -15,10 +15,12 @@
 #include "engine/cpu/interp/interp.h"
 #include "engine/cpu/jit/emit.h"
 #include "engine/cpu/jit/jit.h"
+#include "engine/cpu/jit/window.h"
 
 #include <Zydis/Zydis.h>
 
-enum { STATE = R15, S1 = R14, S2 = R13, GUEST_RSP = R12, STATE_BIAS = 128 };
+/* The state's address modulo 64 is 32: it is the shift count that finds a window's region. */
+enum { STATE = R15, S1 = R14, S2 = R13, GUEST_RSP = R12, STATE_BIAS = 160 };
 
 #define STATE_FIELD(field) MEM (STATE, (int32_t) (G_STRUCT_OFFSET (X86Cpu, field)) - STATE_BIAS)
 
@@ -32,7 +34,16 @@ typedef struct
   uint8_t access;    /* X86_ACCESS_… */
   uint8_t aligned;   /* mask of address bits that must be 0 */
   uint16_t mnemonic; /* Zydis's */
+  uint8_t number;    /* in its block */
+  uint8_t misses;    /* of a window, in vain */
+  X86Block *window;  /* its block, if it reaches memory through the window */
 } JitSite;
+
+/* Where translated code that a window may fault in goes on; by address. */
+typedef struct
+{
+  uint32_t start, end, slow; /* from the start of executable memory */
+} JitAccess;
 
 typedef struct JitBlock JitBlock;
 struct JitBlock
@@ -65,6 +76,9 @@ struct X86Jit
   const uint8_t *leave, *leave_to_op, *indirect, *site, *link, *prepare_sse, *prepare_x87;
   const X86Block *skip;   /* to be interpreted once */
   gboolean is_dropped;    /* a translation was dropped since the flag was cleared */
+  JitWindows *windows;    /* NULL: the host cannot */
+  GArray *accesses;       /* JitAccess */
+  gboolean is_fresh;      /* a thread begins */
   uint8_t heat;           /* runs after which a block is translated */
   gboolean is_flushed;    /* there is no room: everything must go */
   uint64_t interpreted[ZYDIS_MNEMONIC_MAX_VALUE + 1]; /* instructions of translated code that the interpreter ran */

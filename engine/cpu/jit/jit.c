@@ -7,13 +7,16 @@
 
 #include <errno.h>
 #include <gio/gio.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 enum
 {
   CODE_SIZE = 64 << 20, ARENA_SIZE = 64 << 20, /* of address space; memory comes as it fills */
   HOT = 24,                                    /* runs after which a block is translated */
+  MISSES = 8,                                  /* of an instruction's memory in a window before it is looked up instead */
   CODE_RESERVE = 64 << 10                      /* room that one translation surely fits into */
 };
 
@@ -125,6 +128,33 @@ prepare_x87 (X86Cpu *cpu)
   return TRUE;
 }
 
+/* A fault in the window: lays in what is missing. FALSE: the instruction has to do without. */
+static gboolean
+fill_window (X86Cpu *cpu, JitSite *site, uint64_t lin)
+{
+  struct X86Jit *jit = cpu->jit;
+  uint64_t second = (lin & X86_PAGE_MASK) + GUEST_PAGE_SIZE;
+  gboolean done, crosses = lin + site->size > second && (x86_code64 (cpu) || second == (uint32_t) second);
+  const X86TlbInfo *info;
+
+  /* What the instruction would raise before it looks for pages. */
+  if ((lin & site->aligned) || (crosses && !x86_is_canonical (second)))
+    return FALSE;
+  info = x86_translate (cpu, &site->ops[0], lin, (X86Access) site->access, cpu->mmu_index);
+  done = jit_windows_fill (jit->windows, lin, info);
+  if (crosses)
+    {
+      info = x86_translate (cpu, &site->ops[0], second, (X86Access) site->access, cpu->mmu_index);
+      done |= jit_windows_fill (jit->windows, second, info);
+    }
+  if (!done && ++site->misses >= MISSES)
+    {
+      site->window->looked_up |= (uint64_t) 1 << site->number;
+      x86_jit_drop (cpu, site->window);
+    }
+  return done;
+}
+
 static uint32_t
 run_alone (X86Cpu *cpu, JitSite *site, uint64_t lin, uint32_t has_sse)
 {
@@ -133,7 +163,9 @@ run_alone (X86Cpu *cpu, JitSite *site, uint64_t lin, uint32_t has_sse)
 
   flags_from_host (cpu);
   cpu->r[X86_RIP] = site->rip;
-  if (site->size > 0 && (lin & 0xfff) + site->size <= GUEST_PAGE_SIZE && !(lin & site->aligned))
+  if (site->window != NULL && fill_window (cpu, site, lin))
+    return JIT_RETRY;
+  if (site->window == NULL && site->size > 0 && (lin & 0xfff) + site->size <= GUEST_PAGE_SIZE && !(lin & site->aligned))
     {
       const X86TlbEntry *entry = x86_tlb_entry (cpu, lin);
 
@@ -154,7 +186,6 @@ run_alone (X86Cpu *cpu, JitSite *site, uint64_t lin, uint32_t has_sse)
       cpu->jit_next = site->tail;
       return JIT_LEAVE;
     }
-  jit->is_dropped = FALSE;
   next = site->ops[0].fn (cpu, &site->ops[0]);
   flags_to_host (cpu);
   cpu->jit_next = NULL;
@@ -175,6 +206,7 @@ run_site (X86Cpu *cpu, JitSite *site, uint64_t lin, uint32_t has_sse)
   gboolean has_x87 = cpu->jit_x87_parked;
   uint32_t result;
 
+  cpu->jit->is_dropped = FALSE;
   if (has_x87)
     x87_from_image (cpu);
   result = run_alone (cpu, site, lin, has_sse);
@@ -516,6 +548,127 @@ map_code (struct X86Jit *jit, GError **error)
   return TRUE;
 }
 
+/* --- Faults in windows --- */
+
+static __thread struct X86Jit *running;
+static struct sigaction outer_fault;
+
+/* Runs on the thread that executes translated code, which waits: everything it reads stands still. */
+static void
+on_fault (int signal_number, siginfo_t *info, void *context)
+{
+  greg_t *rip = &((ucontext_t *) context)->uc_mcontext.gregs[REG_RIP];
+  const struct X86Jit *jit = running;
+
+  if (jit != NULL && (uint64_t) *rip - (uintptr_t) jit->exec < jit->size)
+    {
+      uint32_t at = (uint32_t) ((uint64_t) *rip - (uintptr_t) jit->exec);
+      guint low = 0, high = jit->accesses->len;
+
+      while (low < high)
+        {
+          guint middle = (low + high) / 2;
+          const JitAccess *access = &g_array_index (jit->accesses, JitAccess, middle);
+
+          if (at < access->start)
+            high = middle;
+          else if (at >= access->end)
+            low = middle + 1;
+          else
+            {
+              *rip = (greg_t) (uintptr_t) (jit->exec + access->slow);
+              return;
+            }
+        }
+    }
+  if (outer_fault.sa_flags & SA_SIGINFO)
+    outer_fault.sa_sigaction (signal_number, info, context);
+  else if (outer_fault.sa_handler != SIG_DFL && outer_fault.sa_handler != SIG_IGN)
+    outer_fault.sa_handler (signal_number);
+  else
+    signal (signal_number, SIG_DFL); /* the instruction faults again, for good */
+}
+
+/* One handler serves all processors of the process. */
+static gboolean
+catch_faults (void)
+{
+  static gsize once;
+
+  if (g_once_init_enter (&once))
+    {
+      struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
+
+      sigemptyset (&action.sa_mask);
+      g_once_init_leave (&once, sigaction (SIGSEGV, &action, &outer_fault) == 0 ? 1 : 2);
+    }
+  return once == 1;
+}
+
+void
+x86_jit_begin (X86Cpu *cpu)
+{
+  running = cpu->jit;
+  if (cpu->jit != NULL)
+    cpu->jit->is_fresh = TRUE;
+}
+
+/* --- Windows --- */
+
+static inline JitWindows *
+windows_of (X86Cpu *cpu)
+{
+  return cpu->jit != NULL ? cpu->jit->windows : NULL;
+}
+
+void
+x86_jit_set_window_delay (X86Cpu *cpu, int64_t delay)
+{
+  if (windows_of (cpu) != NULL)
+    jit_windows_set_delay (windows_of (cpu), delay);
+}
+
+uint32_t
+x86_jit_window_mode (X86Cpu *cpu)
+{
+  return windows_of (cpu) != NULL ? jit_windows_mode (windows_of (cpu)) : 0;
+}
+
+void
+x86_jit_tlb_flushed (X86Cpu *cpu, gboolean user_only)
+{
+  if (windows_of (cpu) != NULL)
+    jit_windows_flush_all (windows_of (cpu), user_only);
+}
+
+void
+x86_jit_new_key (X86Cpu *cpu, unsigned key)
+{
+  if (windows_of (cpu) != NULL)
+    jit_windows_new_key (windows_of (cpu), key);
+}
+
+void
+x86_jit_key_flushed (X86Cpu *cpu, unsigned key)
+{
+  if (windows_of (cpu) != NULL)
+    jit_windows_flush_key (windows_of (cpu), key);
+}
+
+void
+x86_jit_page_flushed (X86Cpu *cpu, uint64_t lin)
+{
+  if (windows_of (cpu) != NULL)
+    jit_windows_flush_page (windows_of (cpu), lin);
+}
+
+void
+x86_jit_page_protected (X86Cpu *cpu, const uint8_t *host_page)
+{
+  if (windows_of (cpu) != NULL)
+    jit_windows_protect (windows_of (cpu), host_page);
+}
+
 void
 x86_jit_set_heat (X86Cpu *cpu, unsigned runs)
 {
@@ -557,6 +710,8 @@ x86_jit_enable (X86Cpu *cpu, GError **error)
   name_thunks (cpu, jit);
   cpu->jit = jit;
   cpu->jit_leave = jit->leave;
+  jit->accesses = g_array_new (FALSE, FALSE, sizeof (JitAccess));
+  jit->windows = catch_faults () ? jit_windows_new (cpu) : NULL;
   x86_block_cache_flush (cpu);
   return TRUE;
 }
@@ -571,6 +726,8 @@ x86_jit_free (X86Cpu *cpu)
   munmap (jit->write, jit->size);
   munmap (jit->exec, jit->size);
   munmap (jit->arena, ARENA_SIZE);
+  jit_windows_free (jit->windows);
+  g_array_unref (jit->accesses);
   g_free (jit);
   cpu->jit = NULL;
   cpu->jit_leave = NULL;
@@ -589,6 +746,7 @@ x86_jit_flush (X86Cpu *cpu)
   jit->emit.at = jit->thunks_end;
   jit->emit.is_full = FALSE;
   jit->arena_used = 0;
+  g_array_set_size (jit->accesses, 0);
   jit->skip = NULL;
 }
 
@@ -655,6 +813,11 @@ run_translation (X86Cpu *cpu, const X86Op *op, const JitBlock *to)
     jump->native = to->code;
   cpu->counters.entered++;
   flags_to_host (cpu);
+  if (cpu->mode & X86_MODE_WINDOW)
+    {
+      jit_windows_enter (cpu->jit->windows, cpu->jit->is_fresh);
+      cpu->jit->is_fresh = FALSE;
+    }
   next = cpu->jit->enter (cpu, to->code);
   if (cpu->jit_x87_parked)
     x87_from_image (cpu);

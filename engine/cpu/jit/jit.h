@@ -21,3 +21,17 @@ void x86_jit_drop (X86Cpu *cpu, X86Block *block);
 size_t x86_jit_code_bytes (const X86Cpu *cpu);
 /* The arena of blocks is being emptied. */
 void x86_jit_flush (X86Cpu *cpu);
+/* The calling thread is about to run @cpu. */
+void x86_jit_begin (X86Cpu *cpu);
+
+/* Windows (window.h); all do nothing where @cpu has none. After how many µs of standing unflushed an address space gets
+ * one (tests: 0). */
+void x86_jit_set_window_delay (X86Cpu *cpu, int64_t delay);
+/* X86_MODE_WINDOW or 0, for the current address space and privilege. */
+uint32_t x86_jit_window_mode (X86Cpu *cpu);
+/* @user_only: the kernel's pages stay. */
+void x86_jit_tlb_flushed (X86Cpu *cpu, gboolean user_only);
+void x86_jit_new_key (X86Cpu *cpu, unsigned key);
+void x86_jit_key_flushed (X86Cpu *cpu, unsigned key);
+void x86_jit_page_flushed (X86Cpu *cpu, uint64_t lin);
+void x86_jit_page_protected (X86Cpu *cpu, const uint8_t *host_page);

@@ -41,6 +41,10 @@ typedef struct
   uint8_t *jumps[2];
   uint8_t *retry, *done;
   EmitMem stack;       /* of pushes and pops: the address; base NO_REG: the instruction's operand */
+  EmitMem at;          /* the host's address; may use S1 and S2 */
+  uint8_t *end;        /* of what may fault in the window; NULL without one */
+  gboolean in_window;
+  gboolean was_in_host, was_in_state; /* flags, at @retry */
   gboolean restore;    /* flags to the host's */
 } JitSlow;
 

@@ -1,0 +1,656 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Windows: see window.h. */
+
+#include "engine/cpu/jit/window.h"
+
+#include <sys/auxv.h>
+#include <sys/mman.h>
+
+enum
+{
+  USER_WINDOWS = 8, WINDOW_COUNT = USER_WINDOWS + 1, KERNEL = USER_WINDOWS,
+  REGION_SHIFT = 32, REGION_MAX = 128,
+  TABLE_ENTRIES = 1 << 16,         /* upper halves of canonical addresses */
+  TABLE_SPACING = 1 << 20,
+  ENTRIES_A_PAGE = GUEST_PAGE_SIZE / 8,
+  LARGE_PAGES = 512,               /* what is laid in at once of larger pages */
+  EXTENT_MAX = 24000,              /* of all processors; the host's kernel bounds mappings by vm.max_map_count, 65530 */
+  AROUND = 16,                     /* pages looked at around a small one */
+  HASH_BITS = 12, HASH_SIZE = 1 << HASH_BITS,
+  DELAY = 5000,                    /* µs */
+  HWCAP2_FSGSBASE_BIT = 1 << 1
+};
+#define REGION_SIZE ((uint64_t) 1 << REGION_SHIFT)
+/* Displacements reach 2 GiB beyond a region. */
+#define REGION_GUARD ((uint64_t) 2 << 30)
+#define REGION_SPAN (REGION_SIZE + 2 * REGION_GUARD)
+/* Any 32-bit index from any table stays inside. */
+#define TABLES_SIZE (((uint64_t) 32 << 30) + (uint64_t) WINDOW_COUNT * TABLE_SPACING)
+
+/* Pages next to each other in linear and in host memory. */
+typedef struct Extent Extent;
+struct Extent
+{
+  Extent *lin_next, *host_next, *window_next, **window_link;
+  uint64_t lin;
+  const uint8_t *host;
+  uint16_t pages;      /* 1 or LARGE_PAGES */
+  uint8_t window;
+  uint64_t readonly[LARGE_PAGES / 64];
+};
+
+typedef struct Region Region;
+struct Region
+{
+  Region *next;
+  uint8_t *base;       /* where its linear address 0 would be, guards around it */
+  int32_t number;      /* upper half of its linear addresses */
+};
+
+typedef struct
+{
+  uint64_t *table;     /* of number 0 */
+  uint64_t table_pages[TABLE_ENTRIES / (GUEST_PAGE_SIZE / 8) / 64]; /* bit: has been made */
+  Region *regions;
+  Extent *extents;
+  unsigned key;        /* of the address space; 0: free */
+  uint64_t used;       /* when it was last switched to */
+} Window;
+
+struct JitWindows
+{
+  X86Cpu *cpu;
+  uint8_t *tables, *guard;
+  Window window[WINDOW_COUNT];
+  uint64_t *wanted, *now;      /* tables: of the mode, and in the GS base */
+  Region *free_regions;
+  unsigned region_count, extent_count;
+  gboolean is_exhausted;
+  uint64_t switches;
+  int64_t delay, kernel_born;
+  int64_t *key_born;           /* by TLB key */
+  Extent *by_lin[HASH_SIZE], *by_host[HASH_SIZE], *large;
+};
+
+static void *
+reserve (uint64_t size)
+{
+  void *address = mmap (NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+  return address == MAP_FAILED ? NULL : address;
+}
+
+static gboolean
+host_is_able (void)
+{
+#if defined(__SANITIZE_ADDRESS__)
+  return FALSE; /* its shadow would have to know of all that */
+#else
+  return __builtin_cpu_supports ("bmi2") && (getauxval (AT_HWCAP2) & HWCAP2_FSGSBASE_BIT) != 0;
+#endif
+}
+
+JitWindows *
+jit_windows_new (X86Cpu *cpu)
+{
+  JitWindows *w;
+
+  if (!host_is_able ())
+    return NULL;
+  w = g_new0 (JitWindows, 1);
+  w->cpu = cpu;
+  w->delay = DELAY;
+  w->tables = reserve (TABLES_SIZE);
+  w->guard = reserve (REGION_SPAN);
+  if (w->tables == NULL || w->guard == NULL)
+    {
+      jit_windows_free (w);
+      return NULL;
+    }
+  w->key_born = g_new0 (int64_t, 1 << 12);
+  for (unsigned i = 0; i < WINDOW_COUNT; i++)
+    w->window[i].table = (uint64_t *) (w->tables + TABLES_SIZE / 2 + ((uint64_t) i - WINDOW_COUNT / 2) * TABLE_SPACING);
+  w->kernel_born = g_get_monotonic_time ();
+  return w;
+}
+
+static void
+free_regions (Region *region)
+{
+  while (region != NULL)
+    {
+      Region *next = region->next;
+
+      munmap (region->base - REGION_GUARD, REGION_SPAN);
+      g_free (region);
+      region = next;
+    }
+}
+
+void
+jit_windows_free (JitWindows *w)
+{
+  if (w == NULL)
+    return;
+  for (unsigned i = 0; i < WINDOW_COUNT; i++)
+    {
+      free_regions (w->window[i].regions);
+      while (w->window[i].extents != NULL)
+        {
+          Extent *extent = w->window[i].extents;
+
+          w->window[i].extents = extent->window_next;
+          g_free (extent);
+        }
+    }
+  free_regions (w->free_regions);
+  if (w->tables != NULL)
+    munmap (w->tables, TABLES_SIZE);
+  if (w->guard != NULL)
+    munmap (w->guard, REGION_SPAN);
+  g_free (w->key_born);
+  g_free (w);
+}
+
+void
+jit_windows_set_delay (JitWindows *w, int64_t delay)
+{
+  w->delay = delay;
+}
+
+/* --- Tables and regions --- */
+
+static uint64_t
+entry_of (const uint8_t *base, int64_t number)
+{
+  return (uint64_t) (uintptr_t) base - ((uint64_t) number << REGION_SHIFT);
+}
+
+/* The table's page that holds @number's entry, made if need be; all its regions lead to the guard at first. */
+static gboolean
+make_table_page (JitWindows *w, Window *window, int64_t number)
+{
+  uint64_t *page = (uint64_t *) ((uintptr_t) &window->table[number] & X86_PAGE_MASK);
+  int64_t first = page - window->table;
+  unsigned n = (unsigned) ((first + TABLE_ENTRIES / 2) / ENTRIES_A_PAGE);
+
+  if ((window->table_pages[n / 64] >> (n % 64)) & 1)
+    return TRUE;
+  if (mmap (page, GUEST_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+    return FALSE;
+  for (int64_t i = 0; i < ENTRIES_A_PAGE; i++)
+    page[i] = entry_of (w->guard + REGION_GUARD, first + i);
+  window->table_pages[n / 64] |= (uint64_t) 1 << (n % 64);
+  return TRUE;
+}
+
+static Region *
+find_region (JitWindows *w, Window *window, int64_t number)
+{
+  Region *region;
+
+  for (region = window->regions; region != NULL; region = region->next)
+    if (region->number == number)
+      return region;
+  if (!make_table_page (w, window, number))
+    return NULL;
+  region = w->free_regions;
+  if (region != NULL)
+    w->free_regions = region->next;
+  else
+    {
+      uint8_t *space = w->region_count < REGION_MAX ? reserve (REGION_SPAN) : NULL;
+
+      if (space == NULL)
+        return NULL;
+      region = g_new0 (Region, 1);
+      region->base = space + REGION_GUARD;
+      w->region_count++;
+    }
+  region->number = (int32_t) number;
+  region->next = window->regions;
+  window->regions = region;
+  window->table[number] = entry_of (region->base, number);
+  return region;
+}
+
+/* --- Extents --- */
+
+static unsigned
+hash (uint64_t page_number)
+{
+  return (unsigned) ((page_number * 0x9e3779b97f4a7c15u) >> (64 - HASH_BITS));
+}
+
+static Extent **
+lin_bucket (JitWindows *w, uint64_t lin, gboolean large)
+{
+  return &w->by_lin[hash (large ? ~(lin >> 21) : lin >> GUEST_PAGE_SHIFT)];
+}
+
+static Extent *
+find_extent (JitWindows *w, unsigned window, uint64_t lin)
+{
+  uint64_t page = lin & X86_PAGE_MASK, large = lin & ~(uint64_t) (LARGE_PAGES * GUEST_PAGE_SIZE - 1);
+
+  for (Extent *e = *lin_bucket (w, lin, FALSE); e != NULL; e = e->lin_next)
+    if (e->lin == page && e->window == window && e->pages == 1)
+      return e;
+  for (Extent *e = *lin_bucket (w, lin, TRUE); e != NULL; e = e->lin_next)
+    if (e->lin == large && e->window == window && e->pages > 1)
+      return e;
+  return NULL;
+}
+
+static void
+unlink_extent (JitWindows *w, Extent *extent)
+{
+  Extent **at = lin_bucket (w, extent->lin, extent->pages > 1);
+
+  while (*at != extent)
+    at = &(*at)->lin_next;
+  *at = extent->lin_next;
+  at = extent->pages > 1 ? &w->large : &w->by_host[hash ((uint64_t) (uintptr_t) extent->host >> GUEST_PAGE_SHIFT)];
+  while (*at != extent)
+    at = &(*at)->host_next;
+  *at = extent->host_next;
+  *extent->window_link = extent->window_next;
+  if (extent->window_next != NULL)
+    extent->window_next->window_link = extent->window_link;
+  w->extent_count--;
+  g_free (extent);
+}
+
+static uint8_t *
+place_of (JitWindows *w, const Extent *extent)
+{
+  return (uint8_t *) (uintptr_t) (w->window[extent->window].table[(int64_t) extent->lin >> REGION_SHIFT] + extent->lin);
+}
+
+static void
+blank (void *at, uint64_t size)
+{
+  if (mmap (at, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+    g_error ("cannot take guest memory out of a window: %m");
+}
+
+static void
+drop_extent (JitWindows *w, Extent *extent)
+{
+  blank (place_of (w, extent), (uint64_t) extent->pages * GUEST_PAGE_SIZE);
+  unlink_extent (w, extent);
+}
+
+static void
+empty_window (JitWindows *w, Window *window)
+{
+  while (window->regions != NULL)
+    {
+      Region *region = window->regions;
+
+      window->regions = region->next;
+      window->table[region->number] = entry_of (w->guard + REGION_GUARD, region->number);
+      blank (region->base, REGION_SIZE);
+      region->next = w->free_regions;
+      w->free_regions = region;
+    }
+  while (window->extents != NULL)
+    unlink_extent (w, window->extents);
+  window->key = 0;
+}
+
+static void
+set_readonly (Extent *extent, unsigned page, gboolean readonly)
+{
+  uint64_t bit = (uint64_t) 1 << (page & 63);
+
+  extent->readonly[page >> 6] = readonly ? extent->readonly[page >> 6] | bit : extent->readonly[page >> 6] & ~bit;
+}
+
+static gboolean
+is_readonly (const Extent *extent, unsigned page)
+{
+  return (extent->readonly[page >> 6] >> (page & 63)) & 1;
+}
+
+/* --- Filling --- */
+
+static gboolean
+may_write (JitWindows *w, const X86TlbInfo *info, const uint8_t *host)
+{
+  return (info->rights & (1 << X86_ACCESS_WRITE)) && !info->is_rom && info->dirty == NULL
+         && !x86_code_page_is_watched (w->cpu, host);
+}
+
+/* What a small page near the one that faulted would be laid in as. */
+typedef struct
+{
+  RamBlock *block; /* NULL: it stays out */
+  const uint8_t *host;
+  gboolean writable;
+} Neighbour;
+
+/* Whether the large page around @lin can be laid in whole. */
+static gboolean
+is_large (JitWindows *w, uint64_t lin, const X86TlbInfo *info, const MemorySection *section)
+{
+  const uint64_t size = LARGE_PAGES * GUEST_PAGE_SIZE;
+  uint64_t start = info->phys & ~(size - 1);
+  X86Walk walk;
+
+  if (info->dirty != NULL || ((info->phys ^ lin) & (size - 1) & X86_PAGE_MASK) != 0)
+    return FALSE;
+  if (start < section->base || start + size > section->base + section->size)
+    return FALSE;
+  return x86_walk (w->cpu, lin, X86_ACCESS_READ, w->cpu->mmu_index, TRUE, &walk) && walk.size >= size;
+}
+
+static Extent *
+add_extent (JitWindows *w, unsigned number, uint64_t lin, const uint8_t *host, unsigned pages)
+{
+  Window *window = &w->window[number];
+  Extent *extent = g_new0 (Extent, 1), **bucket;
+
+  extent->lin = lin;
+  extent->host = host;
+  extent->pages = (uint16_t) pages;
+  extent->window = (uint8_t) number;
+  bucket = lin_bucket (w, lin, pages > 1);
+  extent->lin_next = *bucket;
+  *bucket = extent;
+  bucket = pages > 1 ? &w->large : &w->by_host[hash ((uint64_t) (uintptr_t) host >> GUEST_PAGE_SHIFT)];
+  extent->host_next = *bucket;
+  *bucket = extent;
+  extent->window_next = window->extents;
+  extent->window_link = &window->extents;
+  if (extent->window_next != NULL)
+    extent->window_next->window_link = &extent->window_next;
+  window->extents = extent;
+  w->extent_count++;
+  return extent;
+}
+
+/* Another address space's window goes before there is no room. */
+static gboolean
+make_room (JitWindows *w, unsigned number)
+{
+  unsigned max = EXTENT_MAX / MAX (w->cpu->system->cpu_count, 1);
+
+  for (unsigned i = 0; i < USER_WINDOWS && w->extent_count + AROUND > max; i++)
+    if (i != number)
+      empty_window (w, &w->window[i]);
+  return w->extent_count + AROUND <= max;
+}
+
+static gboolean
+map_pages (JitWindows *w, const Neighbour *first, unsigned pages, uint8_t *place)
+{
+  uint64_t offset = (uint64_t) (first->host - ram_block_host (first->block));
+
+  if (ram_block_map (first->block, offset, (uint64_t) pages * GUEST_PAGE_SIZE, place, first->writable))
+    return TRUE;
+  /* There are too many mappings: windows were a nice try. */
+  w->is_exhausted = TRUE;
+  jit_windows_flush_all (w, FALSE);
+  return FALSE;
+}
+
+static gboolean
+lay_in_large (JitWindows *w, unsigned number, const Region *region, uint64_t first, const Neighbour *page)
+{
+  uint64_t size = LARGE_PAGES * GUEST_PAGE_SIZE;
+  uint8_t *place = region->base + (first & (REGION_SIZE - 1));
+  Extent *extent;
+
+  for (Extent *e = w->window[number].extents, *next; e != NULL; e = next)
+    {
+      next = e->window_next;
+      if (e->lin >= first && e->lin < first + size)
+        drop_extent (w, e);
+    }
+  if (!map_pages (w, page, LARGE_PAGES, place))
+    return FALSE;
+  extent = add_extent (w, number, first, page->host, LARGE_PAGES);
+  for (unsigned i = 0; i < LARGE_PAGES; i++)
+    if (!page->writable)
+      set_readonly (extent, i, TRUE);
+    else if (x86_code_page_is_watched (w->cpu, page->host + i * GUEST_PAGE_SIZE))
+      {
+        set_readonly (extent, i, TRUE);
+        mprotect (place + i * GUEST_PAGE_SIZE, GUEST_PAGE_SIZE, PROT_READ);
+      }
+  return TRUE;
+}
+
+/* A small page that has been used before, so that its A and D say all that is to be said. */
+static Neighbour
+find_neighbour (JitWindows *w, unsigned number, uint64_t lin)
+{
+  Neighbour none = { NULL, NULL, FALSE };
+  const MemorySection *section;
+  X86TlbInfo info = { 0 };
+  X86Walk walk;
+
+  if (find_extent (w, number, lin) != NULL
+      || !x86_walk (w->cpu, lin, X86_ACCESS_READ, w->cpu->mmu_index, TRUE, &walk) || !walk.is_accessed
+      || walk.size != GUEST_PAGE_SIZE || (number == KERNEL && !walk.is_global))
+    return none;
+  section = address_space_lookup (w->cpu->memory, walk.phys);
+  if (section->kind == MEMORY_MMIO || section->block == NULL || walk.phys - section->base + GUEST_PAGE_SIZE > section->size)
+    return none;
+  info.rights = walk.rights;
+  info.is_rom = section->kind == MEMORY_ROM;
+  info.dirty = section->dirty;
+  info.host = section->host + (walk.phys - section->base);
+  return (Neighbour) { section->block, info.host, may_write (w, &info, info.host) };
+}
+
+static gboolean
+lay_in_small (JitWindows *w, unsigned number, const Region *region, uint64_t lin, const Neighbour *page)
+{
+  uint64_t first = lin & ~(uint64_t) (AROUND * GUEST_PAGE_SIZE - 1);
+  Neighbour around[AROUND];
+
+  for (unsigned i = 0; i < AROUND; i++)
+    {
+      uint64_t at = first + i * GUEST_PAGE_SIZE;
+
+      around[i] = at == (lin & X86_PAGE_MASK) ? *page : find_neighbour (w, number, at);
+    }
+  for (unsigned i = 0; i < AROUND;)
+    {
+      unsigned count = 1;
+
+      if (around[i].block == NULL)
+        {
+          i++;
+          continue;
+        }
+      while (i + count < AROUND && around[i + count].block == around[i].block && around[i + count].writable == around[i].writable
+             && around[i + count].host == around[i].host + count * GUEST_PAGE_SIZE)
+        count++;
+      if (!map_pages (w, &around[i], count, region->base + ((first + i * GUEST_PAGE_SIZE) & (REGION_SIZE - 1))))
+        return FALSE;
+      for (; count > 0; count--, i++)
+        {
+          Extent *extent = add_extent (w, number, first + i * GUEST_PAGE_SIZE, around[i].host, 1);
+
+          set_readonly (extent, 0, !around[i].writable);
+        }
+    }
+  return TRUE;
+}
+
+static gboolean
+lay_in (JitWindows *w, unsigned number, uint64_t lin, const X86TlbInfo *info)
+{
+  const MemorySection *section = address_space_lookup (w->cpu->memory, info->phys);
+  Neighbour page = { section->block, info->host, may_write (w, info, info->host) };
+  Region *region;
+
+  if (section->block == NULL || w->is_exhausted || !make_room (w, number))
+    return FALSE;
+  region = find_region (w, &w->window[number], (int64_t) lin >> REGION_SHIFT);
+  if (region == NULL)
+    return FALSE;
+  if (is_large (w, lin, info, section))
+    {
+      uint64_t first = lin & ~(uint64_t) (LARGE_PAGES * GUEST_PAGE_SIZE - 1);
+
+      page.host -= (lin & X86_PAGE_MASK) - first;
+      return lay_in_large (w, number, region, first, &page);
+    }
+  return lay_in_small (w, number, region, lin, &page);
+}
+
+static int
+current_window (JitWindows *w)
+{
+  for (int i = 0; i < WINDOW_COUNT; i++)
+    if (w->window[i].table == w->wanted)
+      return i;
+  return -1;
+}
+
+gboolean
+jit_windows_fill (JitWindows *w, uint64_t lin, const X86TlbInfo *info)
+{
+  int number = current_window (w);
+  Extent *extent;
+  unsigned page;
+
+  if (number < 0 || info->host == NULL || info->is_watched || (number == KERNEL && !info->is_global))
+    return FALSE;
+  extent = find_extent (w, (unsigned) number, lin);
+  if (extent == NULL)
+    return lay_in (w, (unsigned) number, lin, info);
+  page = (unsigned) ((lin - extent->lin) >> GUEST_PAGE_SHIFT);
+  if (!is_readonly (extent, page) || !may_write (w, info, info->host))
+    return FALSE;
+  if (mprotect (place_of (w, extent) + page * GUEST_PAGE_SIZE, GUEST_PAGE_SIZE, PROT_READ | PROT_WRITE) != 0)
+    return FALSE;
+  set_readonly (extent, page, FALSE);
+  return TRUE;
+}
+
+/* --- Forgetting --- */
+
+void
+jit_windows_flush_all (JitWindows *w, gboolean user_only)
+{
+  for (unsigned i = 0; i < USER_WINDOWS; i++)
+    empty_window (w, &w->window[i]);
+  if (!user_only)
+    {
+      empty_window (w, &w->window[KERNEL]);
+      w->kernel_born = g_get_monotonic_time ();
+    }
+  w->wanted = NULL;
+}
+
+void
+jit_windows_flush_key (JitWindows *w, unsigned key)
+{
+  for (unsigned i = 0; i < USER_WINDOWS; i++)
+    if (w->window[i].key == key && key != 0)
+      empty_window (w, &w->window[i]);
+}
+
+void
+jit_windows_flush_page (JitWindows *w, uint64_t lin)
+{
+  for (unsigned i = 0; i < WINDOW_COUNT; i++)
+    {
+      Extent *extent = w->window[i].extents != NULL ? find_extent (w, i, lin) : NULL;
+
+      if (extent != NULL)
+        drop_extent (w, extent);
+    }
+}
+
+void
+jit_windows_protect (JitWindows *w, const uint8_t *host_page)
+{
+  for (Extent *e = w->by_host[hash ((uint64_t) (uintptr_t) host_page >> GUEST_PAGE_SHIFT)]; e != NULL; e = e->host_next)
+    if (e->host == host_page && !is_readonly (e, 0))
+      {
+        mprotect (place_of (w, e), GUEST_PAGE_SIZE, PROT_READ);
+        set_readonly (e, 0, TRUE);
+      }
+  for (Extent *e = w->large; e != NULL; e = e->host_next)
+    if (host_page >= e->host && host_page < e->host + (uint64_t) e->pages * GUEST_PAGE_SIZE)
+      {
+        unsigned page = (unsigned) ((host_page - e->host) >> GUEST_PAGE_SHIFT);
+
+        if (is_readonly (e, page))
+          continue;
+        mprotect (place_of (w, e) + page * GUEST_PAGE_SIZE, GUEST_PAGE_SIZE, PROT_READ);
+        set_readonly (e, page, TRUE);
+      }
+}
+
+void
+jit_windows_new_key (JitWindows *w, unsigned key)
+{
+  w->key_born[key & 0xfff] = g_get_monotonic_time ();
+}
+
+/* --- Modes --- */
+
+static Window *
+take_window (JitWindows *w, unsigned key)
+{
+  Window *oldest = &w->window[0];
+
+  for (unsigned i = 0; i < USER_WINDOWS; i++)
+    {
+      if (w->window[i].key == key)
+        return &w->window[i];
+      if (w->window[i].key == 0 || (oldest->key != 0 && w->window[i].used < oldest->used))
+        oldest = &w->window[i];
+    }
+  if (g_get_monotonic_time () - w->key_born[key & 0xfff] < w->delay)
+    return NULL;
+  if (!make_table_page (w, oldest, 0))
+    return NULL;
+  empty_window (w, oldest);
+  oldest->key = key;
+  return oldest;
+}
+
+uint32_t
+jit_windows_mode (JitWindows *w)
+{
+  X86Cpu *cpu = w->cpu;
+  Window *window;
+
+  w->wanted = NULL;
+  if (w->is_exhausted || !(cpu->cr0 & X86_CR0_PG) || (cpu->dr[7] & 0xff))
+    return 0;
+  if (cpu->mmu_index == X86_MMU_USER)
+    {
+      window = take_window (w, (unsigned) (cpu->tlb_key >> X86_TLB_KEY_SHIFT));
+      if (window == NULL)
+        return 0;
+      window->used = ++w->switches;
+    }
+  else
+    {
+      window = &w->window[KERNEL];
+      if (!(cpu->cr4 & X86_CR4_PGE) || !x86_long_mode (cpu))
+        return 0;
+      if (window->extents == NULL && g_get_monotonic_time () - w->kernel_born < w->delay)
+        return 0;
+    }
+  w->wanted = window->table;
+  return X86_MODE_WINDOW;
+}
+
+void
+jit_windows_enter (JitWindows *w, gboolean fresh_thread)
+{
+  if (w->wanted == w->now && !fresh_thread)
+    return;
+  w->now = w->wanted;
+  __asm__ volatile ("wrgsbase %0" : : "r"(w->now));
+}
