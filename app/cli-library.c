@@ -77,6 +77,21 @@ add_adapters (LibraryMachine *machine, const CreateOptions *options, GError **er
   return TRUE;
 }
 
+/* As setting_apply(); a disc that is being put in is looked at, so that a damaged one is not found out at the start. */
+static gboolean
+apply (LibraryMachine *machine, const char *key, const char *value, GError **error)
+{
+  const char *disc = NULL;
+
+  if (!setting_apply (machine, key, value, error))
+    return FALSE;
+  if (strcmp (key, "iso") == 0 && strcmp (value, "none") != 0)
+    disc = value;
+  else if (g_str_has_prefix (key, "ide") && g_str_has_prefix (value, "cdrom:"))
+    disc = value + strlen ("cdrom:");
+  return !disc || disk_file_check_disc (disc, error);
+}
+
 /* Existing images and media; the new disk follows when the machine has its folder. */
 static gboolean
 add_drives (LibraryMachine *machine, const CreateOptions *options, GError **error)
@@ -97,7 +112,7 @@ add_drives (LibraryMachine *machine, const CreateOptions *options, GError **erro
         return usage_error (error, _("--attach %s: no place is left for another disk"), path);
       library_machine_add_attachment (machine, LIBRARY_CONTROLLER_IDE, unit, LIBRARY_MEDIUM_DISK, path, format);
     }
-  if (options->iso && !setting_apply (machine, "iso", options->iso, error))
+  if (options->iso && !apply (machine, "iso", options->iso, error))
     return FALSE;
   return !options->floppy || setting_apply (machine, "floppy", options->floppy, error);
 }
@@ -290,7 +305,7 @@ set_powered_off (Library *library, LibraryMachine *machine, char **settings, GEr
     {
       g_auto (GStrv) pair = g_strsplit (settings[i], "=", 2);
 
-      if (!setting_apply (machine, pair[0], pair[1], error))
+      if (!apply (machine, pair[0], pair[1], error))
         return FALSE;
     }
   return probe_disks (machine, error) && library_update_machine (library, machine, error);

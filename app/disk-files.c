@@ -42,3 +42,12 @@ disk_file_probe (const char *path, char **format, GError **error)
     *format = g_strdup (disk_format_name (disk));
   return TRUE;
 }
+
+gboolean
+disk_file_check_disc (const char *path, GError **error)
+{
+  g_autofree char *absolute = g_canonicalize_filename (path, NULL);
+  g_autoptr (Disk) disc = disk_open (absolute, DISK_OPEN_READ_ONLY | DISK_OPEN_DISC, error);
+
+  return disc != NULL;
+}

@@ -10,3 +10,5 @@ gboolean disk_file_check_options (const char *format, const char *variant, GErro
 gboolean disk_file_create (const char *path, guint64 size, const char *format, const char *variant, GError **error);
 /* Whether the file is a disk image that can be opened; *@format (optional) is its format's name. Caller frees. */
 gboolean disk_file_probe (const char *path, char **format, GError **error);
+/* Whether the file can be put into a CD or DVD drive. */
+gboolean disk_file_check_disc (const char *path, GError **error);

@@ -15,7 +15,7 @@ machine_build_open_medium (LibraryMediumKind kind, const char *path, gboolean di
   DiskOpenFlags flags = 0;
 
   if (kind == LIBRARY_MEDIUM_OPTICAL)
-    flags = DISK_OPEN_READ_ONLY;
+    flags = DISK_OPEN_READ_ONLY | DISK_OPEN_DISC;
   else if (discard_changes)
     flags = DISK_OPEN_DISCARD_CHANGES;
   else if (kind == LIBRARY_MEDIUM_FLOPPY && access (path, W_OK) != 0)

@@ -25,6 +25,11 @@ existing_file (const char *path, GError **error)
     failed = errno;
   else if (S_ISDIR (info.st_mode))
     failed = EISDIR;
+  else if (!S_ISREG (info.st_mode) && !S_ISBLK (info.st_mode))
+    {
+      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL, _("“%s”: it is not a file"), absolute);
+      return NULL;
+    }
   if (!failed)
     return g_steal_pointer (&absolute);
   g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (failed), _("“%s”: %s"), absolute, g_strerror (failed));

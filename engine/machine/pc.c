@@ -33,7 +33,7 @@ enum
 {
   /* RAM below 4 GiB ends here; with more of it, the hole begins lower, so that the rest starts at a round address. */
   LOW_MEMORY_MAX = 0xe0000000u, LOW_MEMORY_WITH_HIGH = 0xc0000000u,
-  BIOS_MIN = 0x20000, BIOS_MAX = 0x1000000
+  BIOS_MIN = 0x20000, BIOS_MAX = 0x1000000, RESET_VECTOR = 16
 };
 
 #define FOUR_GIB ((uint64_t) 1 << 32)
@@ -162,6 +162,18 @@ add (Machine *m, Device *dev, GError **error)
   return ok;
 }
 
+/* Nothing but zeros, or ones as of flash memory that was erased. */
+static gboolean
+is_blank (const char *bytes, size_t length)
+{
+  for (size_t i = 1; i < length; i++)
+    {
+      if (bytes[i] != bytes[0])
+        return FALSE;
+    }
+  return bytes[0] == 0 || bytes[0] == '\xff';
+}
+
 static gboolean
 load_bios (Machine *m, const MachineConfig *config, GError **error)
 {
@@ -176,6 +188,13 @@ load_bios (Machine *m, const MachineConfig *config, GError **error)
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
                    "“%s” is no firmware image: it has %" G_GSIZE_FORMAT " bytes, which is not between 128 KiB and 16 MiB in 4 KiB steps",
                    path, length);
+      return FALSE;
+    }
+  if (is_blank (contents + length - RESET_VECTOR, RESET_VECTOR))
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+                   "“%s” is no firmware image: it has no code where processors start, %d bytes before its end", path,
+                   RESET_VECTOR);
       return FALSE;
     }
   m->bios = ram_block_new ("firmware", length, error);

@@ -163,6 +163,11 @@ disk_open (const char *path, DiskOpenFlags flags, GError **error)
 
   if (img == NULL)
     return NULL;
+  if (flags & DISK_OPEN_DISC && !image_check_disc (img, error))
+    {
+      image_close (img);
+      return NULL;
+    }
   if (discard && !(flags & DISK_OPEN_READ_ONLY) && img->format != &iso_format)
     {
       img = overlay_new (img, error);

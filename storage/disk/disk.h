@@ -18,6 +18,7 @@ typedef enum
 {
   DISK_OPEN_READ_ONLY = 1 << 0,
   DISK_OPEN_DISCARD_CHANGES = 1 << 1, /* the file is only read; what is written is forgotten at the end */
+  DISK_OPEN_DISC = 1 << 2, /* for a CD or DVD drive: refuses what cannot be the image of a disc */
 } DiskOpenFlags;
 
 typedef enum { DISK_VARIANT_DYNAMIC, DISK_VARIANT_FIXED } DiskVariant;

@@ -46,6 +46,8 @@ struct Image
 
 extern const ImageFormat raw_format, iso_format, vdi_format, overlay_format;
 
+/* Whether the image can be that of a CD or DVD. */
+gboolean image_check_disc (Image *img, GError **error);
 Image *image_open (const char *path, gboolean read_only, GError **error);
 /* A writable image over @base (taken) whose changes live in an unnamed temporary file. */
 Image *overlay_new (Image *base, GError **error);

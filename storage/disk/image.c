@@ -141,7 +141,8 @@ image_open (const char *path, gboolean read_only, GError **error)
   ImageSample sample = { .head = head };
   struct stat stat_buffer;
   Image *img;
-  int fd = open (path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+  /* A pipe or a device must not keep us waiting. */
+  int fd = open (path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
   ssize_t got;
 
   if (fd < 0)
@@ -155,6 +156,7 @@ image_open (const char *path, gboolean read_only, GError **error)
       close (fd);
       return NULL;
     }
+  fcntl (fd, F_SETFL, 0);
   if (!lock_file (fd, path, !read_only, error))
     {
       close (fd);

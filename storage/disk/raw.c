@@ -1,14 +1,23 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Raw images, and CD/DVD images (ISO 9660, ECMA-119), which are raw and read-only. */
+/*
+ * Raw images, and CD/DVD images, which are raw and read-only.
+ * Specification: ECMA-119 (ISO 9660), section 8.4 (Primary Volume Descriptor).
+ */
 
 #include "storage/disk/format.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gio/gio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { ISO_DESCRIPTOR = 16 * 2048 };
+enum
+{
+  DISC_SECTOR = 2048, ISO_DESCRIPTOR = 16 * DISC_SECTOR, ISO_PRIMARY = 1, ISO_SPACE_SIZE = 80, ISO_BLOCK_SIZE = 128,
+  /* What programs pad discs with so that drives can read ahead; copies may lack it. */
+  ISO_PADDING = 150 * DISC_SECTOR
+};
 
 static int
 raw_probe (const ImageSample *sample)
@@ -31,11 +40,38 @@ raw_open (Image *img, GError **error)
   return TRUE;
 }
 
+/* A download that broke off is short of what its first descriptor promises. */
 static gboolean
 iso_open (Image *img, GError **error)
 {
+  uint8_t descriptor[DISC_SECTOR];
+  uint32_t blocks;
+  uint16_t block_size;
+  uint64_t space;
+
+  if (img->file_size < ISO_DESCRIPTOR + DISC_SECTOR)
+    return image_damaged (error, img, "it ends after %" G_GUINT64_FORMAT " bytes, in its first descriptor", img->file_size);
+  if (!image_pread (img, ISO_DESCRIPTOR, descriptor, sizeof descriptor, error))
+    return FALSE;
+  memcpy (&blocks, descriptor + ISO_SPACE_SIZE, sizeof blocks);
+  memcpy (&block_size, descriptor + ISO_BLOCK_SIZE, sizeof block_size);
+  space = (uint64_t) GUINT32_FROM_LE (blocks) * GUINT16_FROM_LE (block_size);
+  if (descriptor[0] == ISO_PRIMARY && space > img->file_size + ISO_PADDING)
+    return image_damaged (error, img,
+                          "it ends after %" G_GUINT64_FORMAT " of the %" G_GUINT64_FORMAT " bytes of its file system",
+                          img->file_size, space);
   img->size = img->file_size & ~(uint64_t) (SECTOR_SIZE - 1);
   return TRUE;
+}
+
+gboolean
+image_check_disc (Image *img, GError **error)
+{
+  if (img->format == &iso_format || (img->format == &raw_format && img->file_size % DISC_SECTOR == 0))
+    return TRUE;
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+               "cannot use “%s” as a disc: it is not the image of a CD or DVD", img->path);
+  return FALSE;
 }
 
 static gboolean

@@ -3,13 +3,39 @@
 
 #include "storage/library/library-private.h"
 
+#include <errno.h>
+#include <unistd.h>
+
 G_DEFINE_QUARK (library-error-quark, library_error)
+
+/* SQLite's words hide what the system said: that the folder is read-only, or the file system full. */
+static char *
+describe_error (Library *library)
+{
+  const char *text = sqlite3_errmsg (library->db);
+  int system = sqlite3_system_errno (library->db);
+
+  switch (sqlite3_errcode (library->db) & 0xff)
+    {
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:
+    case SQLITE_IOERR:
+      if (access (library->home, W_OK) != 0)
+        return g_strdup_printf ("the folder cannot be written to: %s", g_strerror (errno));
+      if (access (library->path, W_OK) != 0)
+        return g_strdup_printf ("it cannot be written to: %s", g_strerror (errno));
+      return system != 0 ? g_strdup_printf ("%s: %s", text, g_strerror (system)) : g_strdup (text);
+    default:
+      return g_strdup (text);
+    }
+}
 
 gboolean
 library_sql_error (Library *library, GError **error, const char *what)
 {
-  g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_FAILED, "cannot %s the library “%s”: %s", what, library->path,
-               sqlite3_errmsg (library->db));
+  g_autofree char *cause = describe_error (library);
+
+  g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_FAILED, "cannot %s the library “%s”: %s", what, library->path, cause);
   return FALSE;
 }
 

@@ -89,7 +89,9 @@ def damaged_files():
         refused(['run', '--headless', '--kernel', str(kernel)], 'not-a-kernel', 'multiboot')
         bios = pathlib.Path(folder) / 'bios.bin'
         bios.write_bytes(b'x' * 1000)
-        refused(['run', '--headless', '--bios', str(bios)], 'bios.bin')
+        refused(['run', '--headless', '--bios', str(bios)], 'bios.bin', '1000 bytes')
+        bios.write_bytes(b'\xff' * 131072)
+        refused(['run', '--headless', '--bios', str(bios)], 'bios.bin', 'no code')
 
 
 def impossible_settings():

@@ -73,6 +73,17 @@ def create_refused():
         check(1, ['a', '--iso', '/nowhere/a.iso'], '/nowhere/a.iso', 'No such file')
         check(1, ['a', '--iso', '.'], 'directory')
         check(1, ['a', '--attach', '/nowhere/a.vdi'], '/nowhere/a.vdi', 'No such file')
+        (bunshin.folder / 'page.iso').write_bytes(b'<html>Not found</html>')
+        check(1, ['a', '--iso', 'page.iso'], 'page.iso', 'not the image of a CD')
+        bunshin.file('empty.iso', 0)
+        check(1, ['a', '--iso', 'empty.iso'], 'empty.iso', 'empty')
+        with open(bunshin.file('half.iso'), 'r+b') as half:
+            half.seek(16 * 2048)
+            half.write(b'\1CD001\1'.ljust(80, b'\0') + (1000).to_bytes(48, 'little') + (2048).to_bytes(2, 'little'))
+        check(1, ['a', '--iso', 'half.iso'], 'half.iso', 'damaged', '1048576 of the 2048000 bytes')
+        os.mkfifo(bunshin.folder / 'pipe')
+        check(1, ['a', '--iso', 'pipe'], 'pipe', 'not a file')
+        check(1, ['a', '--attach', 'pipe'], 'pipe', 'not a file')
         assert not bunshin.home.exists() or not list(bunshin.home.rglob('*.vdi'))
         bunshin.ok('create', 'a', '--disk', 'none')
         check(1, ['a', '--disk', '16M'], 'a', 'already')
@@ -85,6 +96,29 @@ def folder_refused():
         bunshin.environment['BUNSHIN_HOME'] = blocked + '/home'
         bunshin.refused(1, ['list'], blocked)
         bunshin.refused(1, ['create', 'a'], blocked)
+
+
+def folder_read_only():
+    """Everything is refused with the cause; and what was there is still there."""
+    with cli() as bunshin:
+        bunshin.ok('create', 'a', '--disk', '16M')
+        before = {path: path.read_bytes() for path in bunshin.home.rglob('*') if path.is_file()}
+        command = [BUNSHIN]
+        if os.geteuid() == 0:
+            # Rights do not bind root; a mount of its own does.
+            command = ['unshare', '--mount', 'sh', '-c', 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && shift && '
+                       'exec "$@"', 'sh', str(bunshin.home), BUNSHIN]
+            if subprocess.run([*command[:-1], 'true'], capture_output=True).returncode != 0:
+                raise tap.Skip('mounts are not to be had')
+        else:
+            bunshin.home.chmod(0o500)
+        for words in (['list'], ['create', 'b'], ['set', 'a', 'memory=128M'], ['start', 'a', '--headless'], ['delete', 'a']):
+            result = subprocess.run([*command, *words], env=bunshin.environment, capture_output=True, text=True, timeout=60)
+            assert result.returncode == 1 and len(result.stderr.splitlines()) == 1, (words, result)
+            assert str(bunshin.home) in result.stderr and 'cannot be written to' in result.stderr, (words, result)
+        bunshin.home.chmod(0o700)
+        assert before == {path: path.read_bytes() for path in bunshin.home.rglob('*') if path.is_file()}
+        assert bunshin.ok('list').split()[3] == 'a'
 
 
 def set_machine():
@@ -256,5 +290,5 @@ def newer_schema():
 
 if __name__ == '__main__':
     tap.run([(function.__name__.replace('_', '-'), function) for function in (
-        create_and_show, list_machines, create_refused, folder_refused, set_machine, delete_machine, powered_off, forwards,
+        create_and_show, list_machines, create_refused, folder_refused, folder_read_only, set_machine, delete_machine, powered_off, forwards,
         disks, run_refused, help_texts, completion, newer_schema)])

@@ -26,7 +26,7 @@ memory_disk (int *fd, unsigned sectors, unsigned sector_size, DiskOpenFlags flag
   for (unsigned i = 0; i < sectors * sector_size; i++)
     data[i] = content (i / sector_size, i % sector_size);
   if (flags & DISK_OPEN_READ_ONLY)
-    memcpy (data + ISO_DESCRIPTOR, "\1CD001\1", 7);
+    memcpy (data + ISO_DESCRIPTOR, "\0CD001\1", 7); /* of a boot record, which does not tell a size */
   *fd = memfd_create ("disk", MFD_CLOEXEC);
   g_assert_cmpint (pwrite (*fd, data, sectors * sector_size, 0), ==, sectors * sector_size);
   path = g_strdup_printf ("/proc/self/fd/%d", *fd);

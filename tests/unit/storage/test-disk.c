@@ -261,6 +261,67 @@ test_asynchronous (Fixture *f, gconstpointer name)
   g_main_context_unref (context);
 }
 
+/* What goes into a CD drive: whole sectors, and a file system that the file holds to its end. */
+static void
+test_discs (Fixture *f, gconstpointer name)
+{
+  enum { SECTOR = 2048, DESCRIPTOR = 16 * SECTOR, SIZE = 400 * SECTOR };
+  static const struct { size_t length; uint32_t blocks; uint16_t block_size; uint8_t type; gboolean fits; } cases[] = {
+    { SIZE, 400, SECTOR, 1, TRUE }, { SIZE - 100 * SECTOR, 400, SECTOR, 1, TRUE }, { SIZE, 1600, 512, 1, TRUE },
+    { SIZE - 151 * SECTOR, 400, SECTOR, 1, FALSE }, { SIZE, 0xffffffff, 0xffff, 1, FALSE },
+    { SIZE, 0xffffffff, 0xffff, 0, TRUE }, { DESCRIPTOR + SECTOR, 0, SECTOR, 1, TRUE }, { DESCRIPTOR + SECTOR - 1, 0, SECTOR, 1, FALSE }
+  };
+  g_autofree uint8_t *image = g_malloc0 (SIZE);
+
+  for (unsigned i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autoptr (Disk) disk = NULL;
+      uint8_t *descriptor = image + DESCRIPTOR;
+
+      descriptor[0] = cases[i].type;
+      memcpy (descriptor + 1, "CD001\1", 6);
+      for (unsigned byte = 0; byte < 4; byte++)
+        descriptor[80 + byte] = (uint8_t) (cases[i].blocks >> (8 * byte));
+      descriptor[128] = (uint8_t) cases[i].block_size;
+      descriptor[129] = (uint8_t) (cases[i].block_size >> 8);
+      g_assert_true (g_file_set_contents (f->path, (const char *) image, (gssize) cases[i].length, NULL));
+      disk = disk_open (f->path, DISK_OPEN_READ_ONLY | DISK_OPEN_DISC, &error);
+      g_assert_true ((disk != NULL) == cases[i].fits);
+      if (disk == NULL)
+        {
+          g_assert_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA);
+          g_assert_nonnull (strstr (error->message, f->path));
+        }
+    }
+  /* Without a file system it may be anything, of whole sectors. */
+  memset (image, 0x55, SIZE);
+  for (size_t length = SECTOR - 1; length <= SECTOR + 1; length++)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autoptr (Disk) disk = NULL;
+
+      g_assert_true (g_file_set_contents (f->path, (const char *) image, (gssize) length, NULL));
+      disk = disk_open (f->path, DISK_OPEN_READ_ONLY | DISK_OPEN_DISC, &error);
+      g_assert_true ((disk != NULL) == (length == SECTOR));
+    }
+}
+
+/* Nobody may ever write into a pipe. */
+static void
+test_no_file (Fixture *f, gconstpointer name)
+{
+  for (unsigned i = 0; i < 2; i++)
+    {
+      g_autoptr (GError) error = NULL;
+
+      g_assert_cmpint (i == 0 ? mkfifo (f->path, 0600) : g_mkdir (f->path, 0700), ==, 0);
+      g_assert_null (disk_open (f->path, i == 0 ? DISK_OPEN_READ_ONLY : 0, &error));
+      g_assert_nonnull (strstr (error->message, f->path));
+      g_assert_cmpint (g_remove (f->path), ==, 0);
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -275,6 +336,8 @@ main (int argc, char **argv)
   ADD ("/disk/locks", "a.vdi", test_locks);
   ADD ("/disk/discard-changes", "a.vdi", test_discard_changes);
   ADD ("/disk/damaged", "a.vdi", test_damaged);
+  ADD ("/disk/discs", "a.iso", test_discs);
+  ADD ("/disk/no-file", "a.vdi", test_no_file);
   ADD ("/disk/asynchronous", "a.vdi", test_asynchronous);
   return g_test_run ();
 }
