@@ -24,6 +24,9 @@ typedef struct
   Device *lapic;
   GThread *thread;
   gboolean parked;     /* under run_lock */
+  GMutex sleep_lock;
+  GCond sleep_cond;
+  int is_asleep;       /* atomic: whoever raises a request must wake the thread */
   uint64_t halts;
 } Vcpu;
 

@@ -134,14 +134,17 @@ static const X86HostOps host_ops = {
 
 /* The APIC's side */
 
-/* A halted processor sleeps on the condition: whoever gives it work wakes it. */
+/* A halted processor sleeps on its condition: whoever gives it work wakes it. The request is there before is_asleep is
+ * read, and sleep_until_work() looks the other way round. */
 static void
 raise_and_wake (Vcpu *v, uint32_t requests)
 {
   x86_cpu_raise (v->cpu, requests);
-  g_mutex_lock (&v->machine->run_lock);
-  g_cond_broadcast (&v->machine->run_cond);
-  g_mutex_unlock (&v->machine->run_lock);
+  if (!__atomic_load_n (&v->is_asleep, __ATOMIC_SEQ_CST))
+    return;
+  g_mutex_lock (&v->sleep_lock);
+  g_cond_signal (&v->sleep_cond);
+  g_mutex_unlock (&v->sleep_lock);
 }
 
 static void
@@ -266,6 +269,8 @@ vcpus_create (Machine *m, const MachineConfig *config, GError **error)
 
       v->machine = m;
       v->index = i;
+      g_mutex_init (&v->sleep_lock);
+      g_cond_init (&v->sleep_cond);
       v->lapic = device_new (&lapic_type);
       lapic_set_cpu (v->lapic, i, m->apic_bus, &lapic_ops, v);
       g_ptr_array_add (m->devices, v->lapic);
@@ -288,6 +293,8 @@ vcpus_free (Machine *m)
         g_thread_join (m->vcpus[i].thread);
       if (m->vcpus[i].cpu != NULL)
         x86_cpu_free (m->vcpus[i].cpu);
+      g_cond_clear (&m->vcpus[i].sleep_cond);
+      g_mutex_clear (&m->vcpus[i].sleep_lock);
     }
   g_free (m->vcpus);
   x86_system_free (m->cpu_system);
@@ -327,13 +334,13 @@ wait_for_run (Vcpu *v)
 static void
 sleep_until_work (Vcpu *v)
 {
-  Machine *m = v->machine;
-
   v->halts++;
-  g_mutex_lock (&m->run_lock);
-  while (m->run_wanted && !m->quit && !x86_cpu_has_work (v->cpu))
-    g_cond_wait (&m->run_cond, &m->run_lock);
-  g_mutex_unlock (&m->run_lock);
+  g_mutex_lock (&v->sleep_lock);
+  __atomic_store_n (&v->is_asleep, TRUE, __ATOMIC_SEQ_CST);
+  while (!x86_cpu_has_work (v->cpu))
+    g_cond_wait (&v->sleep_cond, &v->sleep_lock);
+  __atomic_store_n (&v->is_asleep, FALSE, __ATOMIC_SEQ_CST);
+  g_mutex_unlock (&v->sleep_lock);
 }
 
 static gpointer
@@ -379,7 +386,7 @@ void
 vcpus_kick (Machine *m)
 {
   for (unsigned i = 0; i < m->cpu_count; i++)
-    x86_cpu_raise (m->vcpus[i].cpu, X86_REQ_EXIT);
+    raise_and_wake (&m->vcpus[i], X86_REQ_EXIT);
   g_mutex_lock (&m->run_lock);
   g_cond_broadcast (&m->run_cond);
   g_mutex_unlock (&m->run_lock);
