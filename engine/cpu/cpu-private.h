@@ -179,6 +179,11 @@ x86_jump_entry (const X86Cpu *cpu, uint64_t lin)
 gboolean x86_accel_add_cpu (X86Cpu *cpu, GError **error);
 void x86_accel_remove_cpu (X86Cpu *cpu);
 
+/* --- spin.c --- */
+
+/* PAUSE. A processor that does nothing else leaves the host's to others now and then. */
+void x86_pause (X86Cpu *cpu);
+
 /* --- cpu.c --- */
 
 /* INIT, on the processor's own thread. */

@@ -305,6 +305,8 @@ struct X86Cpu
   uint32_t code_done;    /* events of the queue taken so far (atomic) */
   uint32_t code_asked;   /* events put into it so far; under code_lock */
   uint32_t is_running;   /* inside x86_cpu_run() (atomic) */
+  uint32_t spin_pauses;  /* since spin_since */
+  int64_t spin_since;    /* host time, µs */
 };
 
 enum { X86_FP_SSE = 1 << 0, X86_FP_X87 = 1 << 1 };

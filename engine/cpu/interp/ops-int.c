@@ -576,7 +576,7 @@ X86_HANDLER (op_std) { cpu->eflags |= X86_FLAG_DF; X86_NEXT; }
 X86_HANDLER (op_salc) { *x86_r8 (cpu, X86_RAX) = x86_get_cf (cpu) ? 0xff : 0; X86_NEXT; }
 X86_HANDLER (op_nop) { X86_NEXT; }
 X86_HANDLER (op_fence) { __atomic_thread_fence (__ATOMIC_SEQ_CST); X86_NEXT; }
-X86_HANDLER (op_pause) { __builtin_ia32_pause (); X86_NEXT; }
+X86_HANDLER (op_pause) { x86_pause (cpu); X86_NEXT; }
 /* With REX.B the same opcode exchanges with R8, and its prefix means nothing. */
 X86_HANDLER (op_pause_r8)
 {
