@@ -11,16 +11,13 @@
 #include "engine/cpu/cpu-private.h"
 #include "engine/cpu/jit/jit.h"
 
-#include <sched.h>
 #include <sys/mman.h>
 
 enum
 {
   ARENA_SIZE = 64 << 20,   /* bytes of address space; touched as it fills */
   HASH_BITS = 15, HASH_SIZE = 1 << HASH_BITS,
-  PAGE_HASH_BITS = 12, PAGE_HASH_SIZE = 1 << PAGE_HASH_BITS,
-  FILTER_SIZE = 1 << 16,
-  CHUNK_SHIFT = 6,         /* a page's 64 chunks, each known to hold code or not */
+  PAGE_HASH_SIZE = 1 << 14,
   ODD_SIZE = 256,
 };
 
@@ -30,8 +27,10 @@ struct CodePage
 {
   CodePage *next;
   const uint8_t *host;
-  uint64_t chunks;
+  uint64_t chunks;       /* that hold code */
   X86Block *blocks;
+  uint32_t ticket;       /* see x86_watch_add() */
+  uint8_t is_known;
 };
 
 typedef struct
@@ -48,8 +47,8 @@ struct X86BlockCache
   size_t used;
   X86Block *hash[HASH_SIZE];
   CodePage *pages[PAGE_HASH_SIZE];
+  uint64_t chunks[PAGE_HASH_SIZE]; /* of all pages of a bucket (atomic); written by the owner, read by all */
   CodePage *free_pages;
-  uint16_t filter[FILTER_SIZE]; /* code pages per hash of the host page; written by the owner, read by all */
   OddOp odd[ODD_SIZE];
 };
 
@@ -61,10 +60,11 @@ hash_block (const uint8_t *host, uint32_t mode)
   return (unsigned) (h >> (64 - HASH_BITS));
 }
 
+/* Neighbours side by side, so that little of the tables is touched. */
 static unsigned
-hash_page (const uint8_t *host, unsigned bits)
+hash_page (const uint8_t *host)
 {
-  return (unsigned) ((((uint64_t) (uintptr_t) host >> GUEST_PAGE_SHIFT) * 0x9e3779b97f4a7c15u) >> (64 - bits));
+  return (unsigned) ((uintptr_t) host >> GUEST_PAGE_SHIFT) % PAGE_HASH_SIZE;
 }
 
 static const uint8_t *
@@ -98,10 +98,20 @@ x86_block_cache_flush (X86Cpu *cpu)
 {
   X86BlockCache *cache = cpu->cache;
 
+  /* What was never touched stays so. */
+  for (unsigned i = 0; i < PAGE_HASH_SIZE; i++)
+    {
+      for (const CodePage *page = cache->pages[i]; page != NULL; page = page->next)
+        x86_watch_remove (cpu, page->host);
+      if (cache->pages[i] != NULL)
+        cache->pages[i] = NULL;
+      if (cache->chunks[i] != 0)
+        __atomic_store_n (&cache->chunks[i], 0, __ATOMIC_SEQ_CST);
+    }
+  for (unsigned i = 0; i < HASH_SIZE; i++)
+    if (cache->hash[i] != NULL)
+      cache->hash[i] = NULL;
   cache->used = 0;
-  memset (cache->hash, 0, sizeof cache->hash);
-  memset (cache->pages, 0, sizeof cache->pages);
-  memset (cache->filter, 0, sizeof cache->filter);
   cache->free_pages = NULL;
   x86_jit_flush (cpu);
   for (unsigned i = 0; i < X86_JUMP_SIZE; i++)
@@ -113,51 +123,53 @@ x86_block_cache_flush (X86Cpu *cpu)
 static CodePage *
 find_page (X86BlockCache *cache, const uint8_t *host)
 {
-  CodePage *page = cache->pages[hash_page (host, PAGE_HASH_BITS)];
+  CodePage *page = cache->pages[hash_page (host)];
 
   while (page != NULL && page->host != host)
     page = page->next;
   return page;
 }
 
+/* What stores to pages of this bucket are told about; written by the owner, read by all. */
+static void
+publish_chunks (X86BlockCache *cache, unsigned bucket)
+{
+  uint64_t chunks = 0;
+
+  for (const CodePage *page = cache->pages[bucket]; page != NULL; page = page->next)
+    chunks |= page->chunks;
+  __atomic_store_n (&cache->chunks[bucket], chunks, __ATOMIC_SEQ_CST);
+}
+
+/* Before the bytes there are read, or read again. */
+static void
+add_chunks (X86BlockCache *cache, CodePage *page, uint64_t chunks)
+{
+  if ((page->chunks & chunks) == chunks)
+    return;
+  page->chunks |= chunks;
+  __atomic_or_fetch (&cache->chunks[hash_page (page->host)], chunks, __ATOMIC_SEQ_CST);
+}
+
 gboolean
-x86_code_page_is_watched (X86Cpu *cpu, const uint8_t *host_page)
+x86_code_may_have (const X86Cpu *cpu, const uint8_t *host_page, uint64_t chunks)
 {
-  const X86System *system = cpu->system;
-  unsigned slot = hash_page (host_page, 16);
-
-  if (cpu->cache->filter[slot] != 0 && find_page (cpu->cache, host_page) != NULL)
-    return TRUE;
-  for (unsigned i = 0; i < system->cpu_count; i++)
-    if (system->cpus[i] != cpu && __atomic_load_n (&system->cpus[i]->cache->filter[slot], __ATOMIC_SEQ_CST) != 0)
-      return TRUE;
-  return FALSE;
+  return (__atomic_load_n (&cpu->cache->chunks[hash_page (host_page)], __ATOMIC_SEQ_CST) & chunks) != 0;
 }
 
-/* Any thread: tells @cpu of an event; returns the count that code_done reaches when it is dealt with. */
-static uint32_t
-queue_event (X86Cpu *cpu, const uint8_t *host, uint64_t length, gboolean protect)
-{
-  X86CodeEvent event = { host, length, protect };
-  uint32_t ticket;
-
-  g_mutex_lock (&cpu->code_lock);
-  g_array_append_val (cpu->code_queue, event);
-  ticket = ++cpu->code_asked;
-  g_mutex_unlock (&cpu->code_lock);
-  x86_cpu_raise (cpu, X86_REQ_CODE);
-  return ticket;
-}
-
-void
+gboolean
 x86_code_page_watch (X86Cpu *cpu, const uint8_t *host_page)
 {
   X86BlockCache *cache = cpu->cache;
-  unsigned bucket = hash_page (host_page, PAGE_HASH_BITS), slot = hash_page (host_page, 16);
+  unsigned bucket = hash_page (host_page);
   CodePage *page = find_page (cache, host_page);
 
   if (page != NULL)
-    return;
+    {
+      if (!page->is_known)
+        page->is_known = x86_watch_is_known (cpu, host_page, page->ticket);
+      return page->is_known;
+    }
   if (cache->free_pages != NULL)
     {
       page = cache->free_pages;
@@ -172,38 +184,8 @@ x86_code_page_watch (X86Cpu *cpu, const uint8_t *host_page)
     }
   *page = (CodePage) { .next = cache->pages[bucket], .host = host_page };
   cache->pages[bucket] = page;
-  __atomic_add_fetch (&cache->filter[slot], 1, __ATOMIC_SEQ_CST);
-  x86_tlb_protect_host (cpu, host_page);
-
-  /* Others must stop storing to the page unseen before its bytes are read. */
-  for (unsigned i = 0; i < cpu->system->cpu_count; i++)
-    {
-      X86Cpu *other = cpu->system->cpus[i];
-      uint32_t ticket;
-
-      if (other == cpu)
-        continue;
-      ticket = queue_event (other, host_page, GUEST_PAGE_SIZE, TRUE);
-      while (__atomic_load_n (&other->is_running, __ATOMIC_SEQ_CST)
-             && (int32_t) (__atomic_load_n (&other->code_done, __ATOMIC_ACQUIRE) - ticket) < 0)
-        {
-          /* Two may be waiting for each other: serve the other while waiting. Only protect events, so that the
-           * blocks in use here stay. */
-          X86CodeEvent event;
-
-          g_mutex_lock (&cpu->code_lock);
-          for (unsigned n = 0; n < cpu->code_queue->len; n++)
-            {
-              event = g_array_index (cpu->code_queue, X86CodeEvent, n);
-              if (event.protect)
-                x86_tlb_protect_host (cpu, event.host);
-            }
-          if (cpu->code_queue->len > 0)
-            __atomic_store_n (&cpu->code_done, cpu->code_asked, __ATOMIC_RELEASE);
-          g_mutex_unlock (&cpu->code_lock);
-          sched_yield ();
-        }
-    }
+  page->is_known = x86_watch_add (cpu, host_page, &page->ticket);
+  return page->is_known;
 }
 
 /* Where a dropped block's ops lead: out, or when it is entered, to the block that took its place. */
@@ -241,14 +223,6 @@ drop_block (X86Cpu *cpu, X86Block *block)
       block->ops[i].fn = op_dropped;
 }
 
-static uint64_t
-chunks_of (const uint8_t *host, uint64_t length)
-{
-  unsigned first = ((uintptr_t) host & 0xfff) >> CHUNK_SHIFT, last = (((uintptr_t) host & 0xfff) + length - 1) >> CHUNK_SHIFT;
-
-  return (~(uint64_t) 0 << first) & (~(uint64_t) 0 >> (63 - MIN (last, 63)));
-}
-
 /* [host, host + length) lies in one page. */
 static void
 drop_range (X86Cpu *cpu, const uint8_t *host, uint64_t length)
@@ -258,7 +232,7 @@ drop_range (X86Cpu *cpu, const uint8_t *host, uint64_t length)
   uint64_t left = 0;
   X86Block **link;
 
-  if (page == NULL || !(page->chunks & chunks_of (host, length)))
+  if (page == NULL || !(page->chunks & x86_code_chunks (host, length)))
     return;
   link = &page->blocks;
   while (*link != NULL)
@@ -280,26 +254,27 @@ drop_range (X86Cpu *cpu, const uint8_t *host, uint64_t length)
         {
           /* Translations looked at neighbours, to see which flags they need. */
           x86_jit_drop (cpu, block);
-          left |= chunks_of (block->host, block->length) | block->peeked;
+          left |= x86_code_chunks (block->host, block->length) | block->peeked;
           link = &block->page_next;
         }
     }
   page->chunks = left;
   if (page->blocks == NULL)
     {
-      CodePage **at = &cache->pages[hash_page (page->host, PAGE_HASH_BITS)];
+      CodePage **at = &cache->pages[hash_page (page->host)];
 
       while (*at != page)
         at = &(*at)->next;
       *at = page->next;
-      __atomic_sub_fetch (&cache->filter[hash_page (page->host, 16)], 1, __ATOMIC_SEQ_CST);
+      x86_watch_remove (cpu, page->host);
       page->next = cache->free_pages;
       cache->free_pages = page;
     }
+  publish_chunks (cache, hash_page (host));
 }
 
-static void
-drop_pages (X86Cpu *cpu, const uint8_t *host, uint64_t length)
+void
+x86_code_drop (X86Cpu *cpu, const uint8_t *host, uint64_t length)
 {
   while (length > 0)
     {
@@ -307,64 +282,6 @@ drop_pages (X86Cpu *cpu, const uint8_t *host, uint64_t length)
 
       drop_range (cpu, host, chunk);
       host += chunk;
-      length -= chunk;
-    }
-}
-
-void
-x86_code_stored (X86Cpu *cpu, const uint8_t *host, uint64_t length)
-{
-  unsigned slot = hash_page (page_of (host), 16);
-
-  cpu->counters.code_writes++;
-  drop_pages (cpu, host, length);
-  for (unsigned i = 0; i < cpu->system->cpu_count; i++)
-    {
-      X86Cpu *other = cpu->system->cpus[i];
-
-      if (other != cpu && __atomic_load_n (&other->cache->filter[slot], __ATOMIC_SEQ_CST) != 0)
-        queue_event (other, host, length, FALSE);
-    }
-}
-
-void
-x86_code_take_events (X86Cpu *cpu)
-{
-  g_mutex_lock (&cpu->code_lock);
-  for (unsigned i = 0; i < cpu->code_queue->len; i++)
-    {
-      X86CodeEvent *event = &g_array_index (cpu->code_queue, X86CodeEvent, i);
-
-      if (event->protect)
-        x86_tlb_protect_host (cpu, event->host);
-      else
-        drop_pages (cpu, event->host, event->length);
-    }
-  g_array_set_size (cpu->code_queue, 0);
-  __atomic_store_n (&cpu->code_done, cpu->code_asked, __ATOMIC_RELEASE);
-  g_mutex_unlock (&cpu->code_lock);
-}
-
-/* The address space's listener: a device wrote RAM. */
-void
-x86_code_device_wrote (X86System *system, uint64_t gpa, uint64_t length)
-{
-  while (length > 0)
-    {
-      const MemorySection *section = address_space_lookup (system->memory, gpa);
-      uint64_t chunk = MIN (length, GUEST_PAGE_SIZE - (gpa & 0xfff));
-
-      chunk = MIN (chunk, section->size - (gpa - section->base));
-      if (section->kind != MEMORY_MMIO)
-        {
-          const uint8_t *host = section->host + (gpa - section->base);
-          unsigned slot = hash_page (page_of (host), 16);
-
-          for (unsigned i = 0; i < system->cpu_count; i++)
-            if (__atomic_load_n (&system->cpus[i]->cache->filter[slot], __ATOMIC_SEQ_CST) != 0)
-              queue_event (system->cpus[i], host, chunk, FALSE);
-        }
-      gpa += chunk;
       length -= chunk;
     }
 }
@@ -380,27 +297,33 @@ x86_block_find (X86Cpu *cpu, const uint8_t *host, uint32_t mode)
 }
 
 X86Block *
-x86_block_add (X86Cpu *cpu, const uint8_t *host, uint32_t mode, unsigned length, const X86Op *ops, unsigned op_count)
+x86_block_add (X86Cpu *cpu, const uint8_t *host, uint32_t mode, const uint8_t *bytes, unsigned length, const X86Op *ops,
+               unsigned op_count)
 {
   X86BlockCache *cache = cpu->cache;
-  size_t size = sizeof (X86Block) + op_count * sizeof (X86Op);
+  size_t size = sizeof (X86Block) + op_count * sizeof (X86Op) + length;
   X86Block *block, **bucket = &cache->hash[hash_block (host, mode)];
   CodePage *page;
 
   if (cache->used + size > ARENA_SIZE)
     {
       x86_block_cache_flush (cpu);
-      x86_code_page_watch (cpu, page_of (host));
+      if (!x86_code_page_watch (cpu, page_of (host)))
+        return NULL;
     }
   page = find_page (cache, page_of (host));
+  add_chunks (cache, page, x86_code_chunks (host, length));
+  /* A store that has come since the bytes were fetched may not have seen that there is code. */
+  if (memcmp (host, bytes, length) != 0)
+    return NULL;
   block = (X86Block *) (cache->arena + cache->used);
   cache->used += (size + 31) & ~(size_t) 31;
   *block = (X86Block) { .hash_next = *bucket, .page_next = page->blocks, .host = host, .mode = mode,
                         .length = (uint16_t) length, .op_count = (uint8_t) op_count };
   memcpy (block->ops, ops, op_count * sizeof *ops);
+  memcpy (block->ops + op_count, bytes, length);
   *bucket = block;
   page->blocks = block;
-  page->chunks |= chunks_of (host, length);
   cpu->counters.blocks++;
   x86_jit_watch (cpu, block);
   return block;
@@ -410,11 +333,11 @@ void
 x86_code_peeked (X86Cpu *cpu, X86Block *block, const uint8_t *host, uint64_t length)
 {
   CodePage *page = find_page (cpu->cache, page_of (host));
-  uint64_t chunks = chunks_of (host, length);
+  uint64_t chunks = x86_code_chunks (host, length);
 
   block->peeked |= chunks;
   if (page != NULL)
-    page->chunks |= chunks;
+    add_chunks (cpu->cache, page, chunks);
 }
 
 const X86Op *

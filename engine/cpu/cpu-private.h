@@ -91,31 +91,64 @@ typedef struct
   const X86Op *not_taken;
 } X86Link;
 
-typedef struct
+/* A page's 64 chunks, each known to hold code or not. */
+enum { X86_CODE_CHUNK_SHIFT = 6, X86_CODE_CHUNK = 1 << X86_CODE_CHUNK_SHIFT };
+
+/* Those of [host, host + length), which ends in the same page. */
+static inline uint64_t
+x86_code_chunks (const uint8_t *host, uint64_t length)
 {
-  const uint8_t *host;
-  uint64_t length;
-  gboolean protect; /* not written: stores to the page must be watched from now on */
-} X86CodeEvent;
+  unsigned first = ((uintptr_t) host & 0xfff) >> X86_CODE_CHUNK_SHIFT;
+  uint64_t last = (((uintptr_t) host & 0xfff) + length - 1) >> X86_CODE_CHUNK_SHIFT;
+
+  return (~(uint64_t) 0 << first) & (~(uint64_t) 0 >> (63 - MIN (last, 63)));
+}
 
 X86BlockCache *x86_block_cache_new (void);
 void x86_block_cache_free (X86BlockCache *cache);
 void x86_block_cache_flush (X86Cpu *cpu);
 /* The live block at this host address, or NULL. */
 X86Block *x86_block_find (X86Cpu *cpu, const uint8_t *host, uint32_t mode);
-/* Keeps a block of @op_count ops from @ops; takes care that later stores to it are seen. */
-X86Block *x86_block_add (X86Cpu *cpu, const uint8_t *host, uint32_t mode, unsigned length, const X86Op *ops,
-                         unsigned op_count);
-/* A translation of @block depends on @length bytes at @host, in the same page. */
+/* Keeps a block of @op_count ops, decoded from @length @bytes that were read at @host, and the bytes; takes care that
+ * later stores to them are seen. NULL when there have been other ones in the meantime. */
+X86Block *x86_block_add (X86Cpu *cpu, const uint8_t *host, uint32_t mode, const uint8_t *bytes, unsigned length,
+                         const X86Op *ops, unsigned op_count);
+/* What the block was decoded from. Other processors may be writing to the original. */
+static inline const uint8_t *
+x86_block_bytes (const X86Block *block)
+{
+  return (const uint8_t *) (block->ops + block->op_count);
+}
+/* A translation of @block depends on @length bytes at @host, in the same page; call it before they are read. */
 void x86_code_peeked (X86Cpu *cpu, X86Block *block, const uint8_t *host, uint64_t length);
-/* Announces that code of this page is about to be decoded: all processors watch it from now on. */
-void x86_code_page_watch (X86Cpu *cpu, const uint8_t *host_page);
+/* Announces that code of this page is about to be decoded: all processors watch it from now on. FALSE when some may
+ * still be storing to it unseen: nothing that is decoded may be kept yet. */
+gboolean x86_code_page_watch (X86Cpu *cpu, const uint8_t *host_page);
+/* Drops all that was decoded from these bytes. */
+void x86_code_drop (X86Cpu *cpu, const uint8_t *host, uint64_t length);
+/* Whether @cpu may have code in these chunks of a page; any thread. */
+gboolean x86_code_may_have (const X86Cpu *cpu, const uint8_t *host_page, uint64_t chunks);
+
+/* --- code-watch.c: pages with code, and stores to them, across processors --- */
+
+X86Watch *x86_watch_new (void);
+void x86_watch_free (X86Watch *watch);
 /* Whether any processor of the machine has code from this page. */
 gboolean x86_code_page_is_watched (X86Cpu *cpu, const uint8_t *host_page);
+/* @cpu has code from this page from now on. FALSE: it is not known yet that all processors know; then @ticket is to be
+ * shown to x86_watch_is_known(). */
+gboolean x86_watch_add (X86Cpu *cpu, const uint8_t *host_page, uint32_t *ticket);
+gboolean x86_watch_is_known (X86Cpu *cpu, const uint8_t *host_page, uint32_t ticket);
+void x86_watch_remove (X86Cpu *cpu, const uint8_t *host_page);
 /* After a store of this processor to a watched page. */
 void x86_code_stored (X86Cpu *cpu, const uint8_t *host, uint64_t length);
-/* Takes what others queued. */
+/* The address space listener's part: a device wrote RAM (any thread, machine lock held). */
+void x86_code_device_wrote (X86System *system, uint64_t gpa, uint64_t length);
+/* Takes what others told. */
 void x86_code_take_events (X86Cpu *cpu);
+
+/* --- cache.c: instructions that no block holds --- */
+
 /* A place for a decoded instruction that no page stands for: it crosses pages, lies in MMIO or at the segment limit.
  * Returns its ops when these very bytes were decoded there, else NULL and *@slot to be filled. */
 const X86Op *x86_odd_find (X86Cpu *cpu, uint64_t lin, uint32_t mode, const uint8_t *bytes, unsigned available,
@@ -125,9 +158,6 @@ void x86_odd_set (X86Cpu *cpu, const X86Op *slot, uint32_t mode, const uint8_t *
 /* Whether the block of which @ops are the first was dropped since: running them only leads out of the loop. */
 gboolean x86_ops_are_dropped (const X86Op *ops);
 
-/* The address space listener's part: a device wrote RAM (any thread, machine lock held). */
-void x86_code_device_wrote (X86System *system, uint64_t gpa, uint64_t length);
-
 /* System-wide registry of processors. */
 struct X86System
 {
@@ -135,6 +165,8 @@ struct X86System
   const X86Accel *accel;
   X86Cpu *cpus[64];
   unsigned cpu_count;      /* registered */
+  X86Watch *watch;
+  uint32_t watch_asked;    /* how often all processors were asked to look through their TLBs (atomic) */
   unsigned told_count;     /* what CPUID tells */
   FILE *perf_map;          /* where translations are named, or NULL */
 };

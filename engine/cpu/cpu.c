@@ -37,6 +37,7 @@ x86_system_new (AddressSpace *memory)
 
   system->memory = memory;
   system->told_count = 1;
+  system->watch = x86_watch_new ();
   system->accel = &x86_accel_interp;
   address_space_add_listener (memory, &listener, system);
   return system;
@@ -48,6 +49,7 @@ x86_system_free (X86System *system)
   if (system == NULL)
     return;
   address_space_remove_listener (system->memory, system);
+  x86_watch_free (system->watch);
   if (system->perf_map != NULL)
     fclose (system->perf_map);
   g_free (system);
@@ -82,12 +84,15 @@ x86_cpu_new (X86System *system, const X86CpuModel *model, unsigned index, const 
   cpu->opaque = opaque;
   cpu->a20_mask = ~(uint64_t) 0;
   g_mutex_init (&cpu->code_lock);
-  cpu->code_queue = g_array_new (FALSE, FALSE, sizeof (X86CodeEvent));
+  cpu->code_stored = g_hash_table_new (NULL, NULL);
+  cpu->code_protected = g_hash_table_new (NULL, NULL);
+  cpu->code_copy = g_aligned_alloc (1, GUEST_PAGE_SIZE, GUEST_PAGE_SIZE);
   x86_cpuid_setup (cpu);
   cpu->cache = x86_block_cache_new ();
   x86_tlb_init (cpu);
   x86_decoder_init (cpu);
-  system->cpus[system->cpu_count++] = cpu;
+  cpu->place = system->cpu_count++;
+  system->cpus[cpu->place] = cpu;
   x86_cpu_reset (cpu);
   if (!x86_accel_add_cpu (cpu, error))
     {
@@ -101,21 +106,28 @@ void
 x86_cpu_free (X86Cpu *cpu)
 {
   X86System *system;
+  X86Cpu *last;
 
   if (cpu == NULL)
     return;
   system = cpu->system;
-  for (unsigned i = 0; i < system->cpu_count; i++)
-    if (system->cpus[i] == cpu)
-      {
-        system->cpus[i] = system->cpus[--system->cpu_count];
-        break;
-      }
+  last = system->cpus[system->cpu_count - 1];
+  x86_block_cache_flush (cpu);
+  if (last != cpu)
+    {
+      /* It watches code under its old number. */
+      x86_block_cache_flush (last);
+      last->place = cpu->place;
+      system->cpus[last->place] = last;
+    }
+  system->cpu_count--;
   x86_accel_remove_cpu (cpu);
   x86_decoder_free (cpu);
   x86_tlb_free (cpu);
   x86_block_cache_free (cpu->cache);
-  g_array_unref (cpu->code_queue);
+  g_hash_table_unref (cpu->code_stored);
+  g_hash_table_unref (cpu->code_protected);
+  g_aligned_free (cpu->code_copy);
   g_mutex_clear (&cpu->code_lock);
   g_aligned_free (cpu);
 }

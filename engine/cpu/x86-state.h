@@ -15,6 +15,7 @@
 typedef struct X86Op X86Op;
 typedef struct X86Block X86Block;
 typedef struct X86BlockCache X86BlockCache;
+typedef struct X86Watch X86Watch;
 
 /* General registers by their encoding, then pseudo registers that make every
  * effective address a plain sum over one file. */
@@ -300,13 +301,15 @@ struct X86Cpu
   uint8_t jit_x87_seg;
   struct X86Decoder *decoder;
   X86Counters counters;
-  GMutex code_lock;      /* guards code_queue */
-  GArray *code_queue;    /* what others did to code pages: X86CodeEvent */
-  uint32_t code_done;    /* events of the queue taken so far (atomic) */
-  uint32_t code_asked;   /* events put into it so far; under code_lock */
+  unsigned place;        /* in system->cpus */
+  GMutex code_lock;      /* guards what others tell of pages with code: */
+  GHashTable *code_stored;    /* host page → chunks written */
+  GHashTable *code_protected; /* host pages to which stores must no longer be fast */
+  uint32_t watch_done;   /* system->watch_asked when that was last taken (atomic) */
   uint32_t is_running;   /* inside x86_cpu_run() (atomic) */
   uint32_t spin_pauses;  /* since spin_since */
   int64_t spin_since;    /* host time, µs */
+  uint8_t *code_copy;    /* one page: what is being decoded, safe from other processors */
 };
 
 enum { X86_FP_SSE = 1 << 0, X86_FP_X87 = 1 << 1 };

@@ -186,8 +186,10 @@ x86_find_ops (X86Cpu *cpu)
   if (block == NULL)
     {
       X86Op ops[X86_BLOCK_OPS];
+      const uint8_t *bytes = cpu->code_copy + (lin & 0xfff);
 
-      x86_code_page_watch (cpu, (const uint8_t *) ((uintptr_t) host & X86_PAGE_MASK));
+      if (!x86_code_page_watch (cpu, info->host))
+        return find_odd (cpu, lin);
       available = GUEST_PAGE_SIZE - (unsigned) (lin & 0xfff);
       if (!is_flat && cpu->seg[X86_CS].limit - rip < available)
         {
@@ -195,11 +197,12 @@ x86_find_ops (X86Cpu *cpu)
           if (available < 15)
             return find_odd (cpu, lin);
         }
-      count = x86_decode (cpu, host, available, TRUE, cpu->mode, cpu->mode & X86_MODE_STEP ? 1 : X86_BLOCK_MAX, ops,
+      memcpy (cpu->code_copy + (lin & 0xfff), host, MIN (available, X86_BLOCK_MAX * 15u));
+      count = x86_decode (cpu, bytes, available, TRUE, cpu->mode, cpu->mode & X86_MODE_STEP ? 1 : X86_BLOCK_MAX, ops,
                           &length);
-      if (count == 0)
+      block = count != 0 ? x86_block_add (cpu, host, cpu->mode, bytes, length, ops, count) : NULL;
+      if (block == NULL)
         return find_odd (cpu, lin);
-      block = x86_block_add (cpu, host, cpu->mode, length, ops, count);
     }
   if (!is_flat && rip + block->length - 1 > cpu->seg[X86_CS].limit)
     return find_odd (cpu, lin);

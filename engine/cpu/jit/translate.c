@@ -300,11 +300,14 @@ jit_live_at (Translation *t, const uint8_t *host, uint64_t rip)
 
   for (unsigned i = 0; i < AHEAD && host < page_end && pending != 0; i++)
     {
+      unsigned room = (unsigned) MIN (page_end - host, 15);
+      uint8_t bytes[15]; /* others may be writing there */
       JitInsn insn;
 
-      if (!jit_decode (t, host, (unsigned) MIN (page_end - host, 15), rip, &insn))
+      x86_code_peeked (t->cpu, t->block, host, room);
+      memcpy (bytes, host, room);
+      if (!jit_decode (t, bytes, room, rip, &insn))
         break;
-      x86_code_peeked (t->cpu, t->block, host, insn.z.length);
       live |= insn.reads & pending;
       pending &= ~insn.writes & ~insn.reads;
       if (insn.kind == KIND_JUMP)
@@ -358,7 +361,7 @@ jit_decode (Translation *t, const uint8_t *bytes, unsigned length, uint64_t rip,
 static gboolean
 decode_block (Translation *t)
 {
-  const uint8_t *bytes = t->block->host;
+  const uint8_t *bytes = x86_block_bytes (t->block);
   unsigned done = 0, native = 0;
   uint64_t rip = t->rip;
 
