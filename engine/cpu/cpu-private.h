@@ -29,6 +29,11 @@ gboolean x86_load_pdptes (X86Cpu *cpu, uint64_t cr3);
 uint8_t *x86_phys_ram (X86Cpu *cpu, uint64_t gpa, gboolean write);
 /* The translation of @lin for @access, filled if need be. Raises #PF, or #GP/#SS when @lin is not canonical. */
 X86TlbInfo *x86_translate (X86Cpu *cpu, const X86Op *op, uint64_t lin, X86Access access, unsigned mmu);
+/* The same for all of [lin, lin + size), which may lie in two pages: returns how many, with copies in @page. */
+unsigned x86_translate_pages (X86Cpu *cpu, const X86Op *op, uint64_t lin, unsigned size, X86Access access, X86TlbInfo page[2]);
+/* Accesses through a translation, none of which goes beyond its page; only the low 12 bits of @lin count. */
+uint64_t x86_page_read (X86Cpu *cpu, const X86TlbInfo *info, uint64_t lin, unsigned size);
+void x86_page_write (X86Cpu *cpu, const X86TlbInfo *info, uint64_t lin, uint64_t value, unsigned size);
 
 /* Recomputes what validates jump entries from mode, privilege and address space. */
 void x86_update_code_key (X86Cpu *cpu);
@@ -167,6 +172,9 @@ struct X86System
   unsigned cpu_count;      /* registered */
   X86Watch *watch;
   uint32_t watch_asked;    /* how often all processors were asked to look through their TLBs (atomic) */
+  GMutex alone_lock;       /* guards alone_owner and the processors' stands_still */
+  GCond alone_cond;
+  X86Cpu *alone_owner;     /* for whom all others stand still (written atomically) */
   unsigned told_count;     /* what CPUID tells */
   FILE *perf_map;          /* where translations are named, or NULL */
 };
@@ -210,6 +218,16 @@ x86_jump_entry (const X86Cpu *cpu, uint64_t lin)
 /* What the machine's accelerator keeps for a processor that comes or goes. */
 gboolean x86_accel_add_cpu (X86Cpu *cpu, GError **error);
 void x86_accel_remove_cpu (X86Cpu *cpu);
+
+/* --- alone.c --- */
+
+/* Returns when no other processor runs guest code, and until x86_alone_end() none does. Without the machine lock. */
+void x86_alone_begin (X86Cpu *cpu);
+void x86_alone_end (X86Cpu *cpu);
+/* X86_REQ_STOP: stands still while another wants to be alone. */
+void x86_alone_stop (X86Cpu *cpu);
+/* is_running was cleared. */
+void x86_alone_left (X86Cpu *cpu);
 
 /* --- spin.c --- */
 

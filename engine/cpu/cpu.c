@@ -38,6 +38,8 @@ x86_system_new (AddressSpace *memory)
   system->memory = memory;
   system->told_count = 1;
   system->watch = x86_watch_new ();
+  g_mutex_init (&system->alone_lock);
+  g_cond_init (&system->alone_cond);
   system->accel = &x86_accel_interp;
   address_space_add_listener (memory, &listener, system);
   return system;
@@ -50,6 +52,8 @@ x86_system_free (X86System *system)
     return;
   address_space_remove_listener (system->memory, system);
   x86_watch_free (system->watch);
+  g_cond_clear (&system->alone_cond);
+  g_mutex_clear (&system->alone_lock);
   if (system->perf_map != NULL)
     fclose (system->perf_map);
   g_free (system);

@@ -58,6 +58,7 @@ enum
   X86_REQ_EXIT = 1 << 5,      /* leave x86_cpu_run() with X86_EXIT_KICKED */
   X86_REQ_TLB_FLUSH = 1 << 6, /* internal: the memory topology changed */
   X86_REQ_CODE = 1 << 7,      /* internal: a device or another processor wrote code */
+  X86_REQ_STOP = 1 << 8,      /* internal: another processor wants to be alone */
 };
 
 typedef enum

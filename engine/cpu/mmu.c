@@ -366,19 +366,28 @@ mmio_write (X86Cpu *cpu, uint64_t gpa, uint64_t value, unsigned size)
   after_device (cpu);
 }
 
-static uint64_t
-page_read (X86Cpu *cpu, const X86TlbInfo *info, uint64_t lin, unsigned size)
+uint64_t
+x86_page_read (X86Cpu *cpu, const X86TlbInfo *info, uint64_t lin, unsigned size)
 {
+  const uint8_t *host;
   uint64_t value = 0;
 
   if (info->host == NULL)
     return mmio_read (cpu, info->phys | (lin & 0xfff), size);
-  memcpy (&value, info->host + (lin & 0xfff), size);
-  return value;
+  /* One access where there is one on the host. */
+  host = info->host + (lin & 0xfff);
+  switch (size)
+    {
+    case 1: return *host;
+    case 2: memcpy (&value, host, 2); return value;
+    case 4: memcpy (&value, host, 4); return value;
+    case 8: memcpy (&value, host, 8); return value;
+    default: memcpy (&value, host, size); return value;
+    }
 }
 
-static void
-page_write (X86Cpu *cpu, const X86TlbInfo *info, uint64_t lin, uint64_t value, unsigned size)
+void
+x86_page_write (X86Cpu *cpu, const X86TlbInfo *info, uint64_t lin, uint64_t value, unsigned size)
 {
   uint8_t *host;
 
@@ -434,7 +443,7 @@ read_as (X86Cpu *cpu, const X86Op *op, uint64_t lin, unsigned size, X86Access ac
   if (X86_LIKELY (room >= size))
     {
       info = x86_translate (cpu, op, lin, access, mmu);
-      value = page_read (cpu, info, lin, size);
+      value = x86_page_read (cpu, info, lin, size);
     }
   else
     {
@@ -444,9 +453,9 @@ read_as (X86Cpu *cpu, const X86Op *op, uint64_t lin, unsigned size, X86Access ac
       first = *x86_translate (cpu, op, lin, access, mmu);
       last = *x86_translate (cpu, op, second, access, mmu);
       for (unsigned i = 0; i < room; i++)
-        low |= page_read (cpu, &first, lin + i, 1) << (8 * i);
+        low |= x86_page_read (cpu, &first, lin + i, 1) << (8 * i);
       for (unsigned i = room; i < size; i++)
-        high |= page_read (cpu, &last, second + i - room, 1) << (8 * i);
+        high |= x86_page_read (cpu, &last, second + i - room, 1) << (8 * i);
       value = low | high;
     }
   if (X86_UNLIKELY (cpu->dr[7] & 0xff))
@@ -463,7 +472,7 @@ write_as (X86Cpu *cpu, const X86Op *op, uint64_t lin, uint64_t value, unsigned s
     {
       const X86TlbInfo *info = x86_translate (cpu, op, lin, X86_ACCESS_WRITE, mmu);
 
-      page_write (cpu, info, lin, value, size);
+      x86_page_write (cpu, info, lin, value, size);
     }
   else
     {
@@ -472,12 +481,28 @@ write_as (X86Cpu *cpu, const X86Op *op, uint64_t lin, uint64_t value, unsigned s
       X86TlbInfo last = *x86_translate (cpu, op, second, X86_ACCESS_WRITE, mmu);
 
       for (unsigned i = 0; i < room; i++)
-        page_write (cpu, &first, lin + i, value >> (8 * i), 1);
+        x86_page_write (cpu, &first, lin + i, value >> (8 * i), 1);
       for (unsigned i = room; i < size; i++)
-        page_write (cpu, &last, second + i - room, value >> (8 * i), 1);
+        x86_page_write (cpu, &last, second + i - room, value >> (8 * i), 1);
     }
   if (X86_UNLIKELY (cpu->dr[7] & 0xff))
     x86_check_data_breakpoint (cpu, lin, size, X86_ACCESS_WRITE);
+}
+
+unsigned
+x86_translate_pages (X86Cpu *cpu, const X86Op *op, uint64_t lin, unsigned size, X86Access access, X86TlbInfo page[2])
+{
+  uint64_t second;
+
+  if ((lin & 0xfff) + size <= GUEST_PAGE_SIZE)
+    {
+      page[0] = *x86_translate (cpu, op, lin, access, cpu->mmu_index);
+      return 1;
+    }
+  second = second_page (cpu, op, lin);
+  page[0] = *x86_translate (cpu, op, lin, access, cpu->mmu_index);
+  page[1] = *x86_translate (cpu, op, second, access, cpu->mmu_index);
+  return 2;
 }
 
 uint64_t

@@ -213,6 +213,15 @@ typedef struct
   uint64_t hwcr;
 } X86Msrs;
 
+/* A locked access that no host atomic can do. */
+typedef struct
+{
+  uint64_t lin;
+  unsigned size, room;   /* room: bytes in the first page */
+  gboolean is_alone, has_lock;
+  X86TlbInfo page[2];
+} X86Locked;
+
 struct X86Cpu
 {
   /* Hot: what every handler touches. */
@@ -309,6 +318,8 @@ struct X86Cpu
   uint32_t is_running;   /* inside x86_cpu_run() (atomic) */
   uint32_t spin_pauses;  /* since spin_since */
   int64_t spin_since;    /* host time, µs */
+  uint32_t stands_still; /* under system->alone_lock */
+  X86Locked locked;      /* the locked access that is being made */
   uint8_t *code_copy;    /* one page: what is being decoded, safe from other processors */
 };
 

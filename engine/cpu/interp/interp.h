@@ -36,7 +36,10 @@ extern const X86OpEntry x86_ops_alu[], x86_ops_mov[], x86_ops_int[], x86_ops_shi
  * the store would raise. After the store call x86_lock_done(). */
 void *x86_lock_host (X86Cpu *cpu, const X86Op *op, uint64_t lin, unsigned size);
 void x86_lock_done (X86Cpu *cpu, uint64_t lin, const void *host, unsigned size);
+/* Between the two nothing raises, and x86_lock_load() and x86_lock_store() access the operand. */
 void x86_lock_enter (X86Cpu *cpu, const X86Op *op, uint64_t lin, unsigned size);
+uint64_t x86_lock_load (X86Cpu *cpu, unsigned offset, unsigned size);
+void x86_lock_store (X86Cpu *cpu, unsigned offset, uint64_t value, unsigned size);
 void x86_lock_leave (X86Cpu *cpu);
 
 /* --- Operands of a size known at run time, for instructions that need not be fastest --- */

@@ -45,9 +45,9 @@ enum { FORM_RR, FORM_RI, FORM_RM, FORM_MR, FORM_MI, FORM_LOCK_MR, FORM_LOCK_MI, 
   else                                                                                                                 \
     {                                                                                                                  \
       x86_lock_enter (cpu, op, lin, bits / 8);                                                                          \
-      a_ = (u##bits) x86_ldw_slow (cpu, op, lin, bits / 8);                                                             \
+      a_ = (u##bits) x86_lock_load (cpu, 0, bits / 8);                                                                  \
       r_ = (u##bits) RESULT_##name (a_, b_, CARRY_##name);                                                              \
-      x86_st_slow (cpu, op, lin, r_, bits / 8);                                                                         \
+      x86_lock_store (cpu, 0, r_, bits / 8);                                                                            \
       x86_lock_leave (cpu);                                                                                            \
     }                                                                                                                  \
   (void) b_;                                                                                                            \

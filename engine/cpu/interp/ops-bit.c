@@ -85,8 +85,8 @@ bit_memory (X86Cpu *cpu, const X86Op *op)
       else
         {
           x86_lock_enter (cpu, op, lin, size);
-          old = x86_ldw_slow (cpu, op, lin, size);
-          x86_st_slow (cpu, op, lin, change_bit (op->aux, old, bit), size);
+          old = x86_lock_load (cpu, 0, size);
+          x86_lock_store (cpu, 0, change_bit (op->aux, old, bit), size);
           x86_lock_leave (cpu);
         }
     }

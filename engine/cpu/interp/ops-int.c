@@ -404,8 +404,8 @@ X86_HANDLER (op_xadd_m)
   else
     {
       x86_lock_enter (cpu, op, lin, op->size);
-      a = x86_ldw_slow (cpu, op, lin, op->size);
-      x86_st_slow (cpu, op, lin, a + b, op->size);
+      a = x86_lock_load (cpu, 0, op->size);
+      x86_lock_store (cpu, 0, a + b, op->size);
       x86_lock_leave (cpu);
     }
   x86_reg_set (cpu, op->src, op->size, a);
@@ -439,8 +439,8 @@ X86_HANDLER (op_cmpxchg_m)
   else
     {
       x86_lock_enter (cpu, op, lin, op->size);
-      b = x86_ldw_slow (cpu, op, lin, op->size);
-      x86_st_slow (cpu, op, lin, a == b ? value : b, op->size);
+      b = x86_lock_load (cpu, 0, op->size);
+      x86_lock_store (cpu, 0, a == b ? value : b, op->size);
       x86_lock_leave (cpu);
     }
   if (a != b)
@@ -469,8 +469,8 @@ X86_HANDLER (op_cmpxchg8b)
   else
     {
       x86_lock_enter (cpu, op, lin, 8);
-      b = x86_ldw_slow (cpu, op, lin, 8);
-      x86_st_slow (cpu, op, lin, a == b ? value : b, 8);
+      b = x86_lock_load (cpu, 0, 8);
+      x86_lock_store (cpu, 0, a == b ? value : b, 8);
       x86_lock_leave (cpu);
     }
   if (a != b)
@@ -520,11 +520,11 @@ X86_HANDLER (op_cmpxchg16b)
   else
     {
       x86_lock_enter (cpu, op, lin, 16);
-      low = x86_ldw_slow (cpu, op, lin, 8);
-      high = x86_ldw_slow (cpu, op, lin + 8, 8);
+      low = x86_lock_load (cpu, 0, 8);
+      high = x86_lock_load (cpu, 8, 8);
       equal = low == cpu->r[X86_RAX] && high == cpu->r[X86_RDX];
-      x86_st_slow (cpu, op, lin, equal ? cpu->r[X86_RBX] : low, 8);
-      x86_st_slow (cpu, op, lin + 8, equal ? cpu->r[X86_RCX] : high, 8);
+      x86_lock_store (cpu, 0, equal ? cpu->r[X86_RBX] : low, 8);
+      x86_lock_store (cpu, 8, equal ? cpu->r[X86_RCX] : high, 8);
       x86_lock_leave (cpu);
     }
   if (!equal)

@@ -256,8 +256,8 @@ X86_HANDLER (op_xchg_mr)
   else
     {
       x86_lock_enter (cpu, op, lin, op->size);
-      old = x86_ldw_slow (cpu, op, lin, op->size);
-      x86_st_slow (cpu, op, lin, value, op->size);
+      old = x86_lock_load (cpu, 0, op->size);
+      x86_lock_store (cpu, 0, value, op->size);
       x86_lock_leave (cpu);
     }
   x86_reg_set (cpu, op->src, op->size, old);

@@ -308,6 +308,11 @@ handle_events (X86Cpu *cpu, X86Exit *why)
   __atomic_store_n (&cpu->attention, 0, __ATOMIC_SEQ_CST);
   pending = __atomic_load_n (&cpu->pending, __ATOMIC_SEQ_CST);
 
+  if (pending & X86_REQ_STOP)
+    {
+      take (cpu, X86_REQ_STOP);
+      x86_alone_stop (cpu);
+    }
   if (pending & X86_REQ_CODE)
     {
       take (cpu, X86_REQ_CODE);
@@ -469,5 +474,6 @@ x86_interp_run (X86Cpu *cpu)
     }
   x86_fp_leave (cpu);
   __atomic_store_n (&cpu->is_running, 0, __ATOMIC_SEQ_CST);
+  x86_alone_left (cpu);
   return why;
 }
