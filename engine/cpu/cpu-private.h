@@ -345,6 +345,8 @@ uint64_t x86_tsc (X86Cpu *cpu);
 void x86_rdmsr (X86Cpu *cpu, const X86Op *op, uint32_t index, uint64_t *value);
 void x86_wrmsr (X86Cpu *cpu, const X86Op *op, uint32_t index, uint64_t value);
 void x86_msr_reset (X86Cpu *cpu);
+/* Enabled state components that are not in their initial configuration: XGETBV of XINUSE (ops-xsave.c). */
+uint64_t x86_xinuse (const X86Cpu *cpu);
 /* XSETBV of XCR0: FALSE when the value is not allowed (#GP). */
 gboolean x86_set_xcr0 (X86Cpu *cpu, uint64_t value);
 

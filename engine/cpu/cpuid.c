@@ -39,13 +39,14 @@ static const FeatureBit feature_bits[] = {
   { X86_FEAT_AVX2, 7, 0, EBX, 5 }, { X86_FEAT_SMEP, 7, 0, EBX, 7 }, { X86_FEAT_BMI2, 7, 0, EBX, 8 },
   { X86_FEAT_ERMS, 7, 0, EBX, 9 }, { X86_FEAT_INVPCID, 7, 0, EBX, 10 }, { X86_FEAT_RDSEED, 7, 0, EBX, 18 },
   { X86_FEAT_ADX, 7, 0, EBX, 19 }, { X86_FEAT_SMAP, 7, 0, EBX, 20 }, { X86_FEAT_CLFLUSHOPT, 7, 0, EBX, 23 },
-  { X86_FEAT_SHA, 7, 0, EBX, 29 }, { X86_FEAT_UMIP, 7, 0, ECX, 2 }, { X86_FEAT_RDPID, 7, 0, ECX, 22 },
+  { X86_FEAT_SHA, 7, 0, EBX, 29 }, { X86_FEAT_UMIP, 7, 0, ECX, 2 }, { X86_FEAT_VAES, 7, 0, ECX, 9 },
+  { X86_FEAT_VPCLMULQDQ, 7, 0, ECX, 10 }, { X86_FEAT_RDPID, 7, 0, ECX, 22 },
   { X86_FEAT_SYSCALL, 0x80000001, 0, EDX, 11 }, { X86_FEAT_NX, 0x80000001, 0, EDX, 20 },
   { X86_FEAT_FFXSR, 0x80000001, 0, EDX, 25 }, { X86_FEAT_PDPE1GB, 0x80000001, 0, EDX, 26 },
   { X86_FEAT_RDTSCP, 0x80000001, 0, EDX, 27 }, { X86_FEAT_LM, 0x80000001, 0, EDX, 29 },
   { X86_FEAT_LAHF64, 0x80000001, 0, ECX, 0 }, { X86_FEAT_ABM, 0x80000001, 0, ECX, 5 },
   { X86_FEAT_SSE4A, 0x80000001, 0, ECX, 6 }, { X86_FEAT_PREFETCHW, 0x80000001, 0, ECX, 8 },
-  { X86_FEAT_XSAVEOPT, 13, 1, EAX, 0 }, { X86_FEAT_XSAVEC, 13, 1, EAX, 1 },
+  { X86_FEAT_XSAVEOPT, 13, 1, EAX, 0 }, { X86_FEAT_XSAVEC, 13, 1, EAX, 1 }, { X86_FEAT_XGETBV1, 13, 1, EAX, 2 },
 };
 
 #define FEATURES_BASE                                                                                                   \
@@ -62,10 +63,15 @@ static const FeatureBit feature_bits[] = {
   X86_FEAT_PCID, X86_FEAT_INVPCID, X86_FEAT_SMEP, X86_FEAT_SMAP, X86_FEAT_UMIP, X86_FEAT_FSGSBASE, X86_FEAT_TSC_ADJUST, \
     X86_FEAT_RDRAND, X86_FEAT_RDSEED, X86_FEAT_ERMS, X86_FEAT_CLFLUSHOPT, X86_FEAT_RDPID
 
-/* What x86-64-v2 adds, and AES, carry-less multiplication, SHA, XSAVE. */
-#define FEATURES_VECTOR                                                                                                 \
-  X86_FEAT_SSE3, X86_FEAT_SSSE3, X86_FEAT_SSE41, X86_FEAT_SSE42, X86_FEAT_PCLMULQDQ, X86_FEAT_AES, X86_FEAT_SHA,         \
-    X86_FEAT_XSAVE, X86_FEAT_XSAVEOPT
+/* What the levels of the x86-64 psABI add. */
+#define FEATURES_V2 X86_FEAT_SSE3, X86_FEAT_SSSE3, X86_FEAT_SSE41, X86_FEAT_SSE42
+#define FEATURES_V3                                                                                                     \
+  X86_FEAT_AVX, X86_FEAT_AVX2, X86_FEAT_BMI1, X86_FEAT_BMI2, X86_FEAT_F16C, X86_FEAT_FMA, X86_FEAT_ABM, X86_FEAT_MOVBE
+
+/* What a model has besides, on hosts that have it; and what only the model of the host's own has. */
+#define FEATURES_CRYPTO X86_FEAT_PCLMULQDQ, X86_FEAT_AES, X86_FEAT_SHA
+#define FEATURES_SAVE X86_FEAT_XSAVE, X86_FEAT_XSAVEOPT, X86_FEAT_XSAVEC, X86_FEAT_XGETBV1
+#define FEATURES_HOST X86_FEAT_ADX, X86_FEAT_VAES, X86_FEAT_VPCLMULQDQ
 
 struct X86CpuModel
 {
@@ -73,20 +79,120 @@ struct X86CpuModel
   const char *vendor;        /* twelve characters */
   const char *brand;
   uint32_t signature;        /* 1.EAX: family, model, stepping */
-  const uint8_t *features;   /* ends with X86_FEAT_NONE */
+  const uint8_t *required;   /* the host must have these; all lists end with X86_FEAT_NONE */
+  const uint8_t *features;   /* @required and more, as far as the host has it */
 };
 
-static const uint8_t features_v2[] = { FEATURES_BASE, FEATURES_LONG, FEATURES_SYSTEM, FEATURES_VECTOR,
-                                       X86_FEAT_NONE };
+static const uint8_t features_host[] = { FEATURES_BASE, FEATURES_LONG, FEATURES_SYSTEM, FEATURES_V2, FEATURES_CRYPTO,
+                                         FEATURES_SAVE, FEATURES_V3, FEATURES_HOST, X86_FEAT_NONE };
+static const uint8_t features_v3[] = { FEATURES_BASE, FEATURES_LONG, FEATURES_SYSTEM, FEATURES_V2, FEATURES_CRYPTO,
+                                       FEATURES_SAVE, FEATURES_V3, X86_FEAT_NONE };
+static const uint8_t features_v2[] = { FEATURES_BASE, FEATURES_LONG, FEATURES_SYSTEM, FEATURES_V2, FEATURES_CRYPTO,
+                                       FEATURES_SAVE, X86_FEAT_NONE };
 static const uint8_t features_v1[] = { FEATURES_BASE, X86_FEAT_SYSCALL, X86_FEAT_NX, X86_FEAT_LM, X86_FEAT_NONE };
 static const uint8_t features_i686[] = { FEATURES_BASE, X86_FEAT_NONE };
+static const uint8_t required_v3[] = { FEATURES_V2, X86_FEAT_POPCNT, FEATURES_V3, X86_FEAT_NONE };
+static const uint8_t required_v2[] = { FEATURES_V2, X86_FEAT_POPCNT, X86_FEAT_NONE };
+static const uint8_t required_v1[] = { X86_FEAT_NONE };
 
-/* The first is the default. AMD's family 15 needs no work-arounds that systems would apply to later ones. */
+/* The first that the host can do is the default. AMD's family 15 needs no work-arounds that systems would apply to later
+ * ones. */
 static const X86CpuModel models[] = {
-  { "x86-64-v2", "AuthenticAMD", "Bunshin x86-64-v2 processor", 0x00060fb1, features_v2 },
-  { "x86-64", "AuthenticAMD", "Bunshin x86-64 processor", 0x00060fb1, features_v1 },
-  { "i686", "AuthenticAMD", "Bunshin i686 processor", 0x00000662, features_i686 },
+  { "x86-64-v3", "AuthenticAMD", "Bunshin x86-64-v3 processor", 0x00060fb1, required_v3, features_v3 },
+  { "x86-64-v2", "AuthenticAMD", "Bunshin x86-64-v2 processor", 0x00060fb1, required_v2, features_v2 },
+  { "x86-64-v1", "AuthenticAMD", "Bunshin x86-64 processor", 0x00060fb1, required_v1, features_v1 },
+  { "i686", "AuthenticAMD", "Bunshin i686 processor", 0x00000662, required_v1, features_i686 },
+  { "host", "AuthenticAMD", "Bunshin processor", 0x00060fb1, required_v1, features_host },
 };
+
+/* --- What the host can do --- */
+
+static gboolean
+host_leaf (uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+  uint32_t max_leaf = leaf & 0x80000000;
+
+  __asm__ ("cpuid" : "+a" (max_leaf), "=b" (out[EBX]), "=c" (out[ECX]), "=d" (out[EDX]));
+  if (leaf > max_leaf)
+    return FALSE;
+  __asm__ ("cpuid" : "=a" (out[EAX]), "=b" (out[EBX]), "=c" (out[ECX]), "=d" (out[EDX]) : "a" (leaf), "c" (subleaf));
+  return TRUE;
+}
+
+/* Whether the system keeps the upper halves of vector registers. */
+static gboolean
+host_saves_ymm (void)
+{
+  enum { OSXSAVE = 1 << 27, XCR0_SSE_AVX = 6 };
+  uint32_t out[4], low, high;
+
+  if (!host_leaf (1, 0, out) || !(out[ECX] & OSXSAVE))
+    return FALSE;
+  __asm__ ("xgetbv" : "=a" (low), "=d" (high) : "c" (0));
+  return (low & XCR0_SSE_AVX) == XCR0_SSE_AVX;
+}
+
+/* What runs on the host's units, under the interpreter or the translator; everything else we do ourselves. */
+static const struct { X86Feature feature; const char *name; gboolean needs_ymm; } host_features[] = {
+  { X86_FEAT_SSE3, "SSE3", FALSE }, { X86_FEAT_SSSE3, "SSSE3", FALSE }, { X86_FEAT_SSE41, "SSE4.1", FALSE },
+  { X86_FEAT_SSE42, "SSE4.2", FALSE }, { X86_FEAT_POPCNT, "POPCNT", FALSE }, { X86_FEAT_PCLMULQDQ, "PCLMULQDQ", FALSE },
+  { X86_FEAT_AES, "AES", FALSE }, { X86_FEAT_SHA, "SHA", FALSE }, { X86_FEAT_AVX, "AVX", TRUE },
+  { X86_FEAT_AVX2, "AVX2", TRUE }, { X86_FEAT_FMA, "FMA", TRUE }, { X86_FEAT_F16C, "F16C", TRUE },
+  { X86_FEAT_VAES, "VAES", TRUE }, { X86_FEAT_VPCLMULQDQ, "VPCLMULQDQ", TRUE }, { X86_FEAT_BMI1, "BMI1", FALSE },
+  { X86_FEAT_BMI2, "BMI2", FALSE }, { X86_FEAT_ABM, "LZCNT", FALSE }, { X86_FEAT_MOVBE, "MOVBE", FALSE },
+  { X86_FEAT_ADX, "ADX", FALSE },
+};
+
+static gboolean
+host_can (X86Feature feature)
+{
+  unsigned n = 0;
+
+  while (n < G_N_ELEMENTS (host_features) && host_features[n].feature != feature)
+    n++;
+  if (n == G_N_ELEMENTS (host_features))
+    return TRUE;
+  if (host_features[n].needs_ymm && !host_saves_ymm ())
+    return FALSE;
+  for (unsigned i = 0; i < G_N_ELEMENTS (feature_bits); i++)
+    if (feature_bits[i].feature == feature)
+      {
+        uint32_t out[4];
+
+        return host_leaf (feature_bits[i].leaf, feature_bits[i].subleaf, out)
+               && ((out[feature_bits[i].reg] >> feature_bits[i].bit) & 1);
+      }
+  return FALSE;
+}
+
+/* What of the model's needs the host lacks, by name; NULL: nothing. */
+static char *
+host_lacks (const X86CpuModel *model)
+{
+  GString *lacks = g_string_new (NULL);
+
+  for (const uint8_t *feature = model->required; *feature != X86_FEAT_NONE; feature++)
+    if (!host_can (*feature))
+      for (unsigned i = 0; i < G_N_ELEMENTS (host_features); i++)
+        if (host_features[i].feature == *feature)
+          g_string_append_printf (lacks, "%s%s", lacks->len > 0 ? ", " : "", host_features[i].name);
+  return g_string_free (lacks, lacks->len == 0);
+}
+
+static const X86CpuModel *
+default_model (void)
+{
+  unsigned i = 0;
+
+  for (; i < G_N_ELEMENTS (models); i++)
+    {
+      g_autofree char *lacks = host_lacks (&models[i]);
+
+      if (lacks == NULL)
+        break;
+    }
+  return &models[i];
+}
 
 const X86CpuModel *
 x86_cpu_model_find (const char *name, GError **error)
@@ -94,10 +200,18 @@ x86_cpu_model_find (const char *name, GError **error)
   g_autoptr (GString) known = NULL;
 
   if (name == NULL)
-    return &models[0];
+    return default_model ();
   for (unsigned i = 0; i < G_N_ELEMENTS (models); i++)
     if (strcmp (models[i].name, name) == 0)
-      return &models[i];
+      {
+        g_autofree char *lacks = host_lacks (&models[i]);
+
+        if (lacks == NULL)
+          return &models[i];
+        g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+                     "processor model “%s” needs what this host does not have: %s", name, lacks);
+        return NULL;
+      }
   known = g_string_new (models[0].name);
   for (unsigned i = 1; i < G_N_ELEMENTS (models); i++)
     g_string_append_printf (known, ", %s", models[i].name);
@@ -120,30 +234,6 @@ set_feature (X86Cpu *cpu, X86Feature feature, gboolean on)
     cpu->features[feature / 64] |= bit;
   else
     cpu->features[feature / 64] &= ~bit;
-}
-
-/* Vector instructions run on the host's units. */
-static gboolean
-host_can (X86Feature feature)
-{
-  static const uint8_t on_host[] = { X86_FEAT_SSE3, X86_FEAT_SSSE3, X86_FEAT_SSE41, X86_FEAT_SSE42, X86_FEAT_PCLMULQDQ,
-                                     X86_FEAT_AES, X86_FEAT_SHA };
-
-  if (memchr (on_host, feature, sizeof on_host) == NULL)
-    return TRUE;
-  for (unsigned i = 0; i < G_N_ELEMENTS (feature_bits); i++)
-    if (feature_bits[i].feature == feature)
-      {
-        uint32_t out[4], max_leaf = 0, leaf = feature_bits[i].leaf;
-
-        __asm__ ("cpuid" : "+a" (max_leaf), "=b" (out[EBX]), "=c" (out[ECX]), "=d" (out[EDX]));
-        if (leaf > max_leaf)
-          return FALSE;
-        __asm__ ("cpuid" : "=a" (out[EAX]), "=b" (out[EBX]), "=c" (out[ECX]), "=d" (out[EDX])
-                 : "a" (leaf), "c" (feature_bits[i].subleaf));
-        return (out[feature_bits[i].reg] >> feature_bits[i].bit) & 1;
-      }
-  return FALSE;
 }
 
 void

@@ -81,6 +81,8 @@ clear_op (X86Op *op)
 static X86OpFn
 unit_missing (const X86Lower *lw, unsigned flags)
 {
+  if ((flags & X86_ENTRY_PE) && (!(lw->mode & X86_MODE_PE) || (lw->mode & X86_MODE_VM86)))
+    return x86_op_ud;
   if ((flags & X86_ENTRY_FPU) && !(lw->mode & X86_MODE_FPU))
     return x86_op_no_fpu;
   if ((flags & X86_ENTRY_MMX) && !(lw->mode & X86_MODE_FPU))
@@ -89,8 +91,6 @@ unit_missing (const X86Lower *lw, unsigned flags)
     return x86_op_no_sse;
   if ((flags & X86_ENTRY_AVX) && !(lw->mode & X86_MODE_AVX))
     return x86_op_no_avx;
-  if ((flags & X86_ENTRY_PE) && (!(lw->mode & X86_MODE_PE) || (lw->mode & X86_MODE_VM86)))
-    return x86_op_ud;
   return NULL;
 }
 

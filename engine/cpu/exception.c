@@ -293,6 +293,20 @@ x86_deliver_fault (X86Cpu *cpu)
   Event event = { .vector = cpu->event_vector, .error = cpu->event_error };
   unsigned first = cpu->delivering;
 
+  if (cpu->gathered)
+    {
+      uint64_t bits = cpu->mode & X86_MODE_STEP ? cpu->debug_hits | (cpu->step_trap ? 1 << 14 : 0) : 0;
+
+      cpu->gathered = FALSE;
+      if (bits != 0)
+        {
+          /* The rest of the gather is to run without its breakpoint. */
+          cpu->step_trap = FALSE;
+          cpu->eflags |= X86_FLAG_RF;
+          x86_debug_trap (cpu, bits);
+          return;
+        }
+    }
   if (first != 0)
     {
       uint8_t old = (uint8_t) (first - 1);

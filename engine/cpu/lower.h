@@ -52,6 +52,7 @@ typedef struct X86OpEntry
   uint8_t flags;           /* X86_ENTRY_… */
   gboolean (*lower) (X86Lower *lw, X86Op *op, const struct X86OpEntry *entry);
   const X86OpFn *fns;      /* for lower(); its order is lower()'s affair */
+  const uint8_t *code;     /* host code, for lower() in ops-avx.c; else NULL */
 } X86OpEntry;
 
 /* NULL-terminated list of the arrays (op-table.c). */

@@ -8,7 +8,7 @@
 
 #include <gio/gio.h>
 
-enum { STATE_MAGIC = 0x36387562 /* "bu86" */, STATE_VERSION = 1, NAME_SIZE = 32 };
+enum { STATE_MAGIC = 0x36387562 /* "bu86" */, STATE_VERSION = 2, NAME_SIZE = 32 };
 
 /* One walk serves both directions, so that they cannot differ. */
 typedef struct
@@ -95,11 +95,12 @@ walk (Walker *walker, X86Cpu *cpu, uint32_t *flags)
 }
 
 static void
-walk_head (Walker *walker, uint32_t *magic, uint32_t *version, char name[NAME_SIZE])
+walk_head (Walker *walker, uint32_t *magic, uint32_t *version, char name[NAME_SIZE], uint64_t features[2])
 {
   FIELD (*magic);
   FIELD (*version);
   bytes (walker, name, NAME_SIZE);
+  bytes (walker, features, 2 * sizeof *features);
 }
 
 void
@@ -110,7 +111,7 @@ x86_cpu_save (X86Cpu *cpu, GByteArray *out)
   char name[NAME_SIZE] = { 0 };
 
   g_strlcpy (name, x86_cpu_model_name (cpu->model), sizeof name);
-  walk_head (&walker, &magic, &version, name);
+  walk_head (&walker, &magic, &version, name, cpu->features);
   walk (&walker, cpu, &flags);
 }
 
@@ -119,9 +120,10 @@ x86_cpu_load (X86Cpu *cpu, const uint8_t *data, size_t length, size_t *used, GEr
 {
   uint32_t magic = 0, version = 0, flags = 0;
   Walker walker = { .in = data, .left = length };
+  uint64_t features[2] = { 0 };
   char name[NAME_SIZE] = { 0 };
 
-  walk_head (&walker, &magic, &version, name);
+  walk_head (&walker, &magic, &version, name, features);
   if (walker.failed || magic != STATE_MAGIC || version != STATE_VERSION)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "processor %u: the saved state is damaged or of another version",
@@ -132,6 +134,13 @@ x86_cpu_load (X86Cpu *cpu, const uint8_t *data, size_t length, size_t *used, GEr
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "processor %u: the saved state needs the model “%.31s”, not “%s”",
                    cpu->index, name, x86_cpu_model_name (cpu->model));
+      return FALSE;
+    }
+  /* Of one model, hosts may have more or less. */
+  if ((features[0] & ~cpu->features[0]) || (features[1] & ~cpu->features[1]))
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+                   "processor %u: the saved state needs processor features that this host does not have", cpu->index);
       return FALSE;
     }
   walk (&walker, cpu, &flags);

@@ -109,7 +109,7 @@ enum
   X86_MODE_STEP = 1 << 9,      /* blocks of one instruction: single-step, interrupt shadow, code breakpoints */
   X86_MODE_FPU = 1 << 10,      /* CR0.EM and CR0.TS clear: x87 and MMX may run */
   X86_MODE_SSE = 1 << 11,      /* as FPU, and CR4.OSFXSR set */
-  X86_MODE_AVX = 1 << 12,      /* as FPU, and CR4.OSXSAVE and XCR0 enable AVX */
+  X86_MODE_AVX = 1 << 12,      /* CR0.TS clear, CR4.OSXSAVE and XCR0 enable AVX */
   X86_MODE_ALIGN = 1 << 13,    /* CR0.AM, EFLAGS.AC and CPL 3: alignment checks */
   X86_MODE_WINDOW = 1 << 14,   /* translated code reaches memory through the window of the address space */
   X86_MODE_BITS = 15
@@ -269,6 +269,7 @@ struct X86Cpu
   uint8_t nmi_masked;
   uint8_t step_trap;     /* a #DB for single-step is due after this instruction */
   uint8_t delivering;    /* an event is being delivered: its vector + 1, or 0xff for external interrupts */
+  uint8_t gathered;      /* the instruction has loaded elements: a trap that is due comes before a fault of the rest */
   uint8_t event_vector;  /* the fault that longjmp brought */
   uint32_t event_error;
   uint64_t debug_hits;   /* DR6 bits to report after this instruction */

@@ -28,7 +28,7 @@ X86OpFn x86_fused_handler (X86OpFn fn, unsigned cc);
 /* Entries of the tables in op-table.c. */
 extern const X86OpEntry x86_ops_alu[], x86_ops_mov[], x86_ops_int[], x86_ops_shift[], x86_ops_bit[], x86_ops_flow[],
   x86_ops_string[], x86_ops_io[], x86_ops_system[], x86_ops_x87[], x86_ops_xsave[], x86_ops_sse[], x86_ops_sse_fp[],
-  x86_ops_sse_int[], x86_ops_crypto[];
+  x86_ops_sse_int[], x86_ops_crypto[], x86_ops_avx[], x86_ops_avx_move[], x86_ops_bmi[];
 
 /* --- Locked read-modify-write --- */
 

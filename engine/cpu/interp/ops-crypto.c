@@ -90,6 +90,25 @@ DEFINE_STRING (pcmpestrm, x86_imm8_pcmpestri, x86_imm8_pcmpestrm)
 DEFINE_STRING (pcmpistri, x86_imm8_pcmpistri, NULL)
 DEFINE_STRING (pcmpistrm, x86_imm8_pcmpistri, x86_imm8_pcmpistrm)
 
+/* VEX-coded: bits 255 to 128 of the mask are clear. */
+#define DEFINE_STRING_MASK_VEX(name)                                                                                    \
+  X86_HANDLER (op_v##name##_xx)                                                                                         \
+  {                                                                                                                    \
+    x86_clear_upper (cpu, 0);                                                                                           \
+    return op_##name##_xx (cpu, op);                                                                                    \
+  }                                                                                                                    \
+  X86_HANDLER (op_v##name##_xm)                                                                                         \
+  {                                                                                                                    \
+    string_compare (cpu, op, x86_ld_M128U (cpu, op), STRING_TABLES_##name);                                             \
+    x86_clear_upper (cpu, 0);                                                                                           \
+    X86_NEXT;                                                                                                          \
+  }                                                                                                                    \
+  static const X86OpFn fns_v##name[] = { op_v##name##_xx, op_v##name##_xm, NULL };
+#define STRING_TABLES_pcmpestrm x86_imm8_pcmpestri, x86_imm8_pcmpestrm
+#define STRING_TABLES_pcmpistrm x86_imm8_pcmpistri, x86_imm8_pcmpistrm
+DEFINE_STRING_MASK_VEX (pcmpestrm)
+DEFINE_STRING_MASK_VEX (pcmpistrm)
+
 static gboolean
 lower_string (X86Lower *lw, X86Op *op, const X86OpEntry *entry)
 {
@@ -99,6 +118,17 @@ lower_string (X86Lower *lw, X86Op *op, const X86OpEntry *entry)
   return ok;
 }
 
+static gboolean
+lower_string_vex (X86Lower *lw, X86Op *op, const X86OpEntry *entry)
+{
+  gboolean ok = x86_lower_avx_same (lw, op, entry);
+
+  op->size = (lw->mode & X86_MODE_CODE64) && lw->insn.raw.vex.W ? 8 : 4;
+  return ok;
+}
+
+#define STRING_VEX_ENTRY(name, mnemonic)                                                                                \
+  { ZYDIS_MNEMONIC_##mnemonic, X86_FEAT_AVX, X86_ENTRY_AVX | X86_ENTRY_PE, lower_string_vex, fns_##name },
 #define STRING_ENTRY(name, mnemonic)                                                                                    \
   { ZYDIS_MNEMONIC_##mnemonic, X86_FEAT_SSE42, X86_ENTRY_SSE, lower_string, fns_##name },
 
@@ -108,5 +138,7 @@ const X86OpEntry x86_ops_crypto[] = {
   XMM_ENTRY (sha1rnds4, SHA1RNDS4, SHA) XMM_ENTRY (sha256rnds2, SHA256RNDS2, SHA)
   STRING_ENTRY (pcmpestri, PCMPESTRI) STRING_ENTRY (pcmpestrm, PCMPESTRM)
   STRING_ENTRY (pcmpistri, PCMPISTRI) STRING_ENTRY (pcmpistrm, PCMPISTRM)
+  STRING_VEX_ENTRY (pcmpestri, VPCMPESTRI) STRING_VEX_ENTRY (vpcmpestrm, VPCMPESTRM)
+  STRING_VEX_ENTRY (pcmpistri, VPCMPISTRI) STRING_VEX_ENTRY (vpcmpistrm, VPCMPISTRM)
   { 0 }
 };

@@ -169,6 +169,12 @@ lower_to_integer (X86Lower *lw, X86Op *op, const X86OpEntry *entry)
   return x86_lower_vec (lw, op, &sized);
 }
 
+static gboolean
+lower_to_integer_vex (X86Lower *lw, X86Op *op, const X86OpEntry *entry)
+{
+  return x86_avx_is_there (lw) && lower_to_integer (lw, op, entry);
+}
+
 #define FNS_FROM(name)                                                                                                  \
   static const X86OpFn fns_##name[] = { op_##name##_xr32, op_##name##_xm32, op_##name##_xr64, op_##name##_xm64 };
 #define FNS_TO(name)                                                                                                    \
@@ -240,6 +246,8 @@ TO_MMX (cvttps2pi, M64)
 TO_MMX (cvtpd2pi, M128)
 TO_MMX (cvttpd2pi, M128)
 
+#define VEX_TO_INTEGER(name, mnemonic)                                                                                  \
+  { ZYDIS_MNEMONIC_##mnemonic, X86_FEAT_AVX, X86_ENTRY_AVX | X86_ENTRY_PE, lower_to_integer_vex, fns_##name },
 #define SSE_ENTRY(name, mnemonic, feature, lower)                                                                       \
   { ZYDIS_MNEMONIC_##mnemonic, X86_FEAT_##feature, X86_ENTRY_SSE, lower, fns_##name },
 
@@ -258,5 +266,8 @@ const X86OpEntry x86_ops_sse_fp[] = {
   XMM_ENTRY (cvtpi2ps, CVTPI2PS, SSE) XMM_ENTRY (cvtpi2pd, CVTPI2PD, SSE2)
   SSE_ENTRY (cvtps2pi, CVTPS2PI, SSE, x86_lower_mmx) SSE_ENTRY (cvttps2pi, CVTTPS2PI, SSE, x86_lower_mmx)
   SSE_ENTRY (cvtpd2pi, CVTPD2PI, SSE2, x86_lower_mmx) SSE_ENTRY (cvttpd2pi, CVTTPD2PI, SSE2, x86_lower_mmx)
+  VEX_ENTRY (comiss, VCOMISS) VEX_ENTRY (ucomiss, VUCOMISS) VEX_ENTRY (comisd, VCOMISD) VEX_ENTRY (ucomisd, VUCOMISD)
+  VEX_TO_INTEGER (cvtss2si, VCVTSS2SI) VEX_TO_INTEGER (cvttss2si, VCVTTSS2SI)
+  VEX_TO_INTEGER (cvtsd2si, VCVTSD2SI) VEX_TO_INTEGER (cvttsd2si, VCVTTSD2SI)
   { 0 }
 };

@@ -384,5 +384,7 @@ const X86OpEntry x86_ops_sse_int[] = {
   XMM_ENTRY (pextrq, PEXTRQ, SSE41) XMM_ENTRY (pextrd, EXTRACTPS, SSE41)
   MMX_ENTRY (pinsrw, PINSRW, SSE) MMX_ENTRY (pextrw, PEXTRW, SSE)
   { ZYDIS_MNEMONIC_EMMS, X86_FEAT_MMX, X86_ENTRY_MMX, x86_lower_plain, fns_emms },
+  VEX_ENTRY (pextrb, VPEXTRB) VEX_ENTRY (pextrw, VPEXTRW) VEX_ENTRY (pextrd, VPEXTRD) VEX_ENTRY (pextrq, VPEXTRQ)
+  VEX_ENTRY (pextrd, VEXTRACTPS)
   { 0 }
 };

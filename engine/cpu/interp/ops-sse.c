@@ -317,6 +317,14 @@ lower_mov_xmm (X86Lower *lw, X86Op *op, const X86OpEntry *entry)
   return lower_mov_class (lw, op, entry, ZYDIS_REGCLASS_XMM);
 }
 
+/* What is left of the VEX-coded forms: from vector registers. */
+static gboolean
+lower_mov_vex (X86Lower *lw, X86Op *op, const X86OpEntry *entry)
+{
+  op->size = entry->mnemonic == ZYDIS_MNEMONIC_VMOVQ ? 8 : 4;
+  return x86_avx_is_there (lw) && lower_mov_class (lw, op, entry, ZYDIS_REGCLASS_XMM);
+}
+
 static gboolean
 lower_mov_mmx (X86Lower *lw, X86Op *op, const X86OpEntry *entry)
 {
@@ -397,7 +405,8 @@ lower_maskmov (X86Lower *lw, X86Op *op, const X86OpEntry *entry)
 {
   unsigned first = x86_is_reg (lw, 0) ? 0 : 1;
 
-  if (!x86_is_reg (lw, first) || !x86_is_reg (lw, first + 1))
+  if (!x86_is_reg (lw, first) || !x86_is_reg (lw, first + 1)
+      || (entry->mnemonic == ZYDIS_MNEMONIC_VMASKMOVDQU && !x86_avx_is_there (lw)))
     return FALSE;
   op->dst = x86_lower_reg (lw->opr[first].reg.value);
   op->src = x86_lower_reg (lw->opr[first + 1].reg.value);
@@ -464,5 +473,12 @@ const X86OpEntry x86_ops_sse[] = {
   { ZYDIS_MNEMONIC_MOVNTI, X86_FEAT_SSE2, 0, x86_lower_vec, fns_movnti },
   { ZYDIS_MNEMONIC_LDMXCSR, X86_FEAT_SSE, X86_ENTRY_SSE, x86_lower_vec, fns_ldmxcsr },
   { ZYDIS_MNEMONIC_STMXCSR, X86_FEAT_SSE, X86_ENTRY_SSE, x86_lower_vec, fns_stmxcsr },
+  /* Stores: what writes vector registers is in ops-avx.c, which comes first. */
+  VEX_ENTRY (movss, VMOVSS) VEX_ENTRY (movsd, VMOVSD) VEX_ENTRY (movlps, VMOVLPS) VEX_ENTRY (movlps, VMOVLPD)
+  VEX_ENTRY (movhps, VMOVHPS) VEX_ENTRY (movhps, VMOVHPD)
+  { ZYDIS_MNEMONIC_VMOVD, X86_FEAT_AVX, X86_ENTRY_AVX | X86_ENTRY_PE, lower_mov_vex, fns_movd_xmm },
+  { ZYDIS_MNEMONIC_VMOVQ, X86_FEAT_AVX, X86_ENTRY_AVX | X86_ENTRY_PE, lower_mov_vex, fns_movq_xmm },
+  { ZYDIS_MNEMONIC_VMASKMOVDQU, X86_FEAT_AVX, X86_ENTRY_AVX | X86_ENTRY_PE, lower_maskmov, fns_maskmovdqu },
+  VEX_ENTRY (ldmxcsr, VLDMXCSR) VEX_ENTRY (stmxcsr, VSTMXCSR)
   { 0 }
 };

@@ -691,12 +691,15 @@ X86_HANDLER (op_wrmsr)
 
 X86_HANDLER (op_xgetbv)
 {
+  u64 value;
+
   if (!(cpu->cr4 & X86_CR4_OSXSAVE))
     x86_raise (cpu, op, X86_EXC_UD);
-  if ((u32) cpu->r[X86_RCX] != 0)
+  if ((u32) cpu->r[X86_RCX] > (x86_has (cpu, X86_FEAT_XGETBV1) ? 1 : 0))
     x86_raise_error (cpu, op, X86_EXC_GP, 0);
-  cpu->r[X86_RAX] = (u32) cpu->xcr0;
-  cpu->r[X86_RDX] = cpu->xcr0 >> 32;
+  value = (u32) cpu->r[X86_RCX] == 0 ? cpu->xcr0 : x86_xinuse (cpu);
+  cpu->r[X86_RAX] = (u32) value;
+  cpu->r[X86_RDX] = value >> 32;
   X86_NEXT;
 }
 

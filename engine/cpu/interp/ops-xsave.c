@@ -8,7 +8,8 @@
 
 enum { LEGACY_SIZE = 512, HEADER_SIZE = 64, AVX_OFFSET = LEGACY_SIZE + HEADER_SIZE, AVX_SIZE = 256,
        XSAVE_MAX = AVX_OFFSET + AVX_SIZE };
-enum { XCR0_X87 = 1, XCR0_SSE = 2, XCR0_AVX = 4 };
+enum { XCR0_X87 = 1, XCR0_SSE = 2, XCR0_AVX = 4, FCW_INITIAL = 0x37f, MXCSR_INITIAL = 0x1f80 };
+#define XCOMP_COMPACT ((uint64_t) 1 << 63)
 
 /* The legacy region: offsets of SDM table 10-2. */
 typedef struct
@@ -131,7 +132,7 @@ X86_HANDLER (op_fxrstor)
       get_xmm (cpu, &region);
       x86_set_mxcsr (cpu, region.mxcsr);
     }
-  x86_fp_update (cpu);
+  x86_fpu_update (cpu);
   X86_NEXT_LOOP;
 }
 
@@ -162,51 +163,163 @@ area_size (uint64_t components)
   return components & XCR0_AVX ? XSAVE_MAX : AVX_OFFSET;
 }
 
-/* XSAVE and XSAVEOPT: components in their initial state are written like others, which both allow. */
-X86_HANDLER (op_xsave)
+static gboolean
+any_upper (const X86Cpu *cpu)
+{
+  uint64_t any = 0;
+
+  for (unsigned i = 0; i < G_N_ELEMENTS (cpu->vec); i++)
+    any |= cpu->vec[i].q[2] | cpu->vec[i].q[3];
+  return any != 0;
+}
+
+static gboolean
+any_xmm (const X86Cpu *cpu)
+{
+  uint64_t any = 0;
+
+  for (unsigned i = 0; i < G_N_ELEMENTS (cpu->vec); i++)
+    any |= cpu->vec[i].q[0] | cpu->vec[i].q[1];
+  return any != 0;
+}
+
+static gboolean
+any_x87 (const X86Cpu *cpu)
+{
+  const X86Fpu *fpu = &cpu->fpu;
+  uint64_t any = fpu->fcw ^ FCW_INITIAL;
+
+  any |= fpu->fsw | fpu->ftag | fpu->fop | fpu->fip | fpu->fdp | fpu->fcs | fpu->fds;
+  for (unsigned i = 0; i < G_N_ELEMENTS (fpu->st); i++)
+    any |= fpu->st[i].mant | fpu->st[i].se;
+  return any != 0;
+}
+
+/* Components that are not as XRSTOR would initialise them. */
+static uint64_t
+in_use (const X86Cpu *cpu)
+{
+  return (any_x87 (cpu) ? XCR0_X87 : 0) | (any_xmm (cpu) ? XCR0_SSE : 0) | (any_upper (cpu) ? XCR0_AVX : 0);
+}
+
+uint64_t
+x86_xinuse (const X86Cpu *cpu)
+{
+  return in_use (cpu) & cpu->xcr0;
+}
+
+static void
+put_components (X86Cpu *cpu, const X86Op *op, XsaveArea *area, uint64_t components)
+{
+  if (components & XCR0_X87)
+    put_x87 (cpu, op, &area->legacy);
+  if (components & XCR0_SSE)
+    put_xmm (cpu, &area->legacy);
+  if (components & XCR0_AVX)
+    for (unsigned i = 0; i < xmm_count (cpu); i++)
+      memcpy (area->ymm_high[i], &cpu->vec[i].b[16], 16);
+}
+
+/* XSAVE and XSAVEOPT; the latter need not write what is in its initial state. */
+static inline void
+save (X86Cpu *cpu, const X86Op *op, gboolean optimised)
 {
   XsaveArea area;
-  uint64_t components = requested (cpu, op), lin;
+  uint64_t components = requested (cpu, op), used = in_use (cpu), lin;
   unsigned size = area_size (components);
 
   lin = aligned_operand (cpu, op, size, 64, X86_ACCESS_WRITE);
   x86_probe_write (cpu, op, lin, size);
   x86_ld_bytes (cpu, op, lin, &area, size);
-  if (components & XCR0_X87)
-    put_x87 (cpu, op, &area.legacy);
+  put_components (cpu, op, &area, optimised ? components & used : components);
   if (components & (XCR0_SSE | XCR0_AVX))
     {
       area.legacy.mxcsr = x86_mxcsr (cpu);
       area.legacy.mxcsr_mask = X86_MXCSR_MASK;
     }
-  if (components & XCR0_SSE)
-    put_xmm (cpu, &area.legacy);
-  if (components & XCR0_AVX)
-    for (unsigned i = 0; i < xmm_count (cpu); i++)
-      memcpy (area.ymm_high[i], &cpu->vec[i].b[16], 16);
-  area.xstate_bv |= components;
+  area.xstate_bv = (area.xstate_bv & ~components) | (components & used);
+  x86_st_bytes (cpu, op, lin, &area, size);
+}
+
+X86_HANDLER (op_xsave)
+{
+  save (cpu, op, FALSE);
+  X86_NEXT_LOOP;
+}
+
+X86_HANDLER (op_xsaveopt)
+{
+  save (cpu, op, TRUE);
+  X86_NEXT_LOOP;
+}
+
+/* AVX state follows the header in the compacted form, too: nothing comes between them. */
+X86_HANDLER (op_xsavec)
+{
+  XsaveArea area;
+  uint64_t components = requested (cpu, op), used = in_use (cpu), lin;
+  unsigned size = area_size (components);
+
+  if (x86_mxcsr (cpu) != MXCSR_INITIAL)
+    used |= XCR0_SSE;
+  lin = aligned_operand (cpu, op, size, 64, X86_ACCESS_WRITE);
+  x86_probe_write (cpu, op, lin, size);
+  x86_ld_bytes (cpu, op, lin, &area, size);
+  put_components (cpu, op, &area, components & used);
+  if (components & used & XCR0_SSE)
+    {
+      area.legacy.mxcsr = x86_mxcsr (cpu);
+      area.legacy.mxcsr_mask = X86_MXCSR_MASK;
+    }
+  area.xstate_bv = components & used;
+  area.xcomp_bv = components | XCOMP_COMPACT;
   x86_st_bytes (cpu, op, lin, &area, size);
   X86_NEXT_LOOP;
 }
 
+static gboolean
+is_header_valid (const X86Cpu *cpu, const XsaveArea *area)
+{
+  if (area->xcomp_bv & XCOMP_COMPACT)
+    {
+      uint64_t there = area->xcomp_bv & ~XCOMP_COMPACT;
+
+      for (unsigned i = 0; i < G_N_ELEMENTS (area->reserved); i++)
+        if (area->reserved[i] != 0)
+          return FALSE;
+      return x86_has (cpu, X86_FEAT_XSAVEC) && !(there & ~cpu->xcr0) && !(area->xstate_bv & ~there);
+    }
+  return area->xcomp_bv == 0 && area->reserved[0] == 0 && !(area->xstate_bv & ~cpu->xcr0);
+}
+
 X86_HANDLER (op_xrstor)
 {
-  static const LegacyRegion initial = { .fcw = 0x37f };
+  static const LegacyRegion initial = { .fcw = FCW_INITIAL, .mxcsr = MXCSR_INITIAL };
   XsaveArea area;
-  uint64_t components = requested (cpu, op), present;
+  uint64_t components = requested (cpu, op), present, takes_mxcsr = XCR0_SSE | XCR0_AVX;
   unsigned size = area_size (components);
+  uint32_t mxcsr;
 
   x86_ld_bytes (cpu, op, aligned_operand (cpu, op, size, 64, X86_ACCESS_READ), &area, size);
-  if (area.xcomp_bv != 0 || area.reserved[0] != 0 || (area.xstate_bv & ~cpu->xcr0)
-      || ((components & (XCR0_SSE | XCR0_AVX)) && (area.legacy.mxcsr & ~(uint32_t) X86_MXCSR_MASK)))
+  if (!is_header_valid (cpu, &area))
     x86_raise_error (cpu, op, X86_EXC_GP, 0);
   present = area.xstate_bv & components;
+  mxcsr = area.legacy.mxcsr;
+  /* In the compacted form MXCSR belongs to the SSE state. */
+  if (area.xcomp_bv & XCOMP_COMPACT)
+    {
+      takes_mxcsr = XCR0_SSE;
+      if (!(present & XCR0_SSE))
+        mxcsr = MXCSR_INITIAL;
+    }
+  if ((components & takes_mxcsr) && (mxcsr & ~(uint32_t) X86_MXCSR_MASK))
+    x86_raise_error (cpu, op, X86_EXC_GP, 0);
   if (components & XCR0_X87)
     get_x87 (cpu, op, present & XCR0_X87 ? &area.legacy : &initial);
   if (components & XCR0_SSE)
     get_xmm (cpu, present & XCR0_SSE ? &area.legacy : &initial);
-  if (components & (XCR0_SSE | XCR0_AVX))
-    x86_set_mxcsr (cpu, area.legacy.mxcsr);
+  if (components & takes_mxcsr)
+    x86_set_mxcsr (cpu, mxcsr);
   if (components & XCR0_AVX)
     for (unsigned i = 0; i < xmm_count (cpu); i++)
       {
@@ -215,7 +328,7 @@ X86_HANDLER (op_xrstor)
         else
           memset (&cpu->vec[i].b[16], 0, 16);
       }
-  x86_fp_update (cpu);
+  x86_fpu_update (cpu);
   X86_NEXT_LOOP;
 }
 
@@ -233,7 +346,7 @@ lower_save (X86Lower *lw, X86Op *op, const X86OpEntry *entry)
 }
 
 static const X86OpFn fns_fxsave[] = { op_fxsave }, fns_fxrstor[] = { op_fxrstor }, fns_xsave[] = { op_xsave },
-                     fns_xrstor[] = { op_xrstor };
+                     fns_xsaveopt[] = { op_xsaveopt }, fns_xsavec[] = { op_xsavec }, fns_xrstor[] = { op_xrstor };
 
 const X86OpEntry x86_ops_xsave[] = {
   { ZYDIS_MNEMONIC_FXSAVE, X86_FEAT_FXSR, X86_ENTRY_FPU, lower_save, fns_fxsave },
@@ -242,8 +355,10 @@ const X86OpEntry x86_ops_xsave[] = {
   { ZYDIS_MNEMONIC_FXRSTOR64, X86_FEAT_FXSR, X86_ENTRY_FPU, lower_save, fns_fxrstor },
   { ZYDIS_MNEMONIC_XSAVE, X86_FEAT_XSAVE, 0, lower_save, fns_xsave },
   { ZYDIS_MNEMONIC_XSAVE64, X86_FEAT_XSAVE, 0, lower_save, fns_xsave },
-  { ZYDIS_MNEMONIC_XSAVEOPT, X86_FEAT_XSAVEOPT, 0, lower_save, fns_xsave },
-  { ZYDIS_MNEMONIC_XSAVEOPT64, X86_FEAT_XSAVEOPT, 0, lower_save, fns_xsave },
+  { ZYDIS_MNEMONIC_XSAVEOPT, X86_FEAT_XSAVEOPT, 0, lower_save, fns_xsaveopt },
+  { ZYDIS_MNEMONIC_XSAVEOPT64, X86_FEAT_XSAVEOPT, 0, lower_save, fns_xsaveopt },
+  { ZYDIS_MNEMONIC_XSAVEC, X86_FEAT_XSAVEC, 0, lower_save, fns_xsavec },
+  { ZYDIS_MNEMONIC_XSAVEC64, X86_FEAT_XSAVEC, 0, lower_save, fns_xsavec },
   { ZYDIS_MNEMONIC_XRSTOR, X86_FEAT_XSAVE, 0, lower_save, fns_xrstor },
   { ZYDIS_MNEMONIC_XRSTOR64, X86_FEAT_XSAVE, 0, lower_save, fns_xrstor },
   { 0 }

@@ -52,9 +52,9 @@ mode_of (const X86Cpu *cpu)
       mode |= X86_MODE_FPU;
       if (cpu->cr4 & X86_CR4_OSFXSR)
         mode |= X86_MODE_SSE;
-      if ((cpu->cr4 & X86_CR4_OSXSAVE) && (cpu->xcr0 & 6) == 6)
-        mode |= X86_MODE_AVX;
     }
+  if (!(cpu->cr0 & X86_CR0_TS) && (cpu->cr4 & X86_CR4_OSXSAVE) && (cpu->xcr0 & 6) == 6)
+    mode |= X86_MODE_AVX;
   if (cpu->cpl == 3 && (cpu->cr0 & X86_CR0_AM) && (cpu->eflags & X86_FLAG_AC))
     mode |= X86_MODE_ALIGN;
   if (cpu->shadow || (cpu->eflags & X86_FLAG_TF) || (cpu->dr[7] & 0xff))

@@ -10,6 +10,13 @@
 /* The low 128 bits of a vector register. */
 #define XMM(n) (*(__m128i *) &cpu->vec[n])
 
+/* Bits 255 to 128 of a vector register become 0. */
+static inline void
+x86_clear_upper (X86Cpu *cpu, unsigned n)
+{
+  cpu->vec[n].q[2] = cpu->vec[n].q[3] = 0;
+}
+
 __m128i x86_ld_vec_slow (X86Cpu *cpu, const X86Op *op, uint64_t lin);
 void x86_st_vec_slow (X86Cpu *cpu, const X86Op *op, uint64_t lin, __m128i value);
 
@@ -169,5 +176,11 @@ ZydisRegisterClass x86_operand_class (const X86Lower *lw, unsigned n);
 
 #define XMM_ENTRY(name, mnemonic, feature)                                                                              \
   { ZYDIS_MNEMONIC_##mnemonic, X86_FEAT_##feature, X86_ENTRY_SSE, x86_lower_xmm, fns_##name },
+/* A VEX-coded instruction that does what its SSE form does, because it writes no vector register (avx.h). */
+#define VEX_ENTRY(name, mnemonic)                                                                                       \
+  { ZYDIS_MNEMONIC_##mnemonic, X86_FEAT_AVX, X86_ENTRY_AVX | X86_ENTRY_PE, x86_lower_avx_same, fns_##name, NULL },
+/* Whether the instruction is VEX-coded and of an extension that the model has. */
+gboolean x86_avx_is_there (const X86Lower *lw);
+gboolean x86_lower_avx_same (X86Lower *lw, X86Op *op, const X86OpEntry *entry);
 #define MMX_ENTRY(name, mnemonic, feature)                                                                              \
   { ZYDIS_MNEMONIC_##mnemonic, X86_FEAT_##feature, X86_ENTRY_MMX, x86_lower_mmx, fns_mmx_##name },
