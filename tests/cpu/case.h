@@ -25,6 +25,7 @@ typedef struct
   uint64_t rip /* linear */, rflags;
   uint16_t sels[6];                                 /* by encoding: ES, CS, SS, DS, FS, GS; only afterwards */
   uint8_t fx[FX_SIZE] __attribute__ ((aligned (16))); /* as FXSAVE64 stores it */
+  uint8_t ymm[16][16];                              /* upper halves of YMM registers */
 } CpuState;
 
 typedef struct
@@ -66,11 +67,29 @@ typedef struct
 /* Which instructions the host and the interpreter have, by X86Feature number. */
 typedef gboolean (*CaseHasFeature) (void *opaque, unsigned feature);
 
+enum { DRAWN_MAX = 40 /* bytes drawn for an instruction */ };
+
+/* An encoding of an instruction: @prefix is a mandatory one in the order of VEX.pp, @modrm gives this very mnemonic. */
+typedef struct
+{
+  uint16_t mnemonic;
+  uint8_t is_vex, map, prefix, w, l, vvvv, opcode, modrm;
+} Encoding;
+
+/* All encodings that take part, by mnemonic: those of the i-th are first[i] … first[i + 1] - 1. */
+typedef struct
+{
+  Encoding *encodings;
+  unsigned *first, mnemonics;
+} Catalog;
+
 typedef struct
 {
   ZydisDecoder decoder[CASE_MODES];
+  Catalog catalog[CASE_MODES];
   uint8_t pool[CASE_POOL + CASE_DATA_SIZE];
   gboolean allowed[ZYDIS_ISA_SET_MAX_VALUE + 1];
+  gboolean with_ymm;               /* the host's registers have the upper halves */
   gboolean with_segments;          /* segment registers may be loaded: all segments of layout.h are there */
 } Generator;
 
@@ -80,6 +99,18 @@ void generator_init (Generator *generator, CaseHasFeature has_feature, void *opa
 gboolean generator_make (const Generator *generator, uint64_t seed, CaseMode mode, Case *out);
 /* The data window as the case starts. */
 void case_fill_data (const Generator *generator, const Case *cs, uint8_t *data);
+
+void generator_clear (Generator *generator);
+/* After @code or inputs were changed by hand: FALSE when the steps are no longer what they were. */
+gboolean case_refresh (const Generator *generator, Case *cs);
+
+/* draw.c */
+void draw_instruction (const Generator *generator, Random *random, CaseMode mode, uint8_t bytes[DRAWN_MAX]);
+
+/* catalog.c */
+void catalog_init (Generator *generator);
+void catalog_clear (Generator *generator);
+const Encoding *catalog_draw (const Generator *generator, CaseMode mode, Random *random);
 
 /* policy.c */
 /* What may run: unprivileged, harmless to the host, the same on every processor. */
@@ -104,15 +135,21 @@ void operand_extended (Random *random, uint8_t value[10]);
 void operand_state (Random *random, CpuState *state);
 void operand_pool (uint8_t *pool, size_t size);
 
+/* shrink.c */
+typedef gboolean (*CaseFails) (void *opaque, const Case *cs);
+/* Makes @cs, which fails, as plain as it can be and still fail. */
+void shrink_case (const Generator *generator, Case *cs, CaseFails fails, void *opaque);
+
 /* native.c: the host's processor. Returns NULL, or why it cannot be used. */
 const char *native_init (void);
 const char *native_init_mode (CaseMode mode);
 void native_run (const Generator *generator, const Case *cs, Outcome *out);
 
-/* interp.c: the interpreter. */
+/* interp.c: what is held against it. Translated is everything, before it first runs; memory is reached through windows, or
+ * through the software TLB. */
+typedef enum { SIDE_INTERP, SIDE_JIT, SIDE_JIT_LOOKUP, SIDES } Side;
 typedef struct Interp Interp;
-/* @translates: everything is translated before it first runs. */
-Interp *interp_new (gboolean translates);
+Interp *interp_new (Side side);
 void interp_free (Interp *interp);
 gboolean interp_has_feature (void *interp, unsigned feature);
 void interp_run (Interp *interp, const Generator *generator, const Case *cs, Outcome *out);

@@ -62,22 +62,22 @@ compare_registers (const Case *cs, const Outcome *native, const Outcome *interp,
   if (interp->is_translated && native->vector >= 0)
     ignored |= FLAGS_ARITHMETIC;
   if (native->state.rip != interp->state.rip)
-    DIFFERS ("rip native %" G_GINT64_MODIFIER "x interpreter %" G_GINT64_MODIFIER "x\n", native->state.rip,
+    DIFFERS ("rip native %" G_GINT64_MODIFIER "x emulated %" G_GINT64_MODIFIER "x\n", native->state.rip,
              interp->state.rip);
   if ((native->state.rflags ^ interp->state.rflags) & ~(uint64_t) ignored)
-    DIFFERS ("rflags native %06" G_GINT64_MODIFIER "x interpreter %06" G_GINT64_MODIFIER "x differ %06"
+    DIFFERS ("rflags native %06" G_GINT64_MODIFIER "x emulated %06" G_GINT64_MODIFIER "x differ %06"
              G_GINT64_MODIFIER "x\n", native->state.rflags, interp->state.rflags,
              (native->state.rflags ^ interp->state.rflags) & ~(uint64_t) ignored);
   for (unsigned i = 0; i < G_N_ELEMENTS (segments); i++)
     /* An interrupt's return may have cleared the RPL of a null selector. */
     if (native->state.sels[i] != interp->state.sels[i] && (native->state.sels[i] | interp->state.sels[i]) > 3)
-      DIFFERS ("%s native %04x interpreter %04x\n", segments[i], native->state.sels[i], interp->state.sels[i]);
+      DIFFERS ("%s native %04x emulated %04x\n", segments[i], native->state.sels[i], interp->state.sels[i]);
   for (unsigned i = 0; i < (cs->mode == CASE_64 ? 16 : 8); i++)
     {
       uint64_t mask = i == 4 && is_far_return (cs) ? 0xffff : cs->mode == CASE_64 ? ~(uint64_t) 0 : 0xffffffff;
 
       if ((native->state.r[i] ^ interp->state.r[i]) & mask)
-        DIFFERS ("%s native %016" G_GINT64_MODIFIER "x interpreter %016" G_GINT64_MODIFIER "x\n", names[i],
+        DIFFERS ("%s native %016" G_GINT64_MODIFIER "x emulated %016" G_GINT64_MODIFIER "x\n", names[i],
                  native->state.r[i] & mask, interp->state.r[i] & mask);
     }
   return same;
@@ -100,7 +100,7 @@ compare_image (const char *name, const uint8_t *native, const uint8_t *interp, u
     {
       g_string_append_printf (report, "#   %s native ", name);
       append_bytes (report, native + offset, size);
-      g_string_append (report, " interpreter ");
+      g_string_append (report, " emulated ");
       append_bytes (report, interp + offset, size);
       g_string_append_c (report, '\n');
     }
@@ -130,14 +130,14 @@ compare_fx (const Case *cs, const uint8_t *native, const uint8_t *interp, GStrin
                                     || cs->steps[n].insn.mnemonic == ZYDIS_MNEMONIC_FPREM1))
         undefined |= FSW_QUOTIENT;
   if ((fsw[0] ^ fsw[1]) & ~undefined)
-    DIFFERS ("fsw native %04x interpreter %04x\n", fsw[0], fsw[1]);
+    DIFFERS ("fsw native %04x emulated %04x\n", fsw[0], fsw[1]);
   same &= compare_image ("ftw", native, interp, FX_FTW, 1, report);
   /* With overflow or underflow unmasked a result is inexact only when it would be with any exponent, which the
    * interpreter's masked host instructions do not tell. */
   if (mxcsr[0] & ~(mxcsr[0] >> MXCSR_MASK_SHIFT) & (MXCSR_OE | MXCSR_UE))
     mxcsr[1] = (mxcsr[1] & ~(uint32_t) MXCSR_PE) | (mxcsr[0] & MXCSR_PE);
   if (mxcsr[0] != mxcsr[1])
-    DIFFERS ("mxcsr native %04x interpreter %04x\n", mxcsr[0], mxcsr[1]);
+    DIFFERS ("mxcsr native %04x emulated %04x\n", mxcsr[0], mxcsr[1]);
   /* Processors keep the last instruction's address while an exception is pending; not all do otherwise. */
   if (native[FX_FSW] & interp[FX_FSW] & FSW_ES)
     {
@@ -157,6 +157,21 @@ compare_fx (const Case *cs, const uint8_t *native, const uint8_t *interp, GStrin
 
       g_snprintf (name, sizeof name, "xmm%u", i);
       same &= compare_image (name, native, interp, FX_XMM + i * 16, 16, report);
+    }
+  return same;
+}
+
+static gboolean
+compare_ymm (const CpuState *native, const CpuState *interp, GString *report)
+{
+  gboolean same = TRUE;
+
+  for (unsigned i = 0; i < G_N_ELEMENTS (native->ymm); i++)
+    {
+      char name[16];
+
+      g_snprintf (name, sizeof name, "ymm%u high", i);
+      same &= compare_image (name, native->ymm[i], interp->ymm[i], 0, sizeof native->ymm[i], report);
     }
   return same;
 }
@@ -192,7 +207,7 @@ compare_outcomes (const Case *cs, const Outcome *native, const Outcome *interp, 
       && interp->state.rip + ((uint64_t) 1 << 47) >= (uint64_t) 1 << 48)
     return TRUE;
   if (native->vector != interp->vector)
-    DIFFERS ("outcome native %s (%d) interpreter %s (%d)\n", outcome_name (native->vector), native->vector,
+    DIFFERS ("outcome native %s (%d) emulated %s (%d)\n", outcome_name (native->vector), native->vector,
              outcome_name (interp->vector), interp->vector);
   else if (native->vector >= 0)
     {
@@ -203,17 +218,18 @@ compare_outcomes (const Case *cs, const Outcome *native, const Outcome *interp, 
           && (native->cr2 >= TASK_SIZE || native->cr2 - CASE_READONLY < CASE_DATA + CASE_DATA_SIZE - CASE_READONLY))
         differ &= ~(uint32_t) PF_PRESENT;
       if (differ)
-        DIFFERS ("%s error native %x interpreter %x\n", outcome_name (native->vector), native->error, interp->error);
+        DIFFERS ("%s error native %x emulated %x\n", outcome_name (native->vector), native->error, interp->error);
       if (native->vector == EXC_PF && native->cr2 != interp->cr2)
-        DIFFERS ("cr2 native %" G_GINT64_MODIFIER "x interpreter %" G_GINT64_MODIFIER "x\n", native->cr2, interp->cr2);
+        DIFFERS ("cr2 native %" G_GINT64_MODIFIER "x emulated %" G_GINT64_MODIFIER "x\n", native->cr2, interp->cr2);
     }
   same &= compare_registers (cs, native, interp, report);
   same &= compare_fx (cs, native->state.fx, interp->state.fx, report);
+  same &= compare_ymm (&native->state, &interp->state, report);
   if (memcmp (native->data, interp->data, CASE_DATA_SIZE) != 0)
     for (unsigned i = 0; i < CASE_DATA_SIZE && told < 24; i++)
       if (native->data[i] != interp->data[i] && !is_mxcsr_mask (cs, native->data[i], interp->data[i]))
         {
-          DIFFERS ("%x: native %02x interpreter %02x\n", CASE_DATA + i, native->data[i], interp->data[i]);
+          DIFFERS ("%x: native %02x emulated %02x\n", CASE_DATA + i, native->data[i], interp->data[i]);
           told++;
         }
   return same;
@@ -257,9 +273,10 @@ describe_inputs (const Generator *generator, const Case *cs, GString *report)
     }
   for (unsigned i = 0; i < 16; i++)
     {
-      g_string_append_printf (report, "%sxmm%u ", i % 4 == 0 ? "#   " : " ", i);
+      g_string_append_printf (report, "%symm%u ", i % 2 == 0 ? "#   " : " ", i);
+      append_bytes (report, cs->in.ymm[i], 16);
       append_bytes (report, fx + FX_XMM + i * 16, 16);
-      if (i % 4 == 3)
+      if (i % 2 == 1)
         g_string_append_c (report, '\n');
     }
   /* What the registers point at. */

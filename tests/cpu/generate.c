@@ -5,12 +5,12 @@
  * Specification: Intel SDM volume 2A, chapter 2 (Instruction Format), appendix A (Opcode Map).
  */
 
+#include "engine/cpu/cpuid.h"
 #include "tests/cpu/case.h"
 
 #include <string.h>
 
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI };
-enum { RANDOM_MAX = 26 /* bytes drawn for an instruction */ };
 
 typedef struct
 {
@@ -34,6 +34,14 @@ generator_init (Generator *generator, CaseHasFeature has_feature, void *opaque)
     }
   operand_pool (generator->pool, sizeof generator->pool);
   policy_init (generator->allowed, has_feature, opaque);
+  generator->with_ymm = has_feature (opaque, X86_FEAT_AVX);
+  catalog_init (generator);
+}
+
+void
+generator_clear (Generator *generator)
+{
+  catalog_clear (generator);
 }
 
 void
@@ -46,159 +54,10 @@ case_fill_data (const Generator *generator, const Case *cs, uint8_t *data)
 
 /* --- Bytes --- */
 
-static unsigned
-draw_prefixes (Random *random, CaseMode mode, gboolean is_vector, uint8_t *bytes)
-{
-  static const uint8_t mandatory[4] = { 0, 0x66, 0xf3, 0xf2 }, segments[] = { 0x26, 0x2e, 0x36, 0x3e };
-  unsigned n = 0, selected = random_below (random, 4);
-
-  if (random_chance (random, mode == CASE_16 ? 15 : 5))
-    bytes[n++] = 0x67;
-  if (random_chance (random, 6))
-    bytes[n++] = random_chance (random, 50) ? 0x64 : 0x65;
-  if (random_chance (random, 3))
-    bytes[n++] = segments[random_below (random, sizeof segments)];
-  if (is_vector)
-    {
-      if (selected != 0)
-        bytes[n++] = mandatory[selected];
-      if (random_chance (random, 2))
-        bytes[n++] = 0x66;
-    }
-  else
-    {
-      if (random_chance (random, 20))
-        bytes[n++] = 0x66;
-      if (random_chance (random, 12))
-        bytes[n++] = random_chance (random, 60) ? 0xf3 : 0xf2;
-      if (random_chance (random, 6))
-        bytes[n++] = 0xf0;
-    }
-  for (unsigned i = 1; i < n; i++) /* in any order */
-    {
-      unsigned k = random_below (random, i + 1);
-      uint8_t swap = bytes[k];
-
-      bytes[k] = bytes[i];
-      bytes[i] = swap;
-    }
-  if (mode == CASE_64 && random_chance (random, 50))
-    bytes[n++] = (uint8_t) (0x40 + random_below (random, 16));
-  return n;
-}
-
-static unsigned
-draw_opcode (Random *random, gboolean *is_vector, uint8_t *bytes)
-{
-  static const struct { uint8_t first, count; } vector[] = { { 0x10, 8 }, { 0x28, 8 }, { 0x50, 48 }, { 0xc2, 1 },
-                                                             { 0xc4, 3 }, { 0xd0, 48 } };
-  static const struct { uint8_t map, first, count; } longer[] = {
-    { 0x38, 0x00, 12 }, { 0x38, 0x10, 1 }, { 0x38, 0x14, 4 }, { 0x38, 0x1c, 3 }, { 0x38, 0x20, 6 }, { 0x38, 0x28, 4 },
-    { 0x38, 0x30, 18 }, { 0x38, 0xc8, 6 }, { 0x38, 0xdb, 5 }, { 0x38, 0xf0, 2 }, { 0x3a, 0x08, 8 }, { 0x3a, 0x14, 4 },
-    { 0x3a, 0x20, 3 }, { 0x3a, 0x40, 3 }, { 0x3a, 0x44, 1 }, { 0x3a, 0x60, 4 }, { 0x3a, 0xcc, 1 }, { 0x3a, 0xdf, 1 },
-  };
-  static const uint8_t strings[] = { 0xa4, 0xa5, 0xa6, 0xa7, 0xaa, 0xab, 0xac, 0xad, 0xae, 0xaf };
-  unsigned way = random_below (random, 100), n = 0;
-
-  *is_vector = FALSE;
-  if (way < 34)
-    bytes[n++] = (uint8_t) random_next (random);
-  else if (way < 37)
-    bytes[n++] = strings[random_below (random, sizeof strings)];
-  else if (way < 52)
-    {
-      bytes[n++] = 0x0f;
-      bytes[n++] = (uint8_t) random_next (random);
-    }
-  else if (way < 70)
-    bytes[n++] = (uint8_t) (0xd8 + random_below (random, 8));
-  else
-    {
-      *is_vector = TRUE;
-      bytes[n++] = 0x0f;
-      if (way < 90)
-        {
-          unsigned i = random_below (random, G_N_ELEMENTS (vector));
-
-          bytes[n++] = (uint8_t) (vector[i].first + random_below (random, vector[i].count));
-        }
-      else
-        {
-          unsigned i = random_below (random, G_N_ELEMENTS (longer));
-
-          bytes[n++] = longer[i].map;
-          bytes[n++] = (uint8_t) (longer[i].first + random_below (random, longer[i].count));
-        }
-    }
-  return n;
-}
-
-static unsigned
-draw_displacement (Random *random, unsigned size, uint8_t *bytes)
-{
-  int32_t value = (int32_t) random_next (random);
-
-  if (random_chance (random, 80))
-    value >>= random_below (random, 32);
-  memcpy (bytes, &value, size);
-  return size;
-}
-
-/* ModRM and what belongs to it; without a ModRM in the instruction these are its immediates. */
-static unsigned
-draw_modrm (Random *random, gboolean is_16bit, uint8_t *bytes)
-{
-  uint8_t modrm = (uint8_t) random_next (random);
-  unsigned n = 0, mod;
-
-  if (random_chance (random, 30))
-    modrm |= 0xc0;
-  mod = modrm >> 6;
-  bytes[n++] = modrm;
-  if (mod == 3)
-    return n;
-  if (is_16bit)
-    return n + draw_displacement (random, mod == 0 ? ((modrm & 7) == 6 ? 2 : 0) : mod, bytes + n);
-  if ((modrm & 7) == 4)
-    {
-      bytes[n++] = (uint8_t) random_next (random);
-      if (mod == 0 && (bytes[1] & 7) == 5)
-        mod = 2;
-    }
-  else if (mod == 0 && (modrm & 7) == 5)
-    mod = 2;
-  return n + draw_displacement (random, mod == 2 ? 4 : mod, bytes + n);
-}
-
-static void
-draw_instruction (Random *random, CaseMode mode, uint8_t bytes[RANDOM_MAX])
-{
-  static const uint64_t immediates[] = { 0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0x7fffffff, 0x80000000,
-                                         0xffffffffffffffff, 0x8000000000000000 };
-  uint8_t opcode[3];
-  gboolean is_vector, has_67 = FALSE;
-  unsigned n, opcode_length;
-  uint64_t immediate;
-
-  for (unsigned i = 0; i < RANDOM_MAX; i++)
-    bytes[i] = (uint8_t) random_next (random);
-  if (random_chance (random, 5))
-    return;
-  opcode_length = draw_opcode (random, &is_vector, opcode);
-  n = draw_prefixes (random, mode, is_vector, bytes);
-  for (unsigned i = 0; i < n; i++)
-    has_67 |= bytes[i] == 0x67;
-  memcpy (bytes + n, opcode, opcode_length);
-  n += opcode_length;
-  n += draw_modrm (random, has_67 ? mode == CASE_32 : mode == CASE_16, bytes + n);
-  immediate = random_chance (random, 50) ? immediates[random_below (random, G_N_ELEMENTS (immediates))]
-                                         : random_next (random);
-  memcpy (bytes + n, &immediate, sizeof immediate);
-}
-
-/* Encodings whose meaning newer processors may have found: not to be tried as invalid ones. */
+/* Encodings whose meaning newer processors may have found: not to be tried as invalid ones. Prefixes before VEX and a
+ * register too much are wrong for ever. */
 static gboolean
-may_mean_something (const uint8_t *bytes)
+may_mean_something (const uint8_t *bytes, ZyanStatus status)
 {
   static const uint8_t escapes[] = { 0xc4, 0xc5, 0x62, 0x8f, 0xd5 };
   unsigned n = 0;
@@ -208,7 +67,9 @@ may_mean_something (const uint8_t *bytes)
   while (n < 15 && (bytes[n] & 0xf0) == 0x40)
     n++;
   if (memchr (escapes, bytes[n], sizeof escapes) != NULL)
-    return TRUE;
+    return bytes[n] < 0xc4 || bytes[n] > 0xc5
+           || (status != ZYDIS_STATUS_ILLEGAL_LOCK && status != ZYDIS_STATUS_ILLEGAL_LEGACY_PFX
+               && status != ZYDIS_STATUS_ILLEGAL_REX && status != ZYDIS_STATUS_BAD_REGISTER);
   if (bytes[n] != 0x0f)
     return FALSE;
   return bytes[n + 1] <= 0x01 || bytes[n + 1] == 0xc7 || bytes[n + 1] == 0xae || bytes[n + 1] == 0x38
@@ -216,17 +77,16 @@ may_mean_something (const uint8_t *bytes)
          || (bytes[n + 1] & 0xf8) == 0x20 || bytes[n + 1] == 0x0d;
 }
 
-static gboolean
-decode (const Maker *maker, uint8_t *bytes, CaseStep *step)
+static ZyanStatus
+decode (const Generator *generator, CaseMode mode, const uint8_t *bytes, CaseStep *step)
 {
-  const ZydisDecoder *decoder = &maker->generator->decoder[maker->cs->mode];
-  ZyanStatus status = ZydisDecoderDecodeFull (decoder, bytes, ZYDIS_MAX_INSTRUCTION_LENGTH, &step->insn, step->opr);
+  ZyanStatus status = ZydisDecoderDecodeFull (&generator->decoder[mode], bytes, ZYDIS_MAX_INSTRUCTION_LENGTH, &step->insn,
+                                              step->opr);
 
   step->is_valid = ZYAN_SUCCESS (status);
-  if (step->is_valid)
-    return TRUE;
-  step->insn.length = ZYDIS_MAX_INSTRUCTION_LENGTH;
-  return FALSE;
+  if (!step->is_valid)
+    step->insn.length = ZYDIS_MAX_INSTRUCTION_LENGTH;
+  return status;
 }
 
 /* --- Operands --- */
@@ -355,6 +215,52 @@ place_operand (Maker *maker, CaseStep *step, const ZydisDecodedOperand *operand,
     value |= random_next (&maker->random) & ~mask;
   pin (maker, base, value);
   return target;
+}
+
+static uint8_t *
+vector_element (Case *cs, unsigned reg, unsigned at)
+{
+  return at < 16 ? cs->in.fx + FX_XMM + reg * 16 + at : cs->in.ymm[reg] + at - 16;
+}
+
+/* Indices around a base within the window, now and then one that leads nowhere; a mask that mostly selects. */
+static void
+place_gather (Maker *maker, CaseStep *step, const ZydisDecodedOperand *operand, uint8_t *bytes)
+{
+  const ZydisDecodedOperandMem *mem = &operand->mem;
+  Random *random = &maker->random;
+  uint64_t displacement = mem->disp.has_displacement ? (uint64_t) mem->disp.value : 0;
+  uint64_t offset = CASE_DATA + 0x400 + random_below (random, 0x2700) - segment_base (maker->cs->mode, mem->segment);
+  int base = register_number (mem->base);
+  unsigned width = step->insn.address_width, index = (unsigned) ZydisRegisterGetId (mem->index), size = 4;
+  unsigned mask = (unsigned) ZydisRegisterGetId (step->opr[2].reg.value);
+
+  switch (step->insn.mnemonic)
+    {
+    case ZYDIS_MNEMONIC_VGATHERQPS: case ZYDIS_MNEMONIC_VGATHERQPD: case ZYDIS_MNEMONIC_VPGATHERQD:
+    case ZYDIS_MNEMONIC_VPGATHERQQ:
+      size = 8;
+      break;
+    default:
+      break;
+    }
+  if (base < 0)
+    memcpy (bytes + step->insn.raw.disp.offset, &offset, step->insn.raw.disp.size / 8);
+  else
+    pin (maker, base, (offset - displacement) & (width == 64 ? ~(uint64_t) 0 : 0xffffffff));
+  for (unsigned at = 0; at < 32; at += size)
+    {
+      int64_t value = ((int64_t) random_below (random, 0x800) - 0x400) / mem->scale;
+
+      if (random_chance (random, 4))
+        value = (int64_t) operand_integer (random);
+      else if (random_chance (random, 10)) /* to the edge of the window */
+        value = (int64_t) (CASE_READONLY + 0x1000 - random_below (random, 16) - offset) / mem->scale;
+      memcpy (vector_element (maker->cs, index, at), &value, size);
+    }
+  if (mask != index && random_chance (random, 80))
+    for (unsigned at = 3; at < 32; at += 4)
+      *vector_element (maker->cs, mask, at) = random_chance (random, 75) ? 0x80 : 0x7f;
 }
 
 /* An address that may be jumped to: a later instruction, the end, or a breakpoint behind it. */
@@ -566,12 +472,14 @@ add_step (Maker *maker, unsigned n)
 
   for (unsigned attempt = 0; attempt < 100; attempt++)
     {
-      uint8_t drawn[RANDOM_MAX];
+      uint8_t drawn[DRAWN_MAX];
+      ZyanStatus status;
 
-      draw_instruction (&maker->random, cs->mode, drawn);
-      if (!decode (maker, drawn, step))
+      draw_instruction (maker->generator, &maker->random, cs->mode, drawn);
+      status = decode (maker->generator, cs->mode, drawn, step);
+      if (!step->is_valid)
         {
-          if (!random_chance (&maker->random, 10) || may_mean_something (drawn))
+          if (!random_chance (&maker->random, 10) || may_mean_something (drawn, status))
             continue;
         }
       else if (!policy_allows (maker->generator->allowed, step, cs->mode)
@@ -602,7 +510,9 @@ place_operands (Maker *maker, unsigned n)
   if (!step->is_valid)
     return TRUE;
   for (unsigned i = 0; i < step->insn.operand_count; i++)
-    if (step->opr[i].type == ZYDIS_OPERAND_TYPE_MEMORY && step->opr[i].mem.type != ZYDIS_MEMOP_TYPE_VSIB)
+    if (step->opr[i].type == ZYDIS_OPERAND_TYPE_MEMORY && step->opr[i].mem.type == ZYDIS_MEMOP_TYPE_VSIB)
+      place_gather (maker, step, &step->opr[i], maker->cs->code + step->offset);
+    else if (step->opr[i].type == ZYDIS_OPERAND_TYPE_MEMORY)
       {
         uint64_t at = place_operand (maker, step, &step->opr[i], maker->cs->code + step->offset);
 
@@ -630,20 +540,45 @@ place_branch (Maker *maker, unsigned n)
 
 /* After bytes were filled in, the steps tell what will really run. */
 static gboolean
-decode_again (Maker *maker)
+decode_again (const Generator *generator, Case *cs)
 {
-  Case *cs = maker->cs;
-
   for (unsigned n = 0; n < cs->count; n++)
     {
       CaseStep *step = &cs->steps[n];
       gboolean was_valid = step->is_valid;
       unsigned length = step->insn.length;
 
-      if (decode (maker, cs->code + step->offset, step) != was_valid || step->insn.length != length
-          || (was_valid && !policy_allows (maker->generator->allowed, step, cs->mode)))
+      decode (generator, cs->mode, cs->code + step->offset, step);
+      if (step->is_valid != was_valid || step->insn.length != length
+          || (was_valid && !policy_allows (generator->allowed, step, cs->mode)))
         return FALSE;
     }
+  return TRUE;
+}
+
+gboolean
+case_refresh (const Generator *generator, Case *cs)
+{
+  gboolean has_branch = FALSE;
+
+  if (!decode_again (generator, cs))
+    return FALSE;
+  cs->undefined[0] = cs->undefined_status = 0;
+  for (unsigned n = 0; n < cs->count; n++)
+    {
+      const CaseStep *step = &cs->steps[n];
+
+      if (step->is_valid && step->insn.cpu_flags != NULL && (step->insn.cpu_flags->tested & cs->undefined[n]))
+        return FALSE;
+      cs->undefined[n + 1] = cs->undefined[n] | policy_undefined_flags (step, -1);
+      if (!has_branch)
+        cs->undefined[n + 1] &= ~policy_defined_flags (step);
+      has_branch |= policy_is_branch (step);
+      cs->undefined_status |= policy_undefined_status (step);
+    }
+  /* With one instruction the count of a shift is known. */
+  if (cs->count == 1)
+    cs->undefined[1] = policy_undefined_flags (&cs->steps[0], (int) (cs->in.r[RCX] & 0xff));
   return TRUE;
 }
 
@@ -698,6 +633,8 @@ generator_make (const Generator *generator, uint64_t seed, CaseMode mode, Case *
   cs->address = draw_address (random);
   cs->pool_offset = random_below (random, CASE_POOL / 16) * 16;
   operand_state (random, &cs->in);
+  if (!generator->with_ymm)
+    memset (cs->in.ymm, 0, sizeof cs->in.ymm);
   cs->in.r[RSP] = CASE_DATA - segment_base (mode, ZYDIS_REGISTER_SS) + 0x800 + random_below (random, 0x200) * 16;
 
   wanted = random_chance (random, 50) ? 1 : 1 + random_below (random, CASE_STEPS);
@@ -707,7 +644,9 @@ generator_make (const Generator *generator, uint64_t seed, CaseMode mode, Case *
       if (!add_step (&maker, cs->count))
         return FALSE;
       at += cs->steps[cs->count++].insn.length;
-      if (!cs->steps[cs->count - 1].is_valid)
+      /* The image of FXSAVE tells which bits MXCSR has: nothing may look at it. */
+      if (!cs->steps[cs->count - 1].is_valid || cs->steps[cs->count - 1].insn.mnemonic == ZYDIS_MNEMONIC_FXSAVE
+          || cs->steps[cs->count - 1].insn.mnemonic == ZYDIS_MNEMONIC_FXSAVE64)
         break;
     }
   cs->end = at;
@@ -718,13 +657,8 @@ generator_make (const Generator *generator, uint64_t seed, CaseMode mode, Case *
         return FALSE;
       place_branch (&maker, n);
     }
-  if (!decode_again (&maker))
+  if (!case_refresh (generator, cs))
     return FALSE;
-  for (unsigned n = 0; n < cs->count; n++)
-    cs->undefined_status |= policy_undefined_status (&cs->steps[n]);
-  /* With one instruction the count of a shift is known. */
-  if (cs->count == 1)
-    cs->undefined[1] = policy_undefined_flags (&cs->steps[0], (int) (cs->in.r[RCX] & 0xff));
   if (mode != CASE_64)
     for (unsigned i = 0; i < 8; i++)
       cs->in.r[i] = (uint32_t) cs->in.r[i];

@@ -72,10 +72,10 @@ set_tables (Guest *guest)
 }
 
 Interp *
-interp_new (gboolean translates)
+interp_new (Side side)
 {
   Interp *interp = g_new0 (Interp, 1);
-  Guest *guest = interp->guest = guest_new ();
+  Guest *guest = interp->guest = guest_new_model ("host");
   X86Cpu *cpu = guest->cpu;
   unsigned used = 0;
 
@@ -91,19 +91,20 @@ interp_new (gboolean translates)
   guest->ram[EXIT_PAGE] = 0xf4; /* HLT raises #GP in user code */
 
   cpu->cr3 = TABLES;
-  cpu->cr4 = X86_CR4_PAE | X86_CR4_PGE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT;
+  cpu->cr4 = X86_CR4_PAE | X86_CR4_PGE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT | X86_CR4_OSXSAVE | X86_CR4_FSGSBASE;
+  cpu->xcr0 = x86_has (cpu, X86_FEAT_AVX) ? 7 : 3;
   cpu->msr.efer = X86_EFER_LME | X86_EFER_LMA | X86_EFER_NXE | X86_EFER_SCE;
   cpu->cr0 = X86_CR0_PE | X86_CR0_PG | X86_CR0_MP | X86_CR0_ET | X86_CR0_NE | X86_CR0_WP | X86_CR0_AM;
   set_tables (guest);
   x86_tlb_flush_all (cpu);
-  if (translates)
+  if (side != SIDE_INTERP)
     {
       g_autoptr (GError) error = NULL;
 
       x86_system_set_accel (cpu->system, x86_accel_find ("jit"), &error);
       g_assert_no_error (error);
       x86_jit_set_heat (cpu, 0);
-      x86_jit_set_window_delay (cpu, g_getenv ("TEST_WITHOUT_WINDOW") != NULL ? G_MAXINT64 : 0);
+      x86_jit_set_window_delay (cpu, side == SIDE_JIT_LOOKUP ? G_MAXINT64 : 0);
       interp->translates = TRUE;
     }
   return interp;
@@ -176,7 +177,10 @@ set_state (Guest *guest, const Case *cs)
     }
   memcpy (&cpu->mxcsr, in->fx + FX_MXCSR, 4);
   for (unsigned i = 0; i < 16; i++)
-    memcpy (&cpu->vec[i], in->fx + FX_XMM + i * 16, 16);
+    {
+      memcpy (&cpu->vec[i].b[0], in->fx + FX_XMM + i * 16, 16);
+      memcpy (&cpu->vec[i].b[16], in->ymm[i], 16);
+    }
   x86_fp_update (cpu);
   x86_update_mode (cpu);
 }
@@ -204,7 +208,10 @@ get_state (Guest *guest, CpuState *out)
     }
   memcpy (out->fx + FX_MXCSR, &cpu->mxcsr, 4);
   for (unsigned i = 0; i < 16; i++)
-    memcpy (out->fx + FX_XMM + i * 16, &cpu->vec[i], 16);
+    {
+      memcpy (out->fx + FX_XMM + i * 16, &cpu->vec[i].b[0], 16);
+      memcpy (out->ymm[i], &cpu->vec[i].b[16], 16);
+    }
 }
 
 void

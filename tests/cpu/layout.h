@@ -49,5 +49,8 @@
 #define NATIVE_OUT_GS (NATIVE_STATE + 0x12a)
 #define NATIVE_OUT_REGS (NATIVE_STATE + 0x180)
 #define NATIVE_OUT_FLAGS (NATIVE_STATE + 0x200)
+#define NATIVE_XSAVE (NATIVE_STATE + 0x208)       /* components that XSAVE keeps */
+/* XSAVE areas: what FXSAVE stores, a header, and the upper halves of YMM registers. */
 #define NATIVE_IN_FX (NATIVE_STATE + 0x400)
-#define NATIVE_OUT_FX (NATIVE_STATE + 0x600)
+#define NATIVE_OUT_FX (NATIVE_STATE + 0x800)
+#define NATIVE_AREA_SIZE 0x340

@@ -29,7 +29,9 @@ native_blob:                          /* the end of a case: all its registers ar
     push %rdx
     push %rcx
     push %rax
-    fxsave64 NATIVE_OUT_FX
+    mov NATIVE_XSAVE, %eax
+    xor %edx, %edx
+    xsave64 NATIVE_OUT_FX
     movq $0, NATIVE_OUT_CONTEXT
 leave_case:
     mov NATIVE_HOST_RSP, %rsp
@@ -52,6 +54,10 @@ leave_case:
     wrgsbase %rax
     fninit
     ldmxcsr NATIVE_MXCSR
+    testl $4, NATIVE_XSAVE
+    jz 1f
+    vzeroupper
+1:
     movq $0, NATIVE_RUNNING
     pop %r15
     pop %r14
@@ -71,7 +77,9 @@ native_enter:                         /* void (void) */
     mov %rsp, NATIVE_HOST_RSP
     rdfsbase %rax
     mov %rax, NATIVE_HOST_FS
-    fxrstor64 NATIVE_IN_FX
+    mov NATIVE_XSAVE, %eax
+    xor %edx, %edx
+    xrstor64 NATIVE_IN_FX
     mov NATIVE_IN_DATA_SEL, %eax
     mov %eax, %ds
     mov %eax, %es

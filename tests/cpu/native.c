@@ -7,6 +7,7 @@
 #include "tests/cpu/case.h"
 
 #include <asm/ldt.h>
+#include <cpuid.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -17,6 +18,9 @@
 #include <unistd.h>
 
 enum { SIGNAL_STACK = 0x20000, HWCAP2_HAS_FSGSBASE = 1 << 1, TICK_US = 500000 };
+/* XSAVE: offsets in the area, state components, and Linux' mark of an area in a signal's frame. */
+enum { AREA_SIZE = NATIVE_AREA_SIZE, AREA_HEADER = 512, AREA_YMM = 576, XSAVE_SSE = 3, XSAVE_AVX = 4,
+       FRAME_MAGIC_AT = 464, FRAME_MAGIC = 0x46505853 };
 
 extern const uint8_t native_blob[], native_blob_end[], native_enter[], native_fault[], native_tick[];
 
@@ -87,6 +91,19 @@ take_signals (void)
   return sigaction (SIGVTALRM, &action, NULL) == 0 && setitimer (ITIMER_VIRTUAL, &timer, NULL) == 0;
 }
 
+/* Components that both system and test know: x87, SSE, and AVX where there is it; 0 without XSAVE. */
+static uint32_t
+xsave_components (void)
+{
+  enum { OSXSAVE = 1 << 27 };
+  uint32_t eax, ebx, ecx, edx;
+
+  if (!__get_cpuid (1, &eax, &ebx, &ecx, &edx) || !(ecx & OSXSAVE))
+    return 0;
+  __asm__ ("xgetbv" : "=a" (eax), "=d" (edx) : "c" (0));
+  return eax & (XSAVE_SSE | XSAVE_AVX);
+}
+
 const char *
 native_init (void)
 {
@@ -94,6 +111,8 @@ native_init (void)
 
   if (!(getauxval (AT_HWCAP2) & HWCAP2_HAS_FSGSBASE))
     return "the kernel does not let programs set the FS base";
+  if ((xsave_components () & XSAVE_SSE) != XSAVE_SSE)
+    return "there is no XSAVE";
   native.code = map_twice (CASE_CODE, CASE_CODE_SIZE, PROT_READ | PROT_EXEC);
   native.data = map_twice (CASE_DATA, CASE_DATA_SIZE, PROT_READ | PROT_WRITE);
   blob = map_twice (CASE_EXIT, 0x1000, PROT_READ | PROT_EXEC);
@@ -105,6 +124,7 @@ native_init (void)
   memset (native.code, 0xcc, CASE_CODE_SIZE);
   *AT (uintptr_t, NATIVE_CRASHED) = (uintptr_t) crashed;
   *AT (uint32_t, NATIVE_MXCSR) = 0x1f80;
+  *AT (uint32_t, NATIVE_XSAVE) = xsave_components ();
   if (!take_signals ())
     return "signals cannot be handled";
   return NULL;
@@ -159,12 +179,36 @@ native_init_mode (CaseMode mode)
   return can_run (mode) ? NULL : "such code cannot be run";
 }
 
+/* The state in an area as XSAVE fills it; what is in its initial state need not be there. */
+static void
+take_area (const uint8_t *area, gboolean is_extended, Outcome *out)
+{
+  uint64_t present = 0;
+
+  memcpy (out->state.fx, area, FX_SIZE);
+  memset (out->state.ymm, 0, sizeof out->state.ymm);
+  if (is_extended)
+    memcpy (&present, area + AREA_HEADER, sizeof present);
+  if (present & XSAVE_AVX)
+    memcpy (out->state.ymm, area + AREA_YMM, sizeof out->state.ymm);
+}
+
+static gboolean
+is_extended_frame (const uint8_t *area)
+{
+  uint32_t magic;
+
+  memcpy (&magic, area + FRAME_MAGIC_AT, sizeof magic);
+  return magic == FRAME_MAGIC;
+}
+
 static void
 take_context (const ucontext_t *context, Outcome *out)
 {
   static const uint8_t numbers[16] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
                                        REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15 };
   const greg_t *regs = context->uc_mcontext.gregs;
+  const uint8_t *area = (const uint8_t *) context->uc_mcontext.fpregs;
 
   for (unsigned i = 0; i < 16; i++)
     out->state.r[i] = (uint64_t) regs[numbers[i]];
@@ -172,10 +216,21 @@ take_context (const ucontext_t *context, Outcome *out)
   if ((regs[REG_CSGSFS] & 0xffff) == CASE_LDT_CS16)
     out->state.rip += CASE_CODE;
   out->state.rflags = (uint64_t) regs[REG_EFL];
-  memcpy (out->state.fx, context->uc_mcontext.fpregs, FX_SIZE);
+  take_area (area, is_extended_frame (area), out);
   out->vector = (int) regs[REG_TRAPNO];
   out->error = (uint32_t) regs[REG_ERR];
   out->cr2 = (uint64_t) regs[REG_CR2];
+}
+
+static void
+put_area (const CpuState *in)
+{
+  uint8_t *area = AT (uint8_t, NATIVE_IN_FX);
+  uint64_t present = *AT (uint32_t, NATIVE_XSAVE);
+
+  memcpy (area, in->fx, FX_SIZE);
+  memcpy (area + AREA_HEADER, &present, sizeof present);
+  memcpy (area + AREA_YMM, in->ymm, sizeof in->ymm);
 }
 
 void
@@ -194,7 +249,7 @@ native_run (const Generator *generator, const Case *cs, Outcome *out)
   if (generator != NULL)
     case_fill_data (generator, cs, native.data);
   memcpy (AT (void, NATIVE_IN_REGS), cs->in.r, sizeof cs->in.r);
-  memcpy (AT (void, NATIVE_IN_FX), cs->in.fx, FX_SIZE);
+  put_area (&cs->in);
   frame[0] = cs->mode == CASE_16 ? offset : cs->address;
   frame[1] = code_sels[cs->mode];
   frame[2] = cs->in.rflags;
@@ -218,7 +273,7 @@ native_run (const Generator *generator, const Case *cs, Outcome *out)
       out->state.r[4] = *AT (uint64_t, NATIVE_OUT_RSP);
       out->state.rflags = *AT (uint64_t, NATIVE_OUT_FLAGS);
       out->state.rip = CASE_EXIT;
-      memcpy (out->state.fx, AT (void, NATIVE_OUT_FX), FX_SIZE);
+      take_area (AT (uint8_t, NATIVE_OUT_FX), TRUE, out);
       out->vector = OUTCOME_END;
       out->error = 0;
       out->cr2 = 0;

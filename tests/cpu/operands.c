@@ -181,7 +181,10 @@ operand_state (Random *random, CpuState *state)
     mxcsr &= (uint32_t) ~(random_next (random) & 0x1f80);
   memcpy (state->fx + FX_MXCSR, &mxcsr, 4);
   for (unsigned i = 0; i < 16; i++)
-    operand_vector (random, state->fx + FX_XMM + i * 16);
+    {
+      operand_vector (random, state->fx + FX_XMM + i * 16);
+      operand_vector (random, state->ymm[i]);
+    }
 }
 
 /* Data windows are cut out of this; every kind of operand is found at some aligned place. */

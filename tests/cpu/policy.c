@@ -38,6 +38,13 @@ policy_init (gboolean *allowed, CaseHasFeature has_feature, void *opaque)
     { ZYDIS_ISA_SET_SSSE3MMX, X86_FEAT_SSSE3 }, { ZYDIS_ISA_SET_SSE4, X86_FEAT_SSE41 },
     { ZYDIS_ISA_SET_SSE42, X86_FEAT_SSE42 }, { ZYDIS_ISA_SET_AES, X86_FEAT_AES },
     { ZYDIS_ISA_SET_PCLMULQDQ, X86_FEAT_PCLMULQDQ }, { ZYDIS_ISA_SET_SHA, X86_FEAT_SHA },
+    { ZYDIS_ISA_SET_AVX, X86_FEAT_AVX }, { ZYDIS_ISA_SET_AVX2, X86_FEAT_AVX2 },
+    { ZYDIS_ISA_SET_AVX2GATHER, X86_FEAT_AVX2 }, { ZYDIS_ISA_SET_AVXAES, X86_FEAT_AVX },
+    { ZYDIS_ISA_SET_VAES, X86_FEAT_VAES }, { ZYDIS_ISA_SET_VPCLMULQDQ, X86_FEAT_VPCLMULQDQ },
+    { ZYDIS_ISA_SET_F16C, X86_FEAT_F16C }, { ZYDIS_ISA_SET_FMA, X86_FEAT_FMA },
+    { ZYDIS_ISA_SET_BMI1, X86_FEAT_BMI1 }, { ZYDIS_ISA_SET_BMI2, X86_FEAT_BMI2 },
+    { ZYDIS_ISA_SET_LZCNT, X86_FEAT_ABM }, { ZYDIS_ISA_SET_MOVBE, X86_FEAT_MOVBE },
+    { ZYDIS_ISA_SET_ADOX_ADCX, X86_FEAT_ADX }, { ZYDIS_ISA_SET_RDWRFSGS, X86_FEAT_FSGSBASE },
   };
 
   for (unsigned i = 0; i <= ZYDIS_ISA_SET_MAX_VALUE; i++)
@@ -228,6 +235,7 @@ policy_may_differ (const Case *cs, const CaseStep *step, const Outcome *native, 
       return interp->vector == EXC_GP;
     case ZYDIS_MNEMONIC_MASKMOVQ: /* whether bytes that are not stored can fault */
     case ZYDIS_MNEMONIC_MASKMOVDQU:
+    case ZYDIS_MNEMONIC_VMASKMOVDQU:
       return native->vector == EXC_PF || native->vector == EXC_GP;
     case ZYDIS_MNEMONIC_RET:   /* whether the stack of an outer ring is looked at before the selector */
       return native->vector == EXC_PF && both_fault;
@@ -237,6 +245,7 @@ policy_may_differ (const Case *cs, const CaseStep *step, const Outcome *native, 
       return both_fault;
     case ZYDIS_MNEMONIC_FXRSTOR:
     case ZYDIS_MNEMONIC_FXRSTOR64:
+    case ZYDIS_MNEMONIC_VLDMXCSR:
     case ZYDIS_MNEMONIC_LDMXCSR: /* processors may have more bits in MXCSR */
       return both_fault || interp->vector == EXC_GP;
     case ZYDIS_MNEMONIC_CVTPS2PI: /* whether MMX registers are in use by the time of the fault */
@@ -255,6 +264,8 @@ policy_may_differ (const Case *cs, const CaseStep *step, const Outcome *native, 
     case ZYDIS_MNEMONIC_CALL:  /* whether the target is looked at before the stack */
     case ZYDIS_MNEMONIC_DPPS:  /* which of its steps is the first to raise something */
     case ZYDIS_MNEMONIC_DPPD:
+    case ZYDIS_MNEMONIC_VDPPS:
+    case ZYDIS_MNEMONIC_VDPPD:
     case ZYDIS_MNEMONIC_MOVSB: /* which of the two operands faults first */
     case ZYDIS_MNEMONIC_MOVSW:
     case ZYDIS_MNEMONIC_MOVSD:
@@ -266,6 +277,9 @@ policy_may_differ (const Case *cs, const CaseStep *step, const Outcome *native, 
     case ZYDIS_MNEMONIC_POPA:  /* how many registers are loaded before one cannot be */
     case ZYDIS_MNEMONIC_POPAD:
       return both_fault;
+    case ZYDIS_MNEMONIC_VPINSRD: /* whether VEX.W matters outside 64-bit code */
+    case ZYDIS_MNEMONIC_VPEXTRD:
+      return cs->mode != CASE_64 && step->insn.raw.vex.W && native->vector != interp->vector;
     case ZYDIS_MNEMONIC_ENTER: /* whether the new top of the stack must be aligned */
       return (native->state.rflags & FLAG_AC) && native->vector == EXC_AC;
     default:
@@ -357,6 +371,17 @@ policy_undefined_flags (const CaseStep *step, int cl)
     case ZYDIS_MNEMONIC_BTR:
     case ZYDIS_MNEMONIC_BTC:
       return OF | SF | AF | PF;
+    case ZYDIS_MNEMONIC_TZCNT:
+    case ZYDIS_MNEMONIC_LZCNT:
+      return OF | SF | AF | PF;
+    case ZYDIS_MNEMONIC_BEXTR:
+      return SF | AF | PF;
+    case ZYDIS_MNEMONIC_ANDN:
+    case ZYDIS_MNEMONIC_BLSI:
+    case ZYDIS_MNEMONIC_BLSMSK:
+    case ZYDIS_MNEMONIC_BLSR:
+    case ZYDIS_MNEMONIC_BZHI:
+      return AF | PF;
     case ZYDIS_MNEMONIC_AAA:
     case ZYDIS_MNEMONIC_AAS:
       return OF | SF | ZF | PF;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Random instructions on the host's processor and in the interpreter: every register, flag and byte of memory must come
- * out the same, and every fault must be the same at the same place.
+ * Random instructions on the host's processor, in the interpreter and in the translator: every register, flag and byte of
+ * memory must come out the same, and every fault must be the same at the same place.
  *
- *   test-native                              a few thousand cases a mode
+ *   test-native                              some ten thousand cases a mode
  *   test-native --count 5000000 --seed 1     many more
  *   test-native --filter imul                only cases with this instruction
  *   test-native --mode 32 --case 0x…         the one case a report named
+ *   test-native --coverage                   tell which instructions came up, and how often
  */
 
 #include "tests/cpu/case.h"
@@ -17,20 +18,22 @@
 #include <string.h>
 #include <time.h>
 
+static const char *const side_names[SIDES] = { "interp", "jit", "jit-lookup" };
+
 typedef struct
 {
   Generator generator;
-  Interp *interp;
+  Interp *sides[SIDES];            /* NULL: not asked for */
   uint64_t seed, count;
   const char *filter;
   unsigned max_failures, steps;
-  gboolean is_brief;
+  gboolean is_brief, shows_coverage;
 } Session;
 
 typedef struct
 {
   uint64_t run, ended, faults[32], given_up;
-  uint64_t by_set[ZYDIS_ISA_SET_MAX_VALUE + 2];
+  uint64_t by_set[ZYDIS_ISA_SET_MAX_VALUE + 2], by_mnemonic[ZYDIS_MNEMONIC_MAX_VALUE + 1];
   GHashTable *failures; /* mnemonic → count */
   unsigned failed;
 } Result;
@@ -57,16 +60,59 @@ count_case (Result *result, const Case *cs, const Outcome *native)
   else
     result->faults[native->vector & 31]++;
   for (unsigned n = 0; n < cs->count; n++)
-    result->by_set[cs->steps[n].is_valid ? cs->steps[n].insn.meta.isa_set : ZYDIS_ISA_SET_MAX_VALUE + 1]++;
+    {
+      result->by_set[cs->steps[n].is_valid ? cs->steps[n].insn.meta.isa_set : ZYDIS_ISA_SET_MAX_VALUE + 1]++;
+      if (cs->steps[n].is_valid)
+        result->by_mnemonic[cs->steps[n].insn.mnemonic]++;
+    }
 }
 
-/* Runs a case on both; FALSE when nothing could be compared. */
+typedef struct
+{
+  Session *session;
+  unsigned side;
+} Comparison;
+
+/* Whether native and one side differ. */
+static gboolean
+differs (void *opaque, const Case *cs)
+{
+  Comparison *comparison = opaque;
+  Session *session = comparison->session;
+  Outcome native, other;
+
+  native_run (&session->generator, cs, &native);
+  if (native.vector == OUTCOME_TIMEOUT)
+    return FALSE;
+  interp_run (session->sides[comparison->side], &session->generator, cs, &other);
+  return !compare_outcomes (cs, &native, &other, NULL);
+}
+
+static void
+report_difference (Session *session, unsigned side, const Case *cs)
+{
+  g_autoptr (GString) report = g_string_new (NULL);
+  g_autofree Case *small = g_memdup2 (cs, sizeof *cs);
+  Comparison comparison = { session, side };
+  Outcome native, other;
+
+  shrink_case (&session->generator, small, differs, &comparison);
+  native_run (&session->generator, small, &native);
+  interp_run (session->sides[side], &session->generator, small, &other);
+  g_string_append_printf (report, "# %s differs:\n", side_names[side]);
+  describe_case (&session->generator, small, report);
+  if (session->is_brief)
+    g_string_truncate (report, (gsize) (strstr (report->str, "#   rax") - report->str));
+  compare_outcomes (small, &native, &other, report);
+  fputs (report->str, stdout);
+}
+
+/* Runs a case everywhere; FALSE when nothing could be compared. */
 static gboolean
 run_case (Session *session, const Case *cs, Result *result)
 {
-  Outcome native, interp;
-  const char *name;
-  g_autoptr (GString) report = NULL;
+  gboolean same = TRUE;
+  Outcome native;
 
   native_run (&session->generator, cs, &native);
   if (native.vector == OUTCOME_TIMEOUT)
@@ -74,22 +120,30 @@ run_case (Session *session, const Case *cs, Result *result)
       result->given_up++;
       return FALSE;
     }
-  interp_run (session->interp, &session->generator, cs, &interp);
   count_case (result, cs, &native);
-  if (compare_outcomes (cs, &native, &interp, NULL))
-    return TRUE;
-
-  name = case_mnemonic (cs, cs->count - 1);
-  g_hash_table_insert (result->failures, (void *) name,
-                       GUINT_TO_POINTER (GPOINTER_TO_UINT (g_hash_table_lookup (result->failures, name)) + 1));
-  if (result->failed++ < session->max_failures)
+  for (unsigned side = 0; side < SIDES; side++)
     {
-      report = g_string_new (NULL);
-      describe_case (&session->generator, cs, report);
-      if (session->is_brief)
-        g_string_truncate (report, (gsize) (strstr (report->str, "#   rax") - report->str));
-      compare_outcomes (cs, &native, &interp, report);
-      fputs (report->str, stdout);
+      Outcome other;
+
+      if (session->sides[side] == NULL)
+        continue;
+      interp_run (session->sides[side], &session->generator, cs, &other);
+      if (compare_outcomes (cs, &native, &other, NULL))
+        continue;
+      same = FALSE;
+      if (result->failed < session->max_failures)
+        {
+          report_difference (session, side, cs);
+          native_run (&session->generator, cs, &native);
+        }
+    }
+  if (!same)
+    {
+      const char *name = case_mnemonic (cs, cs->count - 1);
+
+      result->failed++;
+      g_hash_table_insert (result->failures, (void *) name,
+                           GUINT_TO_POINTER (GPOINTER_TO_UINT (g_hash_table_lookup (result->failures, name)) + 1));
     }
   return TRUE;
 }
@@ -129,6 +183,31 @@ print_result (const Result *result, CaseMode mode)
   printf ("\n");
 }
 
+static void
+print_coverage (const Session *session, const Result *result, CaseMode mode)
+{
+  const Catalog *catalog = &session->generator.catalog[mode];
+  unsigned missing = 0;
+
+  printf ("# mnemonics:");
+  for (unsigned i = 0; i < catalog->mnemonics; i++)
+    {
+      unsigned mnemonic = catalog->encodings[catalog->first[i]].mnemonic;
+
+      if (session->shows_coverage && result->by_mnemonic[mnemonic] != 0)
+        printf (" %s %" G_GUINT64_FORMAT, ZydisMnemonicGetString ((ZydisMnemonic) mnemonic), result->by_mnemonic[mnemonic]);
+      missing += result->by_mnemonic[mnemonic] == 0;
+    }
+  printf (" %u of %u\n", catalog->mnemonics - missing, catalog->mnemonics);
+  if (missing == 0 || !session->shows_coverage)
+    return;
+  printf ("# not exercised:");
+  for (unsigned i = 0; i < catalog->mnemonics; i++)
+    if (result->by_mnemonic[catalog->encodings[catalog->first[i]].mnemonic] == 0)
+      printf (" %s", ZydisMnemonicGetString ((ZydisMnemonic) catalog->encodings[catalog->first[i]].mnemonic));
+  printf ("\n");
+}
+
 static gboolean
 run_mode (Session *session, CaseMode mode, const uint64_t *only)
 {
@@ -146,6 +225,8 @@ run_mode (Session *session, CaseMode mode, const uint64_t *only)
       if (generator_make (&session->generator, random_next (&seeds), mode, cs) && matches (session, cs))
         run_case (session, cs, &result);
   print_result (&result, mode);
+  if (only == NULL && session->filter == NULL)
+    print_coverage (session, &result, mode);
   g_free (cs);
   g_hash_table_unref (result.failures);
   return result.failed == 0;
@@ -154,10 +235,10 @@ run_mode (Session *session, CaseMode mode, const uint64_t *only)
 int
 main (int argc, char **argv)
 {
-  g_autofree char *seed = NULL, *filter = NULL, *mode = NULL, *only = NULL;
+  g_autofree char *seed = NULL, *filter = NULL, *mode = NULL, *only = NULL, *side = NULL;
   gint64 count = 50000;
   int max_failures = 10, steps = CASE_STEPS;
-  gboolean is_brief = FALSE, translates = FALSE, passed = TRUE;
+  gboolean is_brief = FALSE, shows_coverage = FALSE, passed = TRUE;
   const GOptionEntry options[] = {
     { "seed", 0, 0, G_OPTION_ARG_STRING, &seed, "First of all random numbers; the time by default", "N" },
     { "count", 0, 0, G_OPTION_ARG_INT64, &count, "Cases a mode", "N" },
@@ -166,13 +247,15 @@ main (int argc, char **argv)
     { "case", 0, 0, G_OPTION_ARG_STRING, &only, "Only this case, with --mode", "SEED" },
     { "steps", 0, 0, G_OPTION_ARG_INT, &steps, "At most this many instructions a case", "N" },
     { "max-failures", 0, 0, G_OPTION_ARG_INT, &max_failures, "Cases to report in full", "N" },
-    { "jit", 0, 0, G_OPTION_ARG_NONE, &translates, "Hold the translator against it, not the interpreter", NULL },
+    { "only", 0, 0, G_OPTION_ARG_STRING, &side, "Hold only this against it", "interp|jit|jit-lookup" },
+    { "coverage", 0, 0, G_OPTION_ARG_NONE, &shows_coverage, "Tell how often each instruction came up", NULL },
     { "brief", 0, 0, G_OPTION_ARG_NONE, &is_brief, "Leave inputs out of reports", NULL },
     { NULL, 0, 0, 0, NULL, NULL, NULL },
   };
   g_autoptr (GOptionContext) context = g_option_context_new (NULL);
   g_autoptr (GError) error = NULL;
   Session *session;
+  Interp *any = NULL;
   const char *why;
   uint64_t only_seed = 0;
 
@@ -189,13 +272,22 @@ main (int argc, char **argv)
   session->max_failures = (unsigned) max_failures;
   session->steps = (unsigned) steps;
   session->is_brief = is_brief;
+  session->shows_coverage = shows_coverage;
   session->seed = seed != NULL ? g_ascii_strtoull (seed, NULL, 0) : (uint64_t) time (NULL) * 1000003;
   if (only != NULL)
     only_seed = g_ascii_strtoull (only, NULL, 0);
 
   printf ("1..%d\n# seed %" G_GUINT64_FORMAT "\n", CASE_MODES, session->seed);
-  session->interp = interp_new (translates);
-  generator_init (&session->generator, interp_has_feature, session->interp);
+  for (unsigned i = 0; i < SIDES; i++)
+    if (side == NULL || strcmp (side, side_names[i]) == 0)
+      any = session->sides[i] = interp_new ((Side) i);
+  if (any == NULL)
+    {
+      fprintf (stderr, "--only takes interp, jit or jit-lookup\n");
+      g_free (session);
+      return 2;
+    }
+  generator_init (&session->generator, interp_has_feature, any);
   why = native_init ();
   session->generator.with_segments = why == NULL && native_init_mode (CASE_16) == NULL;
   for (CaseMode i = CASE_64; i < CASE_MODES; i++)
@@ -214,7 +306,10 @@ main (int argc, char **argv)
       printf ("%s %u %s-bit\n", ok ? "ok" : "not ok", i + 1, bits);
       passed &= ok;
     }
-  interp_free (session->interp);
+  for (unsigned i = 0; i < SIDES; i++)
+    if (session->sides[i] != NULL)
+      interp_free (session->sides[i]);
+  generator_clear (&session->generator);
   g_free (session);
   return passed ? 0 : 1;
 }

@@ -368,4 +368,71 @@ snippet long_pcid                     /* the other address space maps 300000 els
     mov %r9, %cr3
     mov 0x300000, %ecx
     finish long_pcid
+
+/* --- AVX --- */
+.code64
+snippet avx_move                      /* one AVX instruction behind a mark */
+    mov $1, %ecx
+    vmovdqu %ymm1, %ymm2
+    mov $2, %ecx
+    finish avx_move
+
+.code32
+snippet avx_zero_all                  /* 32-bit code knows eight registers */
+    vzeroall
+    finish avx_zero_all
+
+.code64
+snippet avx_legacy                    /* legacy SSE keeps upper halves, VEX.128 clears them */
+    paddd %xmm1, %xmm2
+    vpaddd %xmm1, %xmm3, %xmm3
+    finish avx_legacy
+
+snippet avx_save                      /* all components to 20000, init, XINUSE, and back */
+    mov $7, %eax
+    xor %edx, %edx
+    xsave64 0x20000
+    xsavec64 0x20800
+    xrstor64 0x21000                  /* of zeros: initial state */
+    mov $1, %ecx
+    xgetbv
+    mov %eax, %ebx
+    vmovdqu %ymm5, 0x21800
+    mov $7, %eax
+    xor %edx, %edx
+    xsaveopt64 0x21c00
+    xrstor64 0x20800                  /* compacted */
+    vmovdqu %ymm5, 0x21820
+    xor %ecx, %ecx
+    xgetbv
+    mov %eax, %esi
+    mov $1, %ecx
+    xgetbv
+    finish avx_save
+
+snippet avx_save_bad                  /* a component that the compacted area does not have */
+    movq $4, 0x20200                  /* XSTATE_BV */
+    movabs $0x8000000000000003, %rax
+    mov %rax, 0x20208
+    mov $7, %eax
+    xor %edx, %edx
+    xrstor64 0x20000
+    finish avx_save_bad
+
+snippet avx_random
+    rdrand %rax
+    setc %bl
+    rdrand %rcx
+    setc %bh
+    rdseed %rdx
+    setc %sil
+    finish avx_random
+
+snippet avx_gather                    /* the second element faults; a handler looks at what is there */
+    vpcmpeqd %xmm1, %xmm1, %xmm1
+    vpxor %xmm3, %xmm3, %xmm3
+    mov $0x20000, %rax
+    vpgatherqq %xmm1, (%rax,%xmm2,1), %xmm3
+    finish avx_gather
+
 .section .note.GNU-stack, "", @progbits

@@ -41,6 +41,12 @@ interrupt_ack (void *opaque)
 Guest *
 guest_new (void)
 {
+  return guest_new_model (NULL);
+}
+
+Guest *
+guest_new_model (const char *model)
+{
   static const X86HostOps ops = { .pio_read = pio_read, .pio_write = pio_write, .interrupt_ack = interrupt_ack };
   Guest *guest = g_new0 (Guest, 1);
   g_autoptr (GError) error = NULL;
@@ -52,7 +58,7 @@ guest_new (void)
   guest->ram = ram_block_host (guest->block);
   address_space_add_ram (guest->memory, 0, GUEST_RAM, 0, guest->block, 0);
   guest->system = x86_system_new (guest->memory);
-  guest->cpu = x86_cpu_new (guest->system, x86_cpu_model_find (NULL, NULL), 0, &ops, guest, &error);
+  guest->cpu = x86_cpu_new (guest->system, x86_cpu_model_find (model, &error), 0, &ops, guest, &error);
   g_assert_no_error (error);
   return guest;
 }

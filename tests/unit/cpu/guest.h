@@ -34,6 +34,8 @@ typedef struct
 } Guest;
 
 Guest *guest_new (void);
+/* Of a processor model by name; it must exist. */
+Guest *guest_new_model (const char *model);
 void guest_free (Guest *guest);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Guest, guest_free)
 
