@@ -253,7 +253,8 @@ drop_range (X86Cpu *cpu, const uint8_t *host, uint64_t length)
       else
         {
           /* Translations looked at neighbours, to see which flags they need. */
-          x86_jit_drop (cpu, block);
+          if (block->peeked & x86_code_chunks (host, length))
+            x86_jit_drop (cpu, block);
           left |= x86_code_chunks (block->host, block->length) | block->peeked;
           link = &block->page_next;
         }

@@ -5,6 +5,7 @@
  */
 
 #include "engine/cpu/cpu-private.h"
+#include "engine/cpu/decode-memo.h"
 #include "engine/cpu/interp/interp.h"
 #include "engine/cpu/lower.h"
 
@@ -13,6 +14,7 @@ enum { INSTRUCTION_MAX = 15 };
 typedef struct X86Decoder
 {
   ZydisDecoder zydis[3];                        /* by X86_MODE_CODE… */
+  X86DecodeMemo *memo;
   const X86OpEntry **entries;                   /* by mnemonic */
   uint16_t first[ZYDIS_MNEMONIC_MAX_VALUE + 2]; /* into @entries */
 } X86Decoder;
@@ -28,6 +30,7 @@ x86_decoder_init (X86Cpu *cpu)
   X86Decoder *decoder = g_new0 (X86Decoder, 1);
   unsigned total = 0;
 
+  decoder->memo = x86_decode_memo_new ();
   for (unsigned i = 0; i < 3; i++)
     {
       ZydisDecoder *zydis = &decoder->zydis[i];
@@ -64,6 +67,7 @@ void
 x86_decoder_free (X86Cpu *cpu)
 {
   g_free (cpu->decoder->entries);
+  x86_decode_memo_free (cpu->decoder->memo);
   g_free (cpu->decoder);
 }
 
@@ -142,19 +146,18 @@ gboolean
 x86_decode_instruction (X86Cpu *cpu, const uint8_t *bytes, unsigned available, uint32_t mode, ZydisDecodedInstruction *insn,
                         ZydisDecodedOperand *operands)
 {
-  const ZydisDecoder *zydis = &cpu->decoder->zydis[mode & X86_MODE_CODE_MASK];
-  ZydisDecoderContext context;
+  unsigned code = mode & X86_MODE_CODE_MASK;
 
-  if (!ZYAN_SUCCESS (ZydisDecoderDecodeInstruction (zydis, &context, bytes, MIN (available, (unsigned) INSTRUCTION_MAX), insn)))
-    return FALSE;
-  return ZYAN_SUCCESS (ZydisDecoderDecodeOperands (zydis, &context, insn, operands, insn->operand_count_visible));
+  return ZYAN_SUCCESS (x86_decode_memo (cpu->decoder->memo, &cpu->decoder->zydis[code], code, bytes,
+                                        MIN (available, (unsigned) INSTRUCTION_MAX), insn, operands));
 }
 
 unsigned
 x86_decode (X86Cpu *cpu, const uint8_t *bytes, unsigned available, gboolean in_page, uint32_t mode,
             unsigned max_instructions, X86Op *ops, unsigned *length)
 {
-  const ZydisDecoder *zydis = &cpu->decoder->zydis[mode & X86_MODE_CODE_MASK];
+  unsigned code = mode & X86_MODE_CODE_MASK;
+  const ZydisDecoder *zydis = &cpu->decoder->zydis[code];
   unsigned count = 0, done = 0, n = 0;
   X86Lower lw;
 
@@ -164,14 +167,12 @@ x86_decode (X86Cpu *cpu, const uint8_t *bytes, unsigned available, gboolean in_p
   while (n < max_instructions && !lw.end && done < available)
     {
       unsigned room = MIN (available - done, INSTRUCTION_MAX);
-      ZydisDecoderContext context;
       X86Op *op = &ops[count];
-      ZyanStatus status = ZydisDecoderDecodeInstruction (zydis, &context, bytes + done, room, &lw.insn);
+      ZyanStatus status = x86_decode_memo (cpu->decoder->memo, zydis, code, bytes + done, room, &lw.insn, lw.opr);
 
       if (ZYAN_SUCCESS (status))
         {
           lw.count = lw.insn.operand_count_visible;
-          ZydisDecoderDecodeOperands (zydis, &context, &lw.insn, lw.opr, (ZyanU8) lw.count);
           op->len = lw.insn.length;
         }
       else if (status == ZYDIS_STATUS_NO_MORE_DATA && room < INSTRUCTION_MAX && in_page)

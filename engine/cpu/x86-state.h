@@ -228,6 +228,7 @@ struct X86Cpu
   uint64_t r[X86_REG_COUNT];
   uint32_t attention;    /* non-zero: leave the block loop (atomic; any thread sets it) */
   uint32_t cc_op;
+  const uint32_t *guard; /* &attention, or NULL when that is set: to look at it without touching flags */
   uint64_t cc_res, cc_a, cc_b;
   X86TlbEntry *tlb;      /* of the current privilege */
   uint64_t tlb_key;      /* of the address space, in the place it has in the TLB's tags */

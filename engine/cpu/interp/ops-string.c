@@ -291,7 +291,8 @@ X86_HANDLER (op_rep_lods)
 static inline void
 count_down (X86Cpu *cpu, const X86Op *op, uint64_t done)
 {
-  x86_reg_set (cpu, X86_RCX, op->asize, x86_string_count (cpu, op) - done);
+  if (done != 0) /* a fault at the first element leaves all of the register alone */
+    x86_reg_set (cpu, X86_RCX, op->asize, x86_string_count (cpu, op) - done);
 }
 
 X86_HANDLER (op_rep_scas)

@@ -66,6 +66,7 @@ void
 x86_attend (X86Cpu *cpu)
 {
   __atomic_store_n (&cpu->attention, 1, __ATOMIC_SEQ_CST);
+  __atomic_store_n (&cpu->guard, NULL, __ATOMIC_SEQ_CST);
 }
 
 void
@@ -270,7 +271,7 @@ void
 x86_cpu_raise (X86Cpu *cpu, uint32_t requests)
 {
   __atomic_or_fetch (&cpu->pending, requests, __ATOMIC_SEQ_CST);
-  __atomic_store_n (&cpu->attention, 1, __ATOMIC_SEQ_CST);
+  x86_attend (cpu);
 }
 
 void
@@ -305,6 +306,7 @@ handle_events (X86Cpu *cpu, X86Exit *why)
 {
   uint32_t pending;
 
+  __atomic_store_n (&cpu->guard, &cpu->attention, __ATOMIC_SEQ_CST);
   __atomic_store_n (&cpu->attention, 0, __ATOMIC_SEQ_CST);
   pending = __atomic_load_n (&cpu->pending, __ATOMIC_SEQ_CST);
 

@@ -9,8 +9,8 @@
 /* --- Flags --- */
 
 /* Both leave RFLAGS' arithmetic flags (where they hold them) alone until their end. */
-static void
-store_flags (Translation *t)
+void
+jit_store_flags (Translation *t)
 {
   Emit *e = t->e;
 
@@ -28,13 +28,12 @@ jit_save_flags (Translation *t)
 {
   if (!t->in_host || t->in_state)
     return;
-  store_flags (t);
+  jit_store_flags (t);
   t->in_state = TRUE;
 }
 
-/* From the state; leaves t->in_host to the caller. */
-static void
-load_flags (Translation *t)
+void
+jit_load_flags (Translation *t)
 {
   Emit *e = t->e;
 
@@ -51,7 +50,7 @@ need_flags (Translation *t)
 {
   if (t->in_host)
     return;
-  load_flags (t);
+  jit_load_flags (t);
   t->in_host = TRUE;
 }
 
@@ -314,7 +313,7 @@ jit_emit_slow (Translation *t, const JitSlow *slow)
 
       g_array_append_val (t->jit->accesses, access);
       if (slow->was_in_host && !slow->was_in_state && needed_before (slow->insn))
-        store_flags (t);
+        jit_store_flags (t);
     }
   emit_lookup_address (t, slow->insn, slow->stack);
   emit_constant (e, S2, (uint64_t) (uintptr_t) slow->site);
@@ -324,7 +323,7 @@ jit_emit_slow (Translation *t, const JitSlow *slow)
     {
       uint8_t *finished = emit_jcc (e, CC_NZ);
 
-      load_flags (t);
+      jit_load_flags (t);
       emit_jump_to (e, slow->retry);
       if (!e->is_full)
         emit_patch (finished, e->at);
@@ -332,7 +331,7 @@ jit_emit_slow (Translation *t, const JitSlow *slow)
   else
     emit_jcc_to (e, CC_Z, slow->retry);
   if (slow->restore)
-    load_flags (t);
+    jit_load_flags (t);
   emit_jump_to (e, slow->done);
 }
 
@@ -764,36 +763,49 @@ emit_opcode_register (Translation *t, const JitInsn *insn)
 
 /* --- Ends --- */
 
-void
-jit_emit_edge (Translation *t, uint64_t rip)
+/* To @rip at @host in the block's page. @in_host: by the way that takes flags in the host's, if there is one there. */
+static void
+emit_near_edge (Translation *t, const uint8_t *host, uint64_t rip, gboolean in_host)
 {
   Emit *e = t->e;
-  const uint8_t *host;
-  X86Jump *jump;
+  JitEdge *edge;
 
-  if (!t->is_64)
-    rip = (uint32_t) rip;
   if (rip == t->rip)
     {
-      emit_jump_to (e, t->start);
-      return;
-    }
-  host = jit_in_page (t, rip);
-  if (host != NULL)
-    {
-      JitEdge *edge = jit_alloc (t->jit, sizeof *edge);
-
-      if (edge == NULL)
+      if (in_host && t->host_start != NULL)
+        emit_jump_to (e, t->host_start);
+      else
         {
-          t->failed = TRUE;
-          return;
+          if (in_host)
+            jit_save_flags (t);
+          emit_jump_to (e, t->start);
         }
-      *edge = (JitEdge) { .rip = rip, .host = host, .mode = t->block->mode, .jump = emit_jump (e) };
-      emit_constant (e, S2, (uint64_t) (uintptr_t) edge);
-      emit_jump_to (e, jit_write (t->jit, t->jit->link));
       return;
     }
-  jump = x86_jump_entry (t->cpu, rip);
+  edge = jit_alloc (t->jit, sizeof *edge);
+  if (edge == NULL)
+    {
+      t->failed = TRUE;
+      return;
+    }
+  *edge = (JitEdge) { .rip = rip, .host = host, .mode = t->block->mode };
+  if (in_host)
+    {
+      edge->host_jump = emit_jump (e);
+      jit_save_flags (t);
+    }
+  edge->jump = emit_jump (e);
+  emit_constant (e, S2, (uint64_t) (uintptr_t) edge);
+  emit_jump_to (e, jit_write (t->jit, t->jit->link));
+}
+
+static void
+emit_far_edge (Translation *t, uint64_t rip)
+{
+  Emit *e = t->e;
+  X86Jump *jump = x86_jump_entry (t->cpu, rip);
+
+  jit_save_flags (t);
   emit_constant (e, S1, (uint64_t) (uintptr_t) jump);
   emit_constant (e, S2, rip);
   emit_store (e, jit_guest_mem (X86_RIP), S2);
@@ -805,22 +817,32 @@ jit_emit_edge (Translation *t, uint64_t rip)
   emit_rm (e, 0, FALSE, MAP_1, 0xff, 4, MEM (S1, G_STRUCT_OFFSET (X86Jump, native)));
 }
 
+void
+jit_emit_exit (Translation *t, uint64_t rip)
+{
+  const uint8_t *host;
+
+  if (!t->is_64)
+    rip = (uint32_t) rip;
+  host = jit_in_page (t, rip);
+  if (host == NULL)
+    emit_far_edge (t, rip);
+  else
+    {
+      gboolean live = jit_live_at (t, host, rip) != 0, in_host = live && t->in_host && t->jit->windows != NULL;
+
+      if (live && !in_host)
+        jit_save_flags (t);
+      emit_near_edge (t, host, rip, in_host);
+    }
+}
+
 static uint64_t
 target_of (const Translation *t, const JitInsn *insn)
 {
   uint64_t rip = insn->next_rip + (uint64_t) insn->opr[0].imm.value.s;
 
   return t->is_64 ? rip : (uint32_t) rip;
-}
-
-static void
-emit_branch (Translation *t, const JitInsn *insn, uint64_t rip)
-{
-  const uint8_t *host = jit_in_page (t, rip);
-
-  if (host == NULL || jit_live_at (t, host, rip) != 0)
-    jit_save_flags (t);
-  jit_emit_edge (t, rip);
 }
 
 static void
@@ -832,11 +854,11 @@ emit_jcc_insn (Translation *t, const JitInsn *insn)
   need_flags (t);
   in_state = t->in_state;
   taken = emit_jcc (t->e, insn->z.opcode & 15);
-  emit_branch (t, insn, insn->next_rip);
+  jit_emit_exit (t, insn->next_rip);
   if (!t->e->is_full)
     emit_patch (taken, t->e->at);
   t->in_state = in_state;
-  emit_branch (t, insn, target_of (t, insn));
+  jit_emit_exit (t, target_of (t, insn));
 }
 
 /* Jumps to the instruction pointer in S1. */
@@ -857,7 +879,7 @@ emit_call (Translation *t, const JitInsn *insn)
   store_constant (t, slow, insn->next_rip);
   move_stack (t, -stack_step (t));
   end_lookup (t, slow);
-  jit_emit_edge (t, target_of (t, insn));
+  jit_emit_exit (t, target_of (t, insn));
 }
 
 /* The target of an indirect branch into S1. */
@@ -963,7 +985,7 @@ jit_emit_insn (Translation *t, const JitInsn *insn)
     case KIND_BSWAP:
     case KIND_INC_DEC: emit_opcode_register (t, insn); break;
     case KIND_LEAVE: emit_leave_insn (t, insn); break;
-    case KIND_JUMP: emit_branch (t, insn, target_of (t, insn)); break;
+    case KIND_JUMP: jit_emit_exit (t, target_of (t, insn)); break;
     case KIND_JCC: emit_jcc_insn (t, insn); break;
     case KIND_CALL: emit_call (t, insn); break;
     case KIND_JUMP_INDIRECT: emit_jump_indirect (t, insn); break;

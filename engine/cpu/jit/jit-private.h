@@ -52,6 +52,7 @@ struct JitBlock
   uint64_t rip;
   uint8_t *code;     /* executable address */
   uint8_t *leave;    /* code that leaves with RIP at this block */
+  uint8_t *host_code, *host_leave; /* the same for who brings flags in the host's; NULL: there is no such way in */
 };
 
 /* A direct jump within a page, not linked yet. */
@@ -61,6 +62,7 @@ typedef struct
   const uint8_t *host;
   uint32_t mode;
   uint8_t *jump;     /* writable address of its displacement */
+  uint8_t *host_jump;/* of the one that is taken with flags in the host's, or NULL */
 } JitEdge;
 
 struct X86Jit
@@ -77,6 +79,7 @@ struct X86Jit
   const X86Block *skip;   /* to be interpreted once */
   gboolean is_dropped;    /* a translation was dropped since the flag was cleared */
   JitWindows *windows;    /* NULL: the host cannot */
+  struct Translation *scratch;
   GArray *accesses;       /* JitAccess */
   gboolean is_fresh;      /* a thread begins */
   uint8_t heat;           /* runs after which a block is translated */
@@ -98,6 +101,8 @@ jit_write (const struct X86Jit *jit, const uint8_t *exec)
   return jit->write + (exec - jit->exec);
 }
 
+/* What jit_translate() works in; g_free(). */
+struct Translation *jit_scratch_new (void);
 /* NULL when the arena is full. */
 void *jit_alloc (struct X86Jit *jit, size_t size);
 /* Translates @block at @rip. NULL: no room, or nothing to gain (*@useless). */

@@ -230,6 +230,8 @@ link_edge (X86Cpu *cpu, JitEdge *edge)
   for (JitBlock *to = block->translations; to != NULL; to = to->next)
     if (to->rip == edge->rip)
       {
+        if (edge->host_jump != NULL && to->host_code != NULL)
+          emit_patch (edge->host_jump, jit_write (cpu->jit, to->host_code));
         emit_patch (edge->jump, jit_write (cpu->jit, to->code));
         return to->code;
       }
@@ -710,6 +712,7 @@ x86_jit_enable (X86Cpu *cpu, GError **error)
   name_thunks (cpu, jit);
   cpu->jit = jit;
   cpu->jit_leave = jit->leave;
+  jit->scratch = jit_scratch_new ();
   jit->accesses = g_array_new (FALSE, FALSE, sizeof (JitAccess));
   jit->windows = catch_faults () ? jit_windows_new (cpu) : NULL;
   x86_block_cache_flush (cpu);
@@ -727,6 +730,7 @@ x86_jit_free (X86Cpu *cpu)
   munmap (jit->exec, jit->size);
   munmap (jit->arena, ARENA_SIZE);
   jit_windows_free (jit->windows);
+  g_free (jit->scratch);
   g_array_unref (jit->accesses);
   g_free (jit);
   cpu->jit = NULL;
@@ -813,6 +817,13 @@ run_translation (X86Cpu *cpu, const X86Op *op, const JitBlock *to)
     jump->native = to->code;
   cpu->counters.entered++;
   flags_to_host (cpu);
+  /* Whoever raises sets attention first; looking again loses nothing. */
+  if (X86_UNLIKELY (__atomic_load_n (&cpu->guard, __ATOMIC_RELAXED) == NULL))
+    {
+      __atomic_store_n (&cpu->guard, &cpu->attention, __ATOMIC_SEQ_CST);
+      if (__atomic_load_n (&cpu->attention, __ATOMIC_SEQ_CST))
+        __atomic_store_n (&cpu->guard, NULL, __ATOMIC_SEQ_CST);
+    }
   if (cpu->mode & X86_MODE_WINDOW)
     {
       jit_windows_enter (cpu->jit->windows, cpu->jit->is_fresh);
@@ -869,6 +880,11 @@ x86_jit_drop (X86Cpu *cpu, X86Block *block)
       Emit patch = { jit_write (jit, old->code), jit->emit.end, FALSE };
 
       emit_jump_to (&patch, jit_write (jit, old->leave));
+      if (old->host_code != NULL)
+        {
+          patch.at = jit_write (jit, old->host_code);
+          emit_jump_to (&patch, jit_write (jit, old->host_leave));
+        }
       cpu->counters.dropped++;
     }
   if (block->translations != NULL)

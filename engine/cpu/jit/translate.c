@@ -408,9 +408,43 @@ find_live_flags (Translation *t)
       t->insns[i].live = live;
       live = (live & ~t->insns[i].writes) | t->insns[i].reads;
     }
+  t->live_in = live;
 }
 
 /* --- The frame --- */
+
+/* The ways into the body. Attention is looked at in each; the second way leaves flags alone, and faults. */
+static void
+emit_host_start (Translation *t)
+{
+  Emit *e = t->e;
+  uint8_t *body;
+
+  jit_load_flags (t);
+  body = emit_jump (e);
+  t->host_start = e->at;
+  emit_load (e, S2, STATE_FIELD (guard));
+  emit_load32 (e, S2, MEM (S2, 0));
+  t->host_guard_end = e->at;
+  if (!e->is_full)
+    emit_patch (body, e->at);
+  t->in_host = TRUE;
+  t->in_state = FALSE;
+}
+
+static void
+emit_host_leave (Translation *t)
+{
+  JitAccess access = { .start = (uint32_t) (t->host_start - t->jit->write), .end = (uint32_t) (t->host_guard_end - t->jit->write),
+                       .slow = (uint32_t) (t->e->at - t->jit->write) };
+
+  t->host_leave = t->e->at;
+  g_array_append_val (t->jit->accesses, access);
+  jit_store_flags (t);
+  emit_constant (t->e, S2, t->rip);
+  emit_store (t->e, jit_guest_mem (X86_RIP), S2);
+  emit_jump_to (t->e, jit_write (t->jit, t->jit->leave));
+}
 
 static void
 emit_leave (Translation *t)
@@ -435,16 +469,23 @@ emit_unit_ready (Translation *t, const uint8_t *ready)
   emit_jump_to (e, t->leave);
 }
 
+Translation *
+jit_scratch_new (void)
+{
+  return g_new0 (Translation, 1);
+}
+
 JitBlock *
 jit_translate (X86Cpu *cpu, X86Block *block, uint64_t rip, gboolean *useless)
 {
-  g_autofree Translation *t = g_new0 (Translation, 1);
   struct X86Jit *jit = cpu->jit;
+  Translation *t = jit->scratch;
   Emit *e = &jit->emit;
   uint8_t *attention, *sse = NULL, *sse_ready = NULL, *x87 = NULL, *x87_ready = NULL;
   gboolean uses_sse = FALSE, uses_x87 = FALSE;
   JitBlock *result;
 
+  memset (t, 0, G_STRUCT_OFFSET (Translation, insns));
   t->cpu = cpu;
   t->jit = jit;
   t->block = block;
@@ -483,15 +524,17 @@ jit_translate (X86Cpu *cpu, X86Block *block, uint64_t rip, gboolean *useless)
       x87 = emit_jcc (e, CC_Z);
       x87_ready = e->at;
     }
+  if (t->live_in != 0 && !uses_sse && !uses_x87 && jit->windows != NULL)
+    emit_host_start (t);
   for (unsigned i = 0; i < t->count; i++)
     jit_emit_insn (t, &t->insns[i]);
   if (!ends_alone (&t->insns[t->count - 1]))
     {
       jit_note_x87 (t);
-      if (t->insns[t->count - 1].live)
-        jit_save_flags (t);
-      jit_emit_edge (t, t->insns[t->count - 1].next_rip);
+      jit_emit_exit (t, t->insns[t->count - 1].next_rip);
     }
+  if (t->host_start != NULL)
+    emit_host_leave (t);
   for (unsigned i = 0; i < t->slow_count; i++)
     jit_emit_slow (t, &t->slow[i]);
   emit_leave (t);
@@ -512,5 +555,10 @@ jit_translate (X86Cpu *cpu, X86Block *block, uint64_t rip, gboolean *useless)
   if (result == NULL || t->failed || e->is_full)
     return NULL;
   *result = (JitBlock) { .rip = rip, .code = jit_exec (jit, t->start), .leave = jit_exec (jit, t->leave) };
+  if (t->host_start != NULL)
+    {
+      result->host_code = jit_exec (jit, t->host_start);
+      result->host_leave = jit_exec (jit, t->host_leave);
+    }
   return result;
 }

@@ -48,7 +48,7 @@ typedef struct
   gboolean restore;    /* flags to the host's */
 } JitSlow;
 
-typedef struct
+typedef struct Translation
 {
   X86Cpu *cpu;
   struct X86Jit *jit;
@@ -56,14 +56,14 @@ typedef struct
   uint64_t rip;
   gboolean is_64;
   Emit *e;
-  JitInsn insns[X86_BLOCK_MAX];
-  unsigned count;
-  JitSlow slow[X86_BLOCK_MAX * 2];
-  unsigned slow_count;
+  unsigned count, slow_count;
   const JitInsn *x87;         /* the last one whose place is not in the state yet */
   gboolean in_host, in_state; /* where the flags are */
   gboolean failed;            /* no room */
-  uint8_t *start, *leave;
+  uint32_t live_in;           /* flags that the block needs when it begins */
+  uint8_t *start, *leave, *host_start, *host_guard_end, *host_leave;
+  JitInsn insns[X86_BLOCK_MAX]; /* @count of them; nothing is cleared from here on */
+  JitSlow slow[X86_BLOCK_MAX * 2];
 } Translation;
 
 /* Decodes and classifies the instruction at @bytes. */
@@ -74,8 +74,11 @@ uint32_t jit_live_at (Translation *t, const uint8_t *host, uint64_t rip);
 const uint8_t *jit_in_page (const Translation *t, uint64_t rip);
 void jit_emit_insn (Translation *t, const JitInsn *insn);
 void jit_emit_slow (Translation *t, const JitSlow *slow);
-/* The end of the block at @rip, flags being where they belong. */
-void jit_emit_edge (Translation *t, uint64_t rip);
+/* On to @rip: the end of the block, or one of its ends. */
+void jit_emit_exit (Translation *t, uint64_t rip);
 void jit_save_flags (Translation *t);
+/* The code of it alone, whatever is known of where they are. */
+void jit_store_flags (Translation *t);
+void jit_load_flags (Translation *t);
 /* Notes where the last x87 instruction was, before somebody may look. */
 void jit_note_x87 (Translation *t);
