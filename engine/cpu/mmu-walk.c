@@ -215,10 +215,10 @@ again:
             if ((path[i - 1] & bits) != bits && !entry_update (cpu, path_gpa[i - 1], path[i - 1], bits, wide))
               goto again; /* another processor changed it */
           }
-        /* The first store must come back here to set D. */
-        if (!(entry & PTE_D) && access != X86_ACCESS_WRITE)
-          rights &= (uint8_t) ~(1 << X86_ACCESS_WRITE);
       }
+    /* The first store must come here to set D. */
+    if (!(entry & PTE_D) && (peek || access != X86_ACCESS_WRITE))
+      rights &= (uint8_t) ~(1 << X86_ACCESS_WRITE);
     out->rights = rights;
   }
 

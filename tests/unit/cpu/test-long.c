@@ -417,6 +417,29 @@ test_alias (gconstpointer data)
     }
 }
 
+/* A page that lies beside one that is written has been read only: the first store to it must set D as ever. */
+static void
+test_clean_neighbour (void)
+{
+  g_autoptr (Guest) guest = long_guest_for (GUINT_TO_POINTER (1));
+
+  x86_jit_set_window_delay (guest->cpu, 0);
+  x86_update_mode (guest->cpu);
+  guest_put64 (guest, entry_of (0x500000), 0x500000 | 0x107);
+  guest_put64 (guest, entry_of (0x501000), 0x501000 | 0x127);
+  /* 1: mov [rdi],ecx; dec ecx; jnz 1b; hlt */
+  GUEST_CODE (guest, 0x89, 0x0f, 0xff, 0xc9, 0x75, 0xfa, 0xf4);
+  REG (guest, RDI) = 0x500000;
+  REG (guest, RCX) = 1000;
+  g_assert_cmpint (run_again (guest, 0), ==, -1);
+  g_assert_cmphex (guest_u64 (guest, entry_of (0x500000)) & 0x60, ==, 0x60);
+  g_assert_cmphex (guest_u64 (guest, entry_of (0x501000)) & 0x60, ==, 0x20);
+  REG (guest, RDI) = 0x501000;
+  REG (guest, RCX) = 1000;
+  g_assert_cmpint (run_again (guest, 0), ==, -1);
+  g_assert_cmphex (guest_u64 (guest, entry_of (0x501000)) & 0x60, ==, 0x60);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -442,6 +465,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cpu/long/too-long", test_too_long);
   g_test_add_data_func ("/cpu/long/straddle", NULL, test_straddle);
   g_test_add_data_func ("/cpu/long/straddle/translated", GUINT_TO_POINTER (1), test_straddle);
+  g_test_add_func ("/cpu/long/clean-neighbour", test_clean_neighbour);
   g_test_add_data_func ("/cpu/long/alias", NULL, test_alias);
   g_test_add_data_func ("/cpu/long/alias/translated", GUINT_TO_POINTER (1), test_alias);
   return g_test_run ();
