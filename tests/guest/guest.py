@@ -107,8 +107,9 @@ class Guest:
 class Run:
     """`bunshin run` with its serial port on our pipes."""
 
-    def __init__(self, *words, timeout=600, environment=None):
-        self.process = subprocess.Popen([BUNSHIN, 'run', '--accel', ACCEL, '--headless', '--serial', 'stdio', '--timeout', str(timeout), *words],
+    def __init__(self, *words, timeout=600, environment=None, accelerator=ACCEL):
+        self.process = subprocess.Popen([BUNSHIN, 'run', '--accel', accelerator, '--headless', '--serial', 'stdio',
+                                         '--timeout', str(timeout), *words],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         env=environment or os.environ)
         self.output = ''

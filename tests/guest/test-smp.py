@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Debian's kernels with several processors: all come up, all work at once, and the kernel has nothing to complain of.
+
+“many” has the tests with more processors than a host of today's is likely to have.
+"""
+import sys
+
+from guest import Failure, guest_file, run, tap
+
+BOOT = 600 # seconds; an upper bound, not a measure
+# What a kernel says of clocks that disagree, of processors that do not answer, and of memory that is not what it was.
+COMPLAINTS = r'stall|soft lockup|hard LOCKUP|BUG:|WARNING:|Oops|unstable|TSC warp|not synchronized|stuck|hung'
+
+
+def smp(guest, accelerator, count):
+    with run('--memory', '1G', '--cpus', str(count), '--kernel', guest_file(f'{guest}/vmlinuz'),
+             '--initrd', guest_file(f'{guest}/initrd'), '--append', 'console=ttyS0 quiet', '--nic', 'none',
+             accelerator=accelerator, timeout=BOOT * 2) as linux:
+        linux.expect('serial-shell-ready', BOOT)
+        linux.send('set -- $(grep -c ^processor /proc/cpuinfo) $(cat /sys/devices/system/cpu/online); echo "cpus $* end"\n')
+        seen = linux.expect(r'cpus (.*) end', BOOT)[1]
+        if seen != f'{count} 0-{count - 1}':
+            raise Failure(f'of {count} processors the guest sees: {seen}')
+        # As many processes at once, each with a pipe to another; every one must find the same.
+        linux.send(f'for i in $(seq {count}); do (seq 1 20000 | md5sum > /tmp/sum$i) & done; wait;'
+                   ' echo sums $(sort -u /tmp/sum* | wc -l) $(ls /tmp/sum* | wc -l) $(head -c 32 /tmp/sum1) end\n')
+        sums = linux.expect(r'sums (.*) end', BOOT)[1]
+        if sums != f'1 {count} e071f707df7bbeee2a6a1eb48011ddd0':
+            raise Failure(f'{count} processes computed: {sums}')
+        # All have had interrupts from their own timers.
+        linux.send("grep LOC: /proc/interrupts | tr -s ' '; echo timers-$((1 + 1))\n")
+        timers = linux.expect(r'LOC:((?: \d+)+) Local', 60)[1].split()
+        if len(timers) != count or '0' in timers:
+            raise Failure(f'timer interrupts: {timers}')
+        linux.expect('timers-2', 60)
+        linux.send(f"dmesg | grep -i -E '{COMPLAINTS}'; echo complaints-$((1 + 1))\n")
+        said = linux.expect(r'(?s)(.*?)complaints-2', 60)[1].replace('/ # ', '').strip()
+        if said:
+            raise Failure(f'the kernel complains: {said}')
+        linux.send('poweroff -f\n')
+        if (status := linux.wait(120)) != 0:
+            raise Failure(f'the machine ended with status {status}')
+
+
+def test(guest, accelerator, count):
+    return f'{guest}-{accelerator}-{count}', lambda: smp(guest, accelerator, count)
+
+
+if __name__ == '__main__':
+    few = [test('cloud', accelerator, count) for accelerator in ('jit', 'interp') for count in (2, 4)]
+    few.append(test('i386', 'jit', 2))
+    many = [test(guest, accelerator, 32) for guest in ('cloud', 'generic', 'i386') for accelerator in ('jit', 'interp')]
+    many += [test('generic', 'jit', count) for count in (1, 2, 4, 64)]
+    many += [test('i386', 'interp', 4)]
+    chosen = many if 'many' in sys.argv[1:] else few
+    sys.argv[1:] = [word for word in sys.argv[1:] if word != 'many']
+    tap.run(chosen)
