@@ -302,7 +302,8 @@ struct X86Cpu
   const X86Op *jit_next; /* what the run loop goes on with after translated code */
   uint64_t jit_target;   /* of an indirect call whose return address is being pushed */
   uint16_t jit_flags;    /* arithmetic flags as LAHF and SETO AL leave them in AX */
-  uint8_t jit_sse;       /* the host's XMM registers are the guest's */
+  uint8_t jit_sse;       /* JIT_VECTORS_…: which of the host's vector registers are the guest's */
+  uint8_t jit_parked;    /* the same, before they were put into the state */
   uint8_t jit_x87;       /* the host's x87 registers are the guest's */
   uint8_t jit_x87_parked;/* they are in jit_x87_image */
   uint8_t jit_x87_image[108]; /* as FNSAVE writes it */

@@ -166,7 +166,7 @@ emit_region (Translation *t, unsigned reg)
 {
   Emit *e = t->e;
 
-  emit_vex (e, VEX_F3, MAP_0F38, TRUE, S2, STATE, reg);
+  emit_vex (e, VEX_F3, MAP_0F38, TRUE, FALSE, S2, STATE, NO_REG, reg);
   emit8 (e, 0xf7);
   emit8 (e, 0xc0 | (S2 & 7) << 3 | (reg & 7));
   emit_rm (e, 0x65, TRUE, MAP_1, 0x8b, S2, (EmitMem) { .base = NO_REG, .index = S2, .scale = 3 });
@@ -415,7 +415,7 @@ place_operand (const JitInsn *insn, const ZydisDecodedOperand *o, unsigned temp)
   ZydisRegister reg = o->reg.value;
   Place place = { .guest = NO_REG };
 
-  if (ZydisRegisterGetClass (reg) == ZYDIS_REGCLASS_XMM)
+  if (ZydisRegisterGetClass (reg) == ZYDIS_REGCLASS_XMM || ZydisRegisterGetClass (reg) == ZYDIS_REGCLASS_YMM)
     {
       place.host = (unsigned) ZydisRegisterGetId (reg);
       return place;
@@ -481,6 +481,8 @@ emit_again (Translation *t, const JitInsn *insn, unsigned reg, const EmitMem *me
 static unsigned
 alignment (const JitInsn *insn)
 {
+  if (insn->z.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX)
+    return jit_vex_alignment (insn);
   if (insn->mem < 0 || insn->opr[insn->mem].size != 128 || !insn->uses_sse)
     return 0;
   switch (insn->z.mnemonic)
@@ -499,6 +501,8 @@ emit_modrm (Translation *t, const JitInsn *insn)
 {
   Emit *e = t->e;
   Place reg = { .host = insn->z.raw.modrm.reg, .guest = NO_REG }, rm = { .host = S1, .guest = NO_REG };
+  Place second = { .host = NO_REG, .guest = NO_REG };
+  gboolean is_vex = insn->z.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
   unsigned rex = 0;
   JitSlow *slow = NULL;
 
@@ -527,24 +531,33 @@ emit_modrm (Translation *t, const JitInsn *insn)
         reg = place_operand (insn, o, S2);
       else if (o->encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM)
         rm = place_operand (insn, o, S1);
+      else if (o->encoding == ZYDIS_OPERAND_ENCODING_NDSNDD) /* what is written in S2's stead is never read */
+        second = place_operand (insn, o, insn->z.mnemonic == ZYDIS_MNEMONIC_MULX ? S1 : S2);
     }
-  /* One register twice is in one place. */
-  if (rm.guest != NO_REG && rm.guest == reg.guest)
+  /* One register twice is in one place; of VEX-coded instructions nothing is both read and written. */
+  if (!is_vex && rm.guest != NO_REG && rm.guest == reg.guest)
     {
       rm.host = reg.host;
       reg.loads |= rm.loads;
       reg.stores |= rm.stores;
       rm.guest = NO_REG;
     }
-  if (slow != NULL && reg.guest != NO_REG)
+  if (slow != NULL && (reg.guest != NO_REG || second.guest != NO_REG))
     settle_address (t, slow);
   if (reg.guest != NO_REG && reg.loads)
     emit_load (e, reg.host, jit_guest_mem (reg.guest));
   if (rm.guest != NO_REG && rm.loads)
     emit_load (e, rm.host, jit_guest_mem (rm.guest));
-  emit_again (t, insn, reg.host, slow != NULL ? &slow->at : NULL, rm.host, rex);
+  if (second.guest != NO_REG && second.loads)
+    emit_load (e, second.host, jit_guest_mem (second.guest));
+  if (is_vex)
+    jit_put_vex (t, insn, reg.host, second.host, slow != NULL ? &slow->at : NULL, rm.host);
+  else
+    emit_again (t, insn, reg.host, slow != NULL ? &slow->at : NULL, rm.host, rex);
   if (slow != NULL)
     slow->end = e->at;
+  if (second.guest != NO_REG && second.stores)
+    emit_store (e, jit_guest_mem (second.guest), second.host);
   if (reg.guest != NO_REG && reg.stores)
     emit_store (e, jit_guest_mem (reg.guest), reg.host);
   if (rm.guest != NO_REG && rm.stores)
@@ -976,6 +989,7 @@ jit_emit_insn (Translation *t, const JitInsn *insn)
     case KIND_NOTHING: break;
     case KIND_MODRM: emit_modrm (t, insn); break;
     case KIND_COPY: emit_copy (t, insn); break;
+    case KIND_VZERO: jit_emit_vzero (t, insn); break;
     case KIND_LEA: emit_lea_insn (t, insn); break;
     case KIND_MOVE_IMM: emit_move_imm (t, insn); break;
     case KIND_PUSH: emit_push_register (t, insn); break;

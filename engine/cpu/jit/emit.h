@@ -110,13 +110,31 @@ emit_mem (Emit *e, unsigned reg, EmitMem m)
 /* VEX' last two bits: the prefix that is part of the opcode. */
 enum { VEX_NONE, VEX_66, VEX_F3, VEX_F2 };
 
-/* A three-byte VEX prefix of 128 bits or scalar; the opcode and ModR/M follow. */
+/* A VEX prefix, in two bytes where that is enough; the opcode and ModR/M follow. @second: NO_REG where there is none. */
 static inline void
-emit_vex (Emit *e, unsigned prefix, unsigned map, gboolean wide, unsigned reg, unsigned second, unsigned rm)
+emit_vex (Emit *e, unsigned prefix, unsigned map, gboolean wide, gboolean is_256, unsigned reg, unsigned second,
+          unsigned index, unsigned base)
 {
+  gboolean has_index = index != NO_REG && (index & 8), has_base = base != NO_REG && (base & 8);
+  unsigned last = (second == NO_REG ? 15 : ~second & 15) << 3 | (is_256 ? 4 : 0) | prefix;
+
+  if (map == MAP_0F && !wide && !has_index && !has_base)
+    {
+      emit8 (e, 0xc5);
+      emit8 (e, (reg & 8 ? 0 : 0x80) | last);
+      return;
+    }
   emit8 (e, 0xc4);
-  emit8 (e, (reg & 8 ? 0 : 0x80) | 0x40 | (rm & 8 ? 0 : 0x20) | map);
-  emit8 (e, (wide ? 0x80u : 0) | (~second & 15) << 3 | prefix);
+  emit8 (e, (reg & 8 ? 0 : 0x80) | (has_index ? 0 : 0x40) | (has_base ? 0 : 0x20) | map);
+  emit8 (e, (wide ? 0x80u : 0) | last);
+}
+
+static inline void
+emit_vex_rm (Emit *e, unsigned prefix, unsigned map, gboolean is_256, unsigned opcode, unsigned reg, EmitMem m)
+{
+  emit_vex (e, prefix, map, FALSE, is_256, reg, NO_REG, m.index, m.base);
+  emit8 (e, opcode);
+  emit_mem (e, reg, m);
 }
 
 static inline void

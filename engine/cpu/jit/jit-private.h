@@ -5,8 +5,8 @@
  * In translated code R15 is the state pointer (X86Cpu + STATE_BIAS, so that
  * what is used most has short displacements), R14 and R13 are scratch, R12 is
  * the guest's stack pointer; the guest's R12 to R15 stay in the state, all
- * other general registers are in themselves. XMM registers are the guest's
- * while jit_sse is set, x87 registers while jit_x87 is. Arithmetic flags are in the host's, or in jit_flags
+ * other general registers are in themselves. Vector registers are the guest's
+ * while jit_sse is not 0 (JIT_VECTORS_…), x87 registers while jit_x87 is. Arithmetic flags are in the host's, or in jit_flags
  * (AX as LAHF and SETO AL make it); between blocks always in the latter, if
  * anything still needs them.
  */
@@ -75,8 +75,9 @@ struct X86Jit
   size_t arena_used;
   const X86Op *(*enter) (X86Cpu *cpu, const uint8_t *code);
   /* Executable addresses. */
-  const uint8_t *leave, *leave_to_op, *indirect, *site, *link, *prepare_sse, *prepare_x87;
+  const uint8_t *leave, *leave_to_op, *indirect, *site, *link, *prepare_sse, *prepare_avx, *prepare_x87;
   const X86Block *skip;   /* to be interpreted once */
+  gboolean has_avx;       /* the guest's model, and so the host */
   gboolean is_dropped;    /* a translation was dropped since the flag was cleared */
   JitWindows *windows;    /* NULL: the host cannot */
   struct Translation *scratch;
@@ -88,6 +89,11 @@ struct X86Jit
 };
 
 enum { JIT_RETRY, JIT_DONE, JIT_LEAVE };
+
+/* jit_sse: which of the host's vector registers are the guest's. Upper halves of YMM registers are in the state until a block
+ * with AVX needs them; after VZEROUPPER they are known to be 0, and the state's may be old. */
+enum { JIT_VECTORS_NONE = 0, JIT_VECTORS_XMM = 1, JIT_VECTORS_UPPER = 2 /* a bit of the following */,
+       JIT_VECTORS_FULL = 3, JIT_VECTORS_ZERO = 7 };
 
 static inline uint8_t *
 jit_exec (const struct X86Jit *jit, const uint8_t *write)

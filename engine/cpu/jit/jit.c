@@ -155,6 +155,20 @@ fill_window (X86Cpu *cpu, JitSite *site, uint64_t lin)
   return done;
 }
 
+/* After an instruction that may have written the state's vector registers. */
+static void
+look_at_uppers (X86Cpu *cpu)
+{
+  uint64_t any = 0;
+
+  if (cpu->jit_parked != JIT_VECTORS_ZERO)
+    return;
+  for (unsigned i = 0; i < G_N_ELEMENTS (cpu->vec); i++)
+    any |= cpu->vec[i].q[2] | cpu->vec[i].q[3];
+  if (any != 0)
+    cpu->jit_parked = JIT_VECTORS_FULL;
+}
+
 static uint32_t
 run_alone (X86Cpu *cpu, JitSite *site, uint64_t lin, uint32_t has_sse)
 {
@@ -195,6 +209,7 @@ run_alone (X86Cpu *cpu, JitSite *site, uint64_t lin, uint32_t has_sse)
       return JIT_LEAVE;
     }
   cpu->r[X86_RIP] = site->next_rip;
+  look_at_uppers (cpu);
   if (jit->is_dropped || (has_sse && !prepare_sse (cpu)))
     return JIT_LEAVE;
   return JIT_DONE;
@@ -273,17 +288,38 @@ vector_mem (unsigned n)
 }
 
 static void
-save_vectors (Emit *e)
+save_xmm (Emit *e)
 {
   for (unsigned i = 0; i < 16; i++)
     emit_rm (e, 0, FALSE, MAP_0F, 0x29, i, vector_mem (i)); /* MOVAPS */
 }
 
 static void
-load_vectors (Emit *e)
+load_xmm (Emit *e)
 {
   for (unsigned i = 0; i < 16; i++)
     emit_rm (e, 0, FALSE, MAP_0F, 0x28, i, vector_mem (i));
+}
+
+static void
+save_ymm (Emit *e)
+{
+  for (unsigned i = 0; i < 16; i++)
+    emit_vex_rm (e, VEX_NONE, MAP_0F, TRUE, 0x29, i, vector_mem (i)); /* VMOVAPS */
+}
+
+static void
+load_ymm (Emit *e)
+{
+  for (unsigned i = 0; i < 16; i++)
+    emit_vex_rm (e, VEX_NONE, MAP_0F, TRUE, 0x28, i, vector_mem (i));
+}
+
+static void
+emit_vzeroupper (Emit *e)
+{
+  emit_vex (e, VEX_NONE, MAP_0F, FALSE, FALSE, 0, NO_REG, NO_REG, NO_REG);
+  emit8 (e, 0x77);
 }
 
 static void
@@ -293,29 +329,55 @@ store_byte (Emit *e, EmitMem m, unsigned value)
   emit8 (e, value);
 }
 
-/* Saves vectors when they are the guest's; RBX remembers. All general registers are saved. */
+/* Saves vectors when they are the guest's; RBX and jit_parked remember. All general registers are saved. What is compiled
+ * uses no upper halves, and shall find them clear. */
 static void
-park_vectors (Emit *e)
+park_vectors (const struct X86Jit *jit, Emit *e)
 {
-  uint8_t *skip;
+  uint8_t *skip, *narrow = NULL, *saved = NULL;
 
   emit_rm (e, 0, FALSE, MAP_0F, 0xb6, RBX, STATE_FIELD (jit_sse)); /* MOVZX */
+  emit_rm (e, 0, FALSE, MAP_1, 0x88, RBX, STATE_FIELD (jit_parked));
   emit_rr (e, 0, FALSE, MAP_1, 0x85, RBX, RBX);
   skip = emit_jcc (e, CC_Z);
-  save_vectors (e);
-  store_byte (e, STATE_FIELD (jit_sse), 0);
+  if (jit->has_avx)
+    {
+      emit_rm (e, 0, FALSE, MAP_1, 0xf6, 0, STATE_FIELD (jit_sse)); /* TEST */
+      emit8 (e, JIT_VECTORS_UPPER);
+      narrow = emit_jcc (e, CC_Z);
+      save_ymm (e);
+      emit_vzeroupper (e);
+      saved = emit_jump (e);
+      emit_patch (narrow, e->at);
+    }
+  save_xmm (e);
+  if (saved != NULL)
+    emit_patch (saved, e->at);
+  store_byte (e, STATE_FIELD (jit_sse), JIT_VECTORS_NONE);
   emit_patch (skip, e->at);
 }
 
 static void
-unpark_vectors (Emit *e)
+unpark_vectors (const struct X86Jit *jit, Emit *e)
 {
-  uint8_t *skip;
+  uint8_t *skip, *narrow = NULL, *loaded = NULL;
 
+  emit_rm (e, 0, FALSE, MAP_0F, 0xb6, RBX, STATE_FIELD (jit_parked));
   emit_rr (e, 0, FALSE, MAP_1, 0x85, RBX, RBX);
   skip = emit_jcc (e, CC_Z);
-  load_vectors (e);
-  store_byte (e, STATE_FIELD (jit_sse), 1);
+  if (jit->has_avx)
+    {
+      emit_alu_imm (e, FALSE, 7, RBX, JIT_VECTORS_FULL);
+      narrow = emit_jcc (e, CC_NZ);
+      load_ymm (e);
+      loaded = emit_jump (e);
+      emit_patch (narrow, e->at);
+      emit_vzeroupper (e);
+    }
+  load_xmm (e);
+  if (loaded != NULL)
+    emit_patch (loaded, e->at);
+  emit_rm (e, 0, FALSE, MAP_1, 0x88, RBX, STATE_FIELD (jit_sse));
   emit_patch (skip, e->at);
 }
 
@@ -374,6 +436,34 @@ align (Emit *e, gboolean before)
   emit_alu_imm (e, TRUE, before ? 5 : 0, RSP, 8);
 }
 
+static const uint8_t *
+make_prepare_vectors (struct X86Jit *jit, gboolean with_uppers)
+{
+  Emit *e = &jit->emit;
+  const uint8_t *start = jit_exec (jit, e->at);
+  uint8_t *failed;
+
+  save_registers (e);
+  if (with_uppers)
+    park_vectors (jit, e);
+  load_cpu (e);
+  align (e, TRUE);
+  call_c (e, enter_sse);
+  align (e, FALSE);
+  emit_rr (e, 0, FALSE, MAP_1, 0x89, RAX, S1);
+  emit_rr (e, 0, FALSE, MAP_1, 0x85, RAX, RAX);
+  failed = emit_jcc (e, CC_Z);
+  if (with_uppers)
+    load_ymm (e);
+  else
+    load_xmm (e);
+  store_byte (e, STATE_FIELD (jit_sse), with_uppers ? JIT_VECTORS_FULL : JIT_VECTORS_XMM);
+  emit_patch (failed, e->at);
+  load_registers (e);
+  emit8 (e, 0xc3);
+  return start;
+}
+
 static void
 make_thunks (struct X86Jit *jit)
 {
@@ -403,7 +493,7 @@ make_thunks (struct X86Jit *jit)
   emit_constant (e, S2, 0);
   jit->leave_to_op = jit_exec (jit, e->at);
   save_registers (e);
-  park_vectors (e);
+  park_vectors (jit, e);
   park_x87 (e);
   emit_move (e, RAX, S2);
   emit_jump_to (e, epilogue);
@@ -442,7 +532,7 @@ make_thunks (struct X86Jit *jit)
   /* Called with a site in S2 and a linear address in S1; returns with JIT_RETRY or JIT_DONE in S1. */
   jit->site = jit_exec (jit, e->at);
   save_registers (e);
-  park_vectors (e);
+  park_vectors (jit, e);
   park_x87 (e);
   load_cpu (e);
   emit_move (e, RSI, S2);
@@ -454,7 +544,7 @@ make_thunks (struct X86Jit *jit)
   emit_rr (e, 0, FALSE, MAP_1, 0x89, RAX, S1);
   emit_alu_imm (e, FALSE, 7, RAX, JIT_LEAVE);
   to = emit_jcc (e, CC_Z);
-  unpark_vectors (e);
+  unpark_vectors (jit, e);
   unpark_x87 (e);
   load_registers (e);
   emit8 (e, 0xc3);
@@ -466,14 +556,14 @@ make_thunks (struct X86Jit *jit)
   /* With an edge in S2: goes there and remembers the way. What it calls does not compute in x87 registers. */
   jit->link = jit_exec (jit, e->at);
   save_registers (e);
-  park_vectors (e);
+  park_vectors (jit, e);
   load_cpu (e);
   emit_move (e, RSI, S2);
   call_c (e, link_edge);
   emit_rr (e, 0, TRUE, MAP_1, 0x85, RAX, RAX);
   to = emit_jcc (e, CC_Z);
   emit_move (e, S2, RAX);
-  unpark_vectors (e);
+  unpark_vectors (jit, e);
   load_registers (e);
   emit_jump_reg (e, S2);
   emit_patch (to, e->at);
@@ -482,31 +572,20 @@ make_thunks (struct X86Jit *jit)
   emit_jump_to (e, epilogue);
 
   /* Called at the start of a block that uses XMM registers; returns with 0 in S1 when it must be interpreted. */
-  jit->prepare_sse = jit_exec (jit, e->at);
-  save_registers (e);
-  load_cpu (e);
-  align (e, TRUE);
-  call_c (e, enter_sse);
-  align (e, FALSE);
-  emit_rr (e, 0, FALSE, MAP_1, 0x89, RAX, S1);
-  emit_rr (e, 0, FALSE, MAP_1, 0x85, RAX, RAX);
-  to = emit_jcc (e, CC_Z);
-  load_vectors (e);
-  store_byte (e, STATE_FIELD (jit_sse), 1);
-  emit_patch (to, e->at);
-  load_registers (e);
-  emit8 (e, 0xc3);
+  jit->prepare_sse = make_prepare_vectors (jit, FALSE);
+  /* The same for YMM registers. */
+  jit->prepare_avx = jit->has_avx ? make_prepare_vectors (jit, TRUE) : NULL;
 
   /* The same for x87 registers. */
   jit->prepare_x87 = jit_exec (jit, e->at);
   save_registers (e);
-  park_vectors (e);
+  park_vectors (jit, e);
   load_cpu (e);
   align (e, TRUE);
   call_c (e, enter_x87);
   align (e, FALSE);
   emit_rr (e, 0, FALSE, MAP_1, 0x89, RAX, S1);
-  unpark_vectors (e);
+  unpark_vectors (jit, e);
   unpark_x87 (e);
   load_registers (e);
   emit8 (e, 0xc3);
@@ -708,6 +787,7 @@ x86_jit_enable (X86Cpu *cpu, GError **error)
   if (jit->arena == MAP_FAILED)
     g_error ("no address space for translated code");
   jit->emit = (Emit) { jit->write, jit->write + jit->size, FALSE };
+  jit->has_avx = x86_has (cpu, X86_FEAT_AVX);
   make_thunks (jit);
   name_thunks (cpu, jit);
   cpu->jit = jit;

@@ -46,7 +46,8 @@ is_plain (ZydisMnemonic mnemonic)
     case ZYDIS_MNEMONIC_BT: case ZYDIS_MNEMONIC_BTS: case ZYDIS_MNEMONIC_BTR: case ZYDIS_MNEMONIC_BTC:
     case ZYDIS_MNEMONIC_BSF: case ZYDIS_MNEMONIC_BSR: case ZYDIS_MNEMONIC_POPCNT: case ZYDIS_MNEMONIC_LZCNT:
     case ZYDIS_MNEMONIC_TZCNT: case ZYDIS_MNEMONIC_XADD: case ZYDIS_MNEMONIC_CMPXCHG: case ZYDIS_MNEMONIC_XCHG:
-    case ZYDIS_MNEMONIC_CRC32: case ZYDIS_MNEMONIC_MOVNTI:
+    case ZYDIS_MNEMONIC_CRC32: case ZYDIS_MNEMONIC_MOVNTI: case ZYDIS_MNEMONIC_MOVBE: case ZYDIS_MNEMONIC_ADCX:
+    case ZYDIS_MNEMONIC_ADOX:
       return TRUE;
     default:
       return FALSE;
@@ -210,6 +211,13 @@ classify (const Translation *t, JitInsn *insn)
   if (insn->z.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE)
     return KIND_TAIL;
 
+  if (jit_vex_fits (insn))
+    return KIND_MODRM;
+  if (insn->z.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX && jit_vex_is_zero (insn) && t->is_64) /* else eight registers */
+    {
+      insn->uses_sse = insn->uses_avx = TRUE;
+      return KIND_VZERO;
+    }
   if (is_plain (mnemonic))
     {
       if (!has_modrm)
@@ -351,7 +359,7 @@ jit_decode (Translation *t, const uint8_t *bytes, unsigned length, uint64_t rip,
   insn->rip = rip;
   insn->next_rip = t->is_64 ? rip + insn->z.length : (uint32_t) (rip + insn->z.length);
   insn->mem = -1;
-  insn->uses_sse = insn->uses_x87 = FALSE;
+  insn->uses_sse = insn->uses_x87 = insn->uses_avx = insn->is_256 = FALSE;
   insn->live = ARITH;
   insn->kind = classify (t, insn);
   find_flags (insn);
@@ -482,7 +490,7 @@ jit_translate (X86Cpu *cpu, X86Block *block, uint64_t rip, gboolean *useless)
   Translation *t = jit->scratch;
   Emit *e = &jit->emit;
   uint8_t *attention, *sse = NULL, *sse_ready = NULL, *x87 = NULL, *x87_ready = NULL;
-  gboolean uses_sse = FALSE, uses_x87 = FALSE;
+  gboolean uses_sse = FALSE, uses_avx = FALSE, uses_x87 = FALSE;
   JitBlock *result;
 
   memset (t, 0, G_STRUCT_OFFSET (Translation, insns));
@@ -501,19 +509,20 @@ jit_translate (X86Cpu *cpu, X86Block *block, uint64_t rip, gboolean *useless)
   for (unsigned i = 0; i < t->count; i++)
     {
       uses_sse |= t->insns[i].uses_sse;
+      uses_avx |= t->insns[i].uses_avx;
       uses_x87 |= t->insns[i].uses_x87;
     }
 
   e->at = jit->write + ((e->at - jit->write + 15) & ~(ptrdiff_t) 15);
   t->start = e->at;
-  t->in_state = TRUE;
+  t->in_state = t->are_uppers_clean = TRUE;
   emit_rm (e, 0, FALSE, MAP_1, 0x83, 7, STATE_FIELD (attention));
   emit8 (e, 0);
   attention = emit_jcc (e, CC_NZ);
   if (uses_sse)
     {
-      emit_rm (e, 0, FALSE, MAP_1, 0x80, 7, STATE_FIELD (jit_sse));
-      emit8 (e, 0);
+      emit_rm (e, 0, FALSE, MAP_1, 0xf6, 0, STATE_FIELD (jit_sse)); /* TEST */
+      emit8 (e, uses_avx ? JIT_VECTORS_UPPER : JIT_VECTORS_XMM);
       sse = emit_jcc (e, CC_Z);
       sse_ready = e->at;
     }
@@ -542,7 +551,7 @@ jit_translate (X86Cpu *cpu, X86Block *block, uint64_t rip, gboolean *useless)
   if (uses_sse)
     {
       emit_patch (sse, e->at);
-      emit_call_to (e, jit_write (jit, jit->prepare_sse));
+      emit_call_to (e, jit_write (jit, uses_avx ? jit->prepare_avx : jit->prepare_sse));
       emit_unit_ready (t, sse_ready);
     }
   if (uses_x87)

@@ -14,6 +14,7 @@ typedef enum
   KIND_NOTHING,
   KIND_MODRM,     /* the same instruction with other registers */
   KIND_COPY,      /* byte for byte */
+  KIND_VZERO,     /* so, too */
   KIND_LEA, KIND_MOVE_IMM, KIND_PUSH, KIND_PUSH_IMM, KIND_POP, KIND_EXCHANGE_RAX, KIND_BSWAP, KIND_INC_DEC, KIND_LEAVE,
   KIND_JUMP, KIND_JCC, KIND_CALL, KIND_JUMP_INDIRECT, KIND_CALL_INDIRECT, KIND_RETURN
 } JitKind;
@@ -31,6 +32,7 @@ typedef struct
   gboolean may_write;  /* flags, besides @writes */
   uint32_t live;       /* after it */
   gboolean uses_sse, uses_x87;
+  gboolean uses_avx, is_256; /* as well */
 } JitInsn;
 
 /* Where an instruction's slow path begins and ends. */
@@ -59,6 +61,7 @@ typedef struct Translation
   unsigned count, slow_count;
   const JitInsn *x87;         /* the last one whose place is not in the state yet */
   gboolean in_host, in_state; /* where the flags are */
+  gboolean are_uppers_clean;  /* jit_sse may tell that the upper halves of YMM registers are 0 */
   gboolean failed;            /* no room */
   uint32_t live_in;           /* flags that the block needs when it begins */
   uint8_t *start, *leave, *host_start, *host_guard_end, *host_leave;
@@ -82,3 +85,22 @@ void jit_store_flags (Translation *t);
 void jit_load_flags (Translation *t);
 /* Notes where the last x87 instruction was, before somebody may look. */
 void jit_note_x87 (Translation *t);
+
+/* --- emit-vex.c --- */
+
+gboolean jit_vex_is_zero (const JitInsn *insn);
+/* Whether it is VEX-coded and can be done with other registers and memory; notes what it uses. */
+gboolean jit_vex_fits (JitInsn *insn);
+/* Mask of address bits that must be 0. */
+unsigned jit_vex_alignment (const JitInsn *insn);
+/* The instruction with these registers; @second is what VEX.vvvv names, or NO_REG; @mem or @rm. */
+void jit_put_vex (Translation *t, const JitInsn *insn, unsigned reg, unsigned second, const EmitMem *mem, unsigned rm);
+void jit_emit_vzero (Translation *t, const JitInsn *insn);
+
+/* What translated code knows of the vector registers from here on. */
+static inline void
+jit_set_vectors (Translation *t, unsigned level)
+{
+  emit_rm (t->e, 0, FALSE, MAP_1, 0xc6, 0, STATE_FIELD (jit_sse));
+  emit8 (t->e, level);
+}
