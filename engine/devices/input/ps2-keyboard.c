@@ -16,9 +16,7 @@ enum
   CMD_DISABLE = 0xf5, CMD_DEFAULTS = 0xf6, CMD_ALL_FIRST = 0xf7, CMD_KEY_FIRST = 0xfb, CMD_KEY_LAST = 0xfd,
   CMD_RESEND = 0xfe, CMD_RESET = 0xff,
   REPLY_ACK = 0xfa, REPLY_RESEND = 0xfe, REPLY_BAT_OK = 0xaa, REPLY_ECHO = 0xee,
-  DEFAULT_TYPEMATIC = 0x2b, EXTENDED = 0x100,
-  /* Room kept for command replies, so that keys never crowd them out. */
-  REPLY_ROOM = 16
+  DEFAULT_TYPEMATIC = 0x2b, EXTENDED = 0x100
 };
 
 gboolean
@@ -183,10 +181,10 @@ set3_code (uint16_t set1)
 }
 
 static void
-put (Ps2Keyboard *kbd, const uint8_t *bytes, unsigned count, unsigned room)
+put (Ps2Keyboard *kbd, const uint8_t *bytes, unsigned count)
 {
   /* What does not fit is lost whole. */
-  if (ps2_queue_free (&kbd->queue) < count + room)
+  if (ps2_queue_free (&kbd->queue) < count)
     return;
   for (unsigned i = 0; i < count; i++)
     ps2_queue_put (&kbd->queue, bytes[i]);
@@ -197,7 +195,8 @@ static void
 put_byte (Ps2Keyboard *kbd, uint8_t byte)
 {
   kbd->last_sent = byte;
-  put (kbd, &byte, 1, 0);
+  ps2_queue_put (&kbd->replies, byte);
+  kbd->ready (kbd->opaque);
 }
 
 void
@@ -219,11 +218,11 @@ ps2_keyboard_key (Ps2Keyboard *kbd, unsigned evdev_code, gboolean down)
       if (!down)
         return;
       if (kbd->scan_set == 1)
-        put (kbd, set1, sizeof set1, REPLY_ROOM);
+        put (kbd, set1, sizeof set1);
       else if (kbd->scan_set == 2)
-        put (kbd, set2, sizeof set2, REPLY_ROOM);
+        put (kbd, set2, sizeof set2);
       else
-        put (kbd, set3, sizeof set3, REPLY_ROOM);
+        put (kbd, set3, sizeof set3);
       return;
     }
   if (code == 0)
@@ -255,12 +254,13 @@ ps2_keyboard_key (Ps2Keyboard *kbd, unsigned evdev_code, gboolean down)
       bytes[n++] = translated;
       break;
     }
-  put (kbd, bytes, n, REPLY_ROOM);
+  put (kbd, bytes, n);
 }
 
 static void
 set_defaults (Ps2Keyboard *kbd)
 {
+  memset (&kbd->queue, 0, sizeof kbd->queue);
   kbd->scan_set = 2;
   kbd->typematic = DEFAULT_TYPEMATIC;
   kbd->command = 0;
@@ -269,7 +269,7 @@ set_defaults (Ps2Keyboard *kbd)
 void
 ps2_keyboard_reset (Ps2Keyboard *kbd)
 {
-  memset (&kbd->queue, 0, sizeof kbd->queue);
+  memset (&kbd->replies, 0, sizeof kbd->replies);
   set_defaults (kbd);
   kbd->scanning = TRUE;
   kbd->leds = 0;

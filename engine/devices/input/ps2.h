@@ -19,8 +19,9 @@ typedef struct
 
 typedef struct
 {
-  Ps2Queue queue;
-  /* Tells the controller that the queue is no longer empty. */
+  Ps2Queue queue;        /* keys */
+  Ps2Queue replies;      /* to commands; they take no room from keys, and go first */
+  /* Tells the controller that a queue is no longer empty. */
   void (*ready) (void *opaque);
   void *opaque;
 

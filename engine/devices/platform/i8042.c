@@ -32,6 +32,12 @@ enum
   RAM_SIZE = 32
 };
 
+/*
+ * The devices' lines are slow (a byte takes most of a millisecond), and a keyboard keeps no more than 16 bytes: systems
+ * that empty the controller rely on an end. We keep more, and send the rest after a pause.
+ */
+enum { BURST_BYTES = 16, PAUSE_NS = 10000000 };
+
 /* Whose line a reply of the controller seems to come from. */
 enum { FROM_CONTROLLER, FROM_KEYBOARD, FROM_MOUSE };
 
@@ -52,6 +58,8 @@ typedef struct
   uint8_t command;          /* waiting for its parameter */
   uint8_t a20;
   uint8_t break_prefix;     /* translation has seen F0 */
+  uint8_t burst;            /* bytes of the devices since the lines were last silent */
+  ClockTimer *pause;
   Ps2Queue replies;         /* the controller's own bytes, with FROM_… before each */
 } I8042;
 
@@ -95,42 +103,80 @@ fill (I8042 *d, uint8_t value, gboolean aux)
   update_interrupts (d);
 }
 
+/* What the devices' lines would bring next: NULL when they are silent. */
+static Ps2Queue *
+next_queue (I8042 *d)
+{
+  gboolean keyboard = !(d->ram[0] & MODE_KBD_OFF), mouse = !(d->ram[0] & MODE_AUX_OFF);
+
+  if (keyboard && !ps2_queue_is_empty (&d->keyboard.replies))
+    return &d->keyboard.replies;
+  if (keyboard && !ps2_queue_is_empty (&d->keyboard.queue))
+    return &d->keyboard.queue;
+  return mouse && !ps2_queue_is_empty (&d->mouse.queue) ? &d->mouse.queue : NULL;
+}
+
+static void
+fill_from_keyboard (I8042 *d, uint8_t byte)
+{
+  if (d->ram[0] & MODE_TRANSLATE)
+    {
+      if (byte == 0xf0)
+        {
+          d->break_prefix = TRUE;
+          return;
+        }
+      byte = (uint8_t) (translate (byte) | (d->break_prefix ? 0x80 : 0));
+      d->break_prefix = FALSE;
+    }
+  d->burst++;
+  fill (d, byte, FALSE);
+}
+
 /* Puts the next byte into an empty output buffer. */
 static void
 pump (I8042 *d)
 {
   while (!(d->status & STATUS_OBF))
     {
+      Ps2Queue *queue = next_queue (d);
+
       if (!ps2_queue_is_empty (&d->replies))
         {
           uint8_t source = ps2_queue_take (&d->replies);
 
           fill (d, ps2_queue_take (&d->replies), source == FROM_MOUSE);
+          return;
         }
-      else if (!(d->ram[0] & MODE_KBD_OFF) && !ps2_queue_is_empty (&d->keyboard.queue))
+      if (queue == NULL)
         {
-          uint8_t byte = ps2_queue_take (&d->keyboard.queue);
-
-          if (d->ram[0] & MODE_TRANSLATE)
-            {
-              if (byte == 0xf0)
-                {
-                  d->break_prefix = TRUE;
-                  continue;
-                }
-              byte = (uint8_t) (translate (byte) | (d->break_prefix ? 0x80 : 0));
-              d->break_prefix = FALSE;
-            }
-          fill (d, byte, FALSE);
+          d->burst = 0;
+          return;
         }
-      else if (!(d->ram[0] & MODE_AUX_OFF) && !ps2_queue_is_empty (&d->mouse.queue))
+      if (d->burst >= BURST_BYTES && queue != &d->keyboard.replies)
         {
-          fill (d, ps2_queue_take (&d->mouse.queue), TRUE);
-          ps2_mouse_flush (&d->mouse);
+          if (!clock_timer_armed (d->pause))
+            clock_timer_arm (d->pause, clock_now (d->parent.env.clock) + PAUSE_NS);
+          return;
         }
-      else
-        return;
+      if (queue != &d->mouse.queue)
+        {
+          fill_from_keyboard (d, ps2_queue_take (queue));
+          continue;
+        }
+      d->burst++;
+      fill (d, ps2_queue_take (queue), TRUE);
+      ps2_mouse_flush (&d->mouse);
     }
+}
+
+static void
+end_pause (void *opaque)
+{
+  I8042 *d = opaque;
+
+  d->burst = 0;
+  pump (d);
 }
 
 static void
@@ -381,6 +427,7 @@ i8042_realize (Device *dev, const DeviceEnv *env, GError **error)
     return FALSE;
   d->keyboard.ready = d->mouse.ready = device_ready;
   d->keyboard.opaque = d->mouse.opaque = d;
+  d->pause = clock_timer_new (env->clock, end_pause, d);
   if (d->input != NULL)
     input_add_sink (d->input, &input_sink, d);
   return TRUE;
@@ -397,7 +444,8 @@ i8042_reset (Device *dev)
   memset (d->ram, 0, sizeof d->ram);
   d->ram[0] = MODE_KBD_INT | MODE_AUX_INT;
   d->status = STATUS_COMMAND | STATUS_UNLOCKED;
-  d->output = d->command = d->break_prefix = 0;
+  d->output = d->command = d->break_prefix = d->burst = 0;
+  clock_timer_cancel (d->pause);
   set_a20 (d, TRUE);
   update_interrupts (d);
 }
@@ -413,7 +461,8 @@ i8042_after_load (Device *dev, GError **error)
 {
   I8042 *d = (I8042 *) dev;
 
-  if (!queue_is_valid (&d->keyboard.queue) || !queue_is_valid (&d->mouse.queue) || !queue_is_valid (&d->replies) ||
+  if (!queue_is_valid (&d->keyboard.queue) || !queue_is_valid (&d->keyboard.replies) ||
+      !queue_is_valid (&d->mouse.queue) || !queue_is_valid (&d->replies) ||
       d->keyboard.scan_set < 1 || d->keyboard.scan_set > 3 ||
       (d->command >= CMD_WRITE_RAM + RAM_SIZE && d->command < CMD_WRITE_OUTPUT) || d->command > CMD_WRITE_AUX ||
       (d->command != 0 && d->command < CMD_WRITE_RAM))
@@ -422,6 +471,9 @@ i8042_after_load (Device *dev, GError **error)
       return FALSE;
     }
   ps2_mouse_loaded (&d->mouse);
+  clock_timer_cancel (d->pause);
+  if (d->burst >= BURST_BYTES)
+    clock_timer_arm (d->pause, clock_now (dev->env.clock) + PAUSE_NS);
   set_a20 (d, d->a20);
   update_interrupts (d);
   return TRUE;
@@ -434,6 +486,7 @@ i8042_unrealize (Device *dev)
 
   if (d->input != NULL)
     input_remove_sink (d->input, d);
+  clock_timer_free (d->pause);
   bus_remove_pio (dev->env.bus, PORT_DATA, d);
   bus_remove_pio (dev->env.bus, PORT_COMMAND, d);
   bus_remove_pio (dev->env.bus, PORT_A, d);
@@ -443,7 +496,7 @@ i8042_unrealize (Device *dev)
   STATE_BYTES (I8042, member.data), STATE_U32 (I8042, member.head), STATE_U32 (I8042, member.count)
 
 static const StateField i8042_fields[] = {
-  QUEUE_FIELDS (keyboard.queue),
+  QUEUE_FIELDS (keyboard.queue), QUEUE_FIELDS (keyboard.replies),
   STATE_U8 (I8042, keyboard.scan_set), STATE_U8 (I8042, keyboard.command), STATE_U8 (I8042, keyboard.scanning),
   STATE_U8 (I8042, keyboard.leds), STATE_U8 (I8042, keyboard.typematic), STATE_U8 (I8042, keyboard.last_sent),
   QUEUE_FIELDS (mouse.queue),
@@ -452,13 +505,13 @@ static const StateField i8042_fields[] = {
   STATE_U8 (I8042, mouse.wrap), STATE_U8 (I8042, mouse.reporting), STATE_U8 (I8042, mouse.buttons),
   STATE_I32 (I8042, mouse.dx), STATE_I32 (I8042, mouse.dy), STATE_I32 (I8042, mouse.dz), STATE_U8 (I8042, mouse.last_sent),
   STATE_U8 (I8042, ram), STATE_U8 (I8042, status), STATE_U8 (I8042, output), STATE_U8 (I8042, command), STATE_U8 (I8042, a20),
-  STATE_U8 (I8042, break_prefix),
+  STATE_U8 (I8042, break_prefix), STATE_U8 (I8042, burst),
   QUEUE_FIELDS (replies),
   STATE_END
 };
 
 const DeviceType i8042_type = {
-  .name = "i8042", .size = sizeof (I8042), .version = 1, .fields = i8042_fields,
+  .name = "i8042", .size = sizeof (I8042), .version = 2, .fields = i8042_fields,
   .realize = i8042_realize, .reset = i8042_reset, .after_load = i8042_after_load, .unrealize = i8042_unrealize
 };
 
