@@ -18,6 +18,7 @@ typedef struct
   void (*exit) (void *opaque, int status);
   void *exit_opaque;
   uint8_t post;
+  gboolean post_written;
 } DebugPorts;
 
 static uint32_t
@@ -49,10 +50,11 @@ post_write (void *opaque, uint16_t offset, uint32_t value, unsigned size)
   char line[16];
   int length;
 
-  /* Systems also write here just to let a microsecond pass: only changes are told. */
-  if (d->post == (uint8_t) value)
+  /* Systems also write here just to let a microsecond pass: after the first code only changes are told. */
+  if (d->post_written && d->post == (uint8_t) value)
     return;
   d->post = (uint8_t) value;
+  d->post_written = TRUE;
   if (d->write == NULL)
     return;
   length = snprintf (line, sizeof line, "post %02x\n", d->post);
@@ -94,7 +96,7 @@ debug_ports_unrealize (Device *dev)
   bus_remove_pio (dev->env.bus, PORT_EXIT, dev);
 }
 
-static const StateField debug_ports_fields[] = { STATE_U8 (DebugPorts, post), STATE_END };
+static const StateField debug_ports_fields[] = { STATE_U8 (DebugPorts, post), STATE_BOOL (DebugPorts, post_written), STATE_END };
 
 const DeviceType debug_ports_type = {
   .name = "debug-ports", .size = sizeof (DebugPorts), .version = 1, .fields = debug_ports_fields,

@@ -268,10 +268,11 @@ test_debug_ports (Fixture *f, gconstpointer unused)
   g_assert_cmphex (board_in (f->board, 0x402), ==, 0xe9);
   board_out (f->board, 0x402, 'h');
   board_out (f->board, 0x402, 'i');
+  board_out (f->board, 0x80, 0);
   board_out (f->board, 0x80, 0x4d);
   board_out (f->board, 0x80, 0x4d);
   g_assert_cmphex (board_in (f->board, 0x80), ==, 0x4d);
-  g_assert_cmpstr (f->log->str, ==, "hipost 4d\n");
+  g_assert_cmpstr (f->log->str, ==, "hipost 00\npost 4d\n");
   bus_pio_write (f->board->bus, 0xf4, 0x10, 4);
   g_assert_cmpint (f->status, ==, 0x21);
 
