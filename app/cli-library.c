@@ -193,6 +193,23 @@ cli_create (char **args, GError **error)
   return 0;
 }
 
+/* Characters of the longest name, within reason: longer ones push their own line's columns to the right. */
+static int
+name_column_width (const GPtrArray *machines)
+{
+  enum { WIDEST = 32 };
+  glong width = 0;
+
+  for (unsigned i = 0; i < machines->len; i++)
+    {
+      glong length = g_utf8_strlen (((const LibraryMachine *) g_ptr_array_index (machines, i))->name, -1);
+
+      if (length <= WIDEST)
+        width = MAX (width, length);
+    }
+  return (int) width;
+}
+
 int
 cli_list (char **args, GError **error)
 {
@@ -201,10 +218,13 @@ cli_list (char **args, GError **error)
   g_autoptr (Library) library = NULL;
   g_autoptr (GPtrArray) machines = NULL;
   Json json;
+  int width;
 
   if (!options_parse (args, options, 0, 0, NULL, error) || !(library = library_open (NULL, error)) ||
       !(machines = library_list_machines (library, error)))
     return 1;
+
+  width = name_column_width (machines);
 
   if (as_json)
     {
@@ -228,8 +248,9 @@ cli_list (char **args, GError **error)
         }
       else
         {
-          /* The name comes last: it may be long and have spaces. */
-          g_print ("%s  %-11s  %6s  %s\n", machine->uuid, state, memory, machine->name);
+          int blanks = width - (int) g_utf8_strlen (machine->name, -1);
+
+          g_print ("%s%*s  %s  %-11s  %6s\n", machine->name, MAX (blanks, 0), "", machine->uuid, state, memory);
         }
     }
   if (as_json)

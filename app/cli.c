@@ -21,7 +21,7 @@ const CliCommand cli_commands[] = {
        "guest reaches servers of this computer's loopback at the gateway's address.\n\n"
        "  bunshin create debian --os debian12 --memory 2G --iso debian-12.iso") },
   { "list", cli_list, "list [--json]", N_("list the machines"),
-    N_("One line a machine: UUID, state, memory, name.\n\n"
+    N_("One line a machine: name, UUID, state, memory.\n\n"
        "  bunshin list") },
   { "show", cli_show, "show NAME [--json]", N_("show a machine's settings"),
     N_("Prints every setting, and the state.\n\n"

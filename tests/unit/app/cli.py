@@ -59,6 +59,7 @@ def cli():
     finally:
         # A test that failed may have left machines running.
         for line in bunshin.run('list').stdout.splitlines():
-            if line.split()[1] != 'powered-off':
-                bunshin.run('power-off', line.split()[0])
+            _, uuid, state, _ = line.rsplit(maxsplit=3)
+            if state != 'powered-off':
+                bunshin.run('power-off', uuid)
         shutil.rmtree(bunshin.folder, ignore_errors=True)

@@ -38,9 +38,10 @@ def list_machines():
         for name in ('b', '🥷 影分身', 'A'):
             bunshin.ok('create', name, '--disk', 'none', '--memory', '64M')
         lines = bunshin.ok('list').splitlines()
-        assert [line.split(maxsplit=3)[3] for line in lines] == ['A', 'b', '🥷 影分身'], lines
-        assert all(line.split()[1:3] == ['powered-off', '64M'] for line in lines), lines
         listed = json.loads(bunshin.ok('list', '--json'))
+        fields = [line.rsplit(maxsplit=3) for line in lines]
+        assert fields == [[machine['name'], machine['uuid'], 'powered-off', '64M'] for machine in listed], lines
+        assert [machine['name'] for machine in listed] == ['A', 'b', '🥷 影分身'], listed
         assert listed[0]['name'] == 'A' and listed[0]['memory'] == 64 << 20 and listed[0]['state'] == 'powered-off'
 
 
