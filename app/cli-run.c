@@ -187,7 +187,7 @@ on_timeout (gpointer data)
 
   run->timed_out = TRUE;
   machine_loop_quit (run->loop);
-  return G_SOURCE_CONTINUE;
+  return G_SOURCE_REMOVE;
 }
 
 static gboolean
@@ -196,7 +196,7 @@ on_type (gpointer data)
   Typing *typing = data;
 
   bunshin_session_type (typing->run->session, typing->text, NULL, NULL, NULL);
-  return G_SOURCE_CONTINUE;
+  return G_SOURCE_REMOVE;
 }
 
 static void
@@ -244,23 +244,35 @@ write_info (Run *run, const RunOptions *o, GError **error)
 }
 
 static void
-add_timers (Run *run, const RunOptions *o, guint64 timeout, GArray *timers)
+add_timer (GPtrArray *timers, guint milliseconds, GSourceFunc callback, gpointer data, GDestroyNotify data_free)
+{
+  GSource *timer = g_timeout_source_new (milliseconds);
+
+  g_source_set_callback (timer, callback, data, data_free);
+  g_source_attach (timer, NULL);
+  g_ptr_array_add (timers, timer);
+}
+
+static void
+timer_free (gpointer timer)
+{
+  g_source_destroy (timer);
+  g_source_unref (timer);
+}
+
+static void
+add_timers (Run *run, const RunOptions *o, guint64 timeout, GPtrArray *timers)
 {
   if (timeout)
-    {
-      guint id = g_timeout_add ((guint) timeout * 1000, on_timeout, run);
-
-      g_array_append_val (timers, id);
-    }
+    add_timer (timers, (guint) timeout * 1000, on_timeout, run, NULL);
   for (unsigned i = 0; o->types && i < o->types->len; i++)
     {
       Typing *typing = g_new0 (Typing, 1);
-      guint milliseconds, id;
+      guint milliseconds;
 
       typing->run = run;
       typing->text = parse_typing (g_ptr_array_index (o->types, i), &milliseconds, NULL);
-      id = g_timeout_add_full (G_PRIORITY_DEFAULT, milliseconds, on_type, typing, typing_free);
-      g_array_append_val (timers, id);
+      add_timer (timers, milliseconds, on_type, typing, typing_free);
     }
 }
 
@@ -284,7 +296,7 @@ end_status (Run *run, GError **error)
 static int
 run_session (Run *run, const RunOptions *o, guint64 timeout, GError **error)
 {
-  g_autoptr (GArray) timers = g_array_new (FALSE, FALSE, sizeof (guint));
+  GPtrArray *timers = g_ptr_array_new_with_free_func (timer_free);
   int status = 1;
 
   run->loop = machine_loop_new (run->session, NULL, !o->headless);
@@ -302,8 +314,7 @@ run_session (Run *run, const RunOptions *o, guint64 timeout, GError **error)
         status = 1;
     }
   g_signal_handlers_disconnect_by_data (run->session, run);
-  for (unsigned i = 0; i < timers->len; i++)
-    g_source_remove (g_array_index (timers, guint, i));
+  g_ptr_array_unref (timers);
   machine_loop_free (run->loop);
   bunshin_session_close (run->session);
   return status;
