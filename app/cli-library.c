@@ -6,6 +6,7 @@
 #include "app/disk-files.h"
 #include "app/json.h"
 #include "app/sizes.h"
+#include "engine/machine/machine.h"
 
 #include <glib/gi18n.h>
 #include <glib/gstdio.h>
@@ -179,7 +180,8 @@ cli_create (char **args, GError **error)
       machine = library_machine_new (g_ptr_array_index (words, 0));
       /* Before anything is made: names, figures and files that are wrong are the usual mistakes. */
       ok = apply_settings (machine, &o, error) && add_adapters (machine, &o, error) &&
-           library_machine_validate (machine, error) && add_drives (machine, &o, error);
+           library_machine_validate (machine, error) && machine_check_cpu_model (machine->cpu_model, error) &&
+           add_drives (machine, &o, error);
     }
   g_clear_pointer (&o.attach, g_ptr_array_unref);
   g_clear_pointer (&o.nics, g_ptr_array_unref);
@@ -329,7 +331,8 @@ set_powered_off (Library *library, LibraryMachine *machine, char **settings, GEr
       if (!apply (machine, pair[0], pair[1], error))
         return FALSE;
     }
-  return probe_disks (machine, error) && library_update_machine (library, machine, error);
+  return machine_check_cpu_model (machine->cpu_model, error) && probe_disks (machine, error) &&
+         library_update_machine (library, machine, error);
 }
 
 static gboolean

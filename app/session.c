@@ -479,6 +479,7 @@ bunshin_session_info (BunshinSession *self)
   add_counters (&builder, &info);
   if (info.translated > 0)
     add_interpreted (&builder, self->machine);
+  display_refresh (machine_display (self->machine));
   display_lock (machine_display (self->machine), &width, &height, &stride);
   display_unlock (machine_display (self->machine));
   g_variant_builder_add (&builder, "{sv}", "screen-width", g_variant_new_uint64 ((guint64) MAX (width, 0)));

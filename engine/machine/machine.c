@@ -244,6 +244,12 @@ check_config (const MachineConfig *config, GError **error)
   return FALSE;
 }
 
+gboolean
+machine_check_cpu_model (const char *name, GError **error)
+{
+  return x86_cpu_model_find (name, error) != NULL;
+}
+
 Machine *
 machine_new (const MachineConfig *config, GError **error)
 {

@@ -120,6 +120,8 @@ void machine_add_listener (Machine *machine, const MachineListener *listener, vo
 void machine_remove_listener (Machine *machine, void *opaque);
 
 gboolean machine_start (Machine *machine, GError **error);
+/* Whether there is a processor model of that name; the error lists those there are. NULL is the default. */
+gboolean machine_check_cpu_model (const char *name, GError **error);
 void machine_pause (Machine *machine);
 /* Also retries disk requests that stopped the machine (full disk, I/O error). */
 void machine_resume (Machine *machine);

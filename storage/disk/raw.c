@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum
@@ -34,8 +35,11 @@ iso_probe (const ImageSample *sample)
 static gboolean
 raw_open (Image *img, GError **error)
 {
+  struct stat info;
+
   if (img->file_size == 0)
     return image_damaged (error, img, "the file is empty");
+  img->fixed = fstat (img->fd, &info) == 0 && (uint64_t) info.st_blocks * 512 >= img->file_size;
   img->size = (img->file_size + SECTOR_SIZE - 1) & ~(uint64_t) (SECTOR_SIZE - 1);
   return TRUE;
 }

@@ -69,7 +69,7 @@ library_lock_machine (const LibraryMachine *machine, GError **error)
       int saved = errno;
 
       if (saved == EAGAIN || saved == EACCES)
-        g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_RUNNING, "the machine “%s” is running already", machine->name);
+        g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_RUNNING, "the machine “%s” is running", machine->name);
       else
         g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (saved), "cannot lock the machine “%s”: “%s”: %s",
                      machine->name, path, g_strerror (saved));

@@ -66,6 +66,7 @@ def create_refused():
         check(1, ['a', '--memory', '1M'], 'memory')
         check(1, ['a', '--accel', 'warp'], 'warp')
         check(1, ['a', '--firmware', 'coreboot'], 'coreboot')
+        check(1, ['a', '--cpu-model', 'abacus'], 'abacus', 'x86-64-v2')
         check(1, ['a', '--nic-model', 'token-ring'], 'token-ring')
         check(1, [''], 'name')
         check(1, ['n' * 256], 'name')
@@ -119,7 +120,7 @@ def folder_read_only():
             assert str(bunshin.home) in result.stderr and 'cannot be written to' in result.stderr, (words, result)
         bunshin.home.chmod(0o700)
         assert before == {path: path.read_bytes() for path in bunshin.home.rglob('*') if path.is_file()}
-        assert bunshin.ok('list').split()[3] == 'a'
+        assert bunshin.ok('list').split()[0] == 'a'
 
 
 def set_machine():
@@ -141,6 +142,7 @@ def set_machine():
         bunshin.refused(2, ['set', 'b', 'colour=red'], 'colour')
         bunshin.refused(1, ['set', 'b', 'memory=900T'], 'memory')
         bunshin.refused(1, ['set', 'b', 'iso=/nowhere'], '/nowhere')
+        bunshin.refused(1, ['set', 'b', 'cpu-model=abacus'], 'abacus', 'x86-64-v2')
         bunshin.refused(1, ['set', 'b', 'boot=tape'], 'tape')
         bunshin.refused(1, ['set', 'nobody', 'memory=64M'], 'nobody')
         # All or nothing.
@@ -210,10 +212,13 @@ def disks():
         assert info['format'] == 'vdi' and info['size'] == 64 << 20 and info['allocated'] < 8 << 20, info
         bunshin.ok('disk', 'create', 'f.vdi', '--size', '8M', '--variant', 'fixed')
         info = json.loads(bunshin.ok('disk', 'info', 'f.vdi', '--json'))
-        assert info['size'] == 8 << 20 and info['file-size'] >= 8 << 20, info
+        assert info['size'] == 8 << 20 and info['file-size'] >= 8 << 20 and info['variant'] == 'fixed', info
+        bunshin.ok('disk', 'create', 'f.img', '--size', '8M', '--format', 'raw', '--variant', 'fixed')
+        info = json.loads(bunshin.ok('disk', 'info', 'f.img', '--json'))
+        assert (info['format'], info['variant'], info['file-size']) == ('raw', 'fixed', 8 << 20), info
         bunshin.ok('disk', 'create', 'r.img', '--size', '8M')
         info = bunshin.ok('disk', 'info', 'r.img')
-        assert 'format: raw\n' in info and 'size: 8M\n' in info, info
+        assert 'format: raw\nvariant: dynamic\nsize: 8M\n' in info, info
         bunshin.refused(1, ['disk', 'create', 'd.vdi', '--size', '64M'], 'd.vdi', 'exists')
         bunshin.refused(1, ['disk', 'create', '/nowhere/d.vdi', '--size', '64M'], '/nowhere/d.vdi')
         bunshin.refused(1, ['disk', 'info', 'nothing.vdi'], 'nothing.vdi', 'No such file')

@@ -55,6 +55,7 @@ def verbs():
         bunshin.ok('reset', 'guest')
         info = json.loads(bunshin.ok('info', 'guest', '--json'))
         assert info['accel'] in ('kvm', 'jit') and info['memory'] == 32 << 20 and info['state'] == 'running', info
+        assert info['screen-width'] > 0 and info['screen-height'] > 0, info
         assert f'accel: {info["accel"]}\n' in bunshin.ok('info', 'guest')
         bunshin.ok('power-off', 'guest')
         assert state(bunshin) == 'powered-off'
