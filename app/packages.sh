@@ -16,7 +16,8 @@ test_packages="
 $demo_packages
 clang llvm libclang-rt-14-dev
 python3 xvfb xauth imagemagick xdotool dbus fonts-cantarell fonts-noto-cjk appstream
-qemu-utils qemu-system-x86 e2fsprogs cpio kmod curl libxml2-utils acpica-tools sqlite3"
+qemu-utils qemu-system-x86 e2fsprogs cpio kmod curl libxml2-utils acpica-tools sqlite3
+tesseract-ocr tesseract-ocr-eng"
 
 # Installs those of "$@" that are missing; says what to do where it may not.
 install_packages ()

@@ -32,7 +32,11 @@ copy_once ()
   mv "$cache/$3.new" "$cache/$3"
 }
 
-pack_initrd () { (cd "$1" && find . | cpio -o -H newc --quiet | gzip -1) > "$2"; }
+pack_initrd ()
+{
+  (cd "$1" && find . | cpio -o -H newc --quiet | gzip -1) > "$2.new"
+  mv "$2.new" "$2"
+}
 
 # A busybox initramfs with our init in $1, from the static busybox.
 base_initrd ()
@@ -47,12 +51,13 @@ base_initrd ()
 linux ()
 {
   guest=$1
-  [ -f "$cache/$guest/stamp" ] && cmp -s "$here/init" "$cache/$guest/stamp" && return 0
-  package=$(kernel_package "$2")
-  [ -n "$package" ] || { say "no kernel behind $2: is “apt-get update” due?"; exit 1; }
+  meta=$2
+  shift 2
+  cmp -s "$here/init" "$cache/$guest/stamp" && [ "$(cat "$cache/$guest/modules" 2>/dev/null)" = "$*" ] && return 0
+  package=$(kernel_package "$meta")
+  [ -n "$package" ] || { say "no kernel behind $meta: is “apt-get update” due?"; exit 1; }
   unpack "$package"
   release=${package#linux-image-}
-  shift 2
   tree=$work/initrd-$guest
   base_initrd "$tree"
   if [ $# -gt 0 ]; then
@@ -71,13 +76,14 @@ linux ()
   mkdir -p "$cache/$guest"
   cp "$work/$package/boot/vmlinuz-$release" "$cache/$guest/vmlinuz"
   pack_initrd "$tree" "$cache/$guest/initrd"
+  echo "$@" > "$cache/$guest/modules"
   cp "$here/init" "$cache/$guest/stamp"
 }
 
 # The installer's i386 kernel with the busybox of its own initrd: a 32-bit guest from a 64-bit Debian.
 linux_i386 ()
 {
-  [ -f "$cache/i386/stamp" ] && cmp -s "$here/init" "$cache/i386/stamp" && return 0
+  cmp -s "$here/init" "$cache/i386/stamp" && return 0
   unpack debian-installer-12-netboot-i386
   image=$work/debian-installer-12-netboot-i386/usr/lib/debian-installer/images/12/i386/text/debian-installer/i386
   full=$work/i386-full
@@ -131,7 +137,7 @@ copy_once grub-rescue-pc usr/lib/grub-rescue/grub-rescue-cdrom.iso grub-rescue-c
 copy_once grub-rescue-pc usr/lib/grub-rescue/grub-rescue-floppy.img grub-rescue-floppy.img
 copy_once ipxe usr/lib/ipxe/ipxe.iso ipxe.iso
 linux cloud linux-image-cloud-amd64
-linux generic linux-image-amd64 ata_piix sd_mod sr_mod ext4 crc32c_generic e1000
+linux generic linux-image-amd64 ata_piix sd_mod sr_mod ext4 crc32c_generic e1000 button evdev
 linux_i386
 grub_iso
 if [ "${1:-}" = installer ]; then

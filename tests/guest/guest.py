@@ -1,20 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Drives machines through the command line, as a user's script would: start, look at the screen, type, wait."""
 import contextlib
+import http.server
 import os
 import pathlib
 import re
 import select
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import ocr  # noqa: E402
 import tap  # noqa: E402
 
 BUNSHIN = os.environ['BUNSHIN_EXE']
+# The accelerator of every machine here: interp, jit or auto.
 ACCEL = os.environ.get('BUNSHIN_TEST_ACCEL', 'auto')
 
 
@@ -53,14 +58,54 @@ class Library:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class Guest:
-    """A machine of a Library, running without a window."""
+class Conversation:
+    """Text that comes and goes on two file descriptors: what is said is matched in order."""
 
-    def __init__(self, library, *create, start=()):
+    def __init__(self, reader, writer):
+        self.reader, self.writer = reader, writer
+        self.output = ''
+        self.seen = 0
+
+    def ended(self, pattern):
+        """What to raise when the other side hangs up before the pattern came."""
+        return Failure(f'the line was closed before “{pattern}”:\n{self.output[-3000:]}')
+
+    def expect(self, pattern, timeout):
+        """Waits for the pattern in what was sent since the last match; returns the match."""
+        end = time.monotonic() + timeout
+        while True:
+            match = re.compile(pattern).search(self.output, self.seen)
+            if match:
+                self.seen = match.end()
+                return match
+            left = end - time.monotonic()
+            if left <= 0:
+                raise Failure(f'“{pattern}” was not sent in {timeout} s; the end of what was:\n{self.output[-3000:]}')
+            if select.select([self.reader], [], [], left)[0]:
+                data = os.read(self.reader, 65536)
+                if not data:
+                    raise self.ended(pattern)
+                self.output += data.decode(errors='replace').replace('\r', '')
+
+    def send(self, text):
+        data = text.encode()
+        while data:
+            data = data[os.write(self.writer, data):]
+
+
+class Guest:
+    """A machine of a Library, running without a window. Its first serial port is the conversation `serial`."""
+
+    def __init__(self, library, *create):
         self.library = library
         self.name = 'guest'
+        self.last_png = self.last_words = None
         library('create', self.name, '--accel', ACCEL, *create)
-        library('start', self.name, '--headless', *start)
+        line = library.folder / 'serial'
+        library('start', self.name, '--headless', '--serial', f'unix:{line}')
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(str(line))
+        self.serial = Conversation(self.socket.fileno(), self.socket.fileno())
 
     def screen(self):
         """The text screen, or '' in a graphics mode."""
@@ -90,6 +135,38 @@ class Guest:
         raise Failure(f'“{pattern}” did not appear on the screen in {timeout} s:\n{screen}\n'
                       + self.library('info', self.name, check=False).stdout)
 
+    def words(self):
+        """The words that can be read on the screen in a graphics mode: a list of ocr.Word."""
+        path = self.library.folder / 'screen.png'
+        self.library('screenshot', self.name, str(path))
+        png = path.read_bytes()
+        if png != self.last_png:
+            self.last_words = ocr.read(path)
+            self.last_png = png
+        return self.last_words
+
+    def wait_words(self, pattern, timeout, fails=None):
+        """Waits until the words on a graphical screen, joined by single blanks, match; returns them."""
+        end = time.monotonic() + timeout
+        text = ''
+        while time.monotonic() < end:
+            words = self.words()
+            text = ' '.join(word.text for word in words)
+            if fails and re.search(fails, text):
+                raise Failure(f'“{fails}” is on the screen: {text}')
+            if re.search(pattern, text):
+                return words
+            time.sleep(1)
+        raise Failure(f'“{pattern}” could not be read on the screen in {timeout} s: {text}\n'
+                      + self.library('info', self.name, check=False).stdout)
+
+    def click_word(self, text, timeout=60):
+        """Clicks in the middle of a word that is on the screen."""
+        for word in self.wait_words(rf'(?<!\S){re.escape(text)}(?!\S)', timeout):
+            if word.text == text:
+                self.library('mouse', self.name, str(word.x), str(word.y), 'click')
+                return
+
     def type(self, text):
         self.library('type', self.name, text)
 
@@ -100,11 +177,12 @@ class Guest:
         self.library('wait', self.name, '--state', 'powered-off', '--timeout', str(timeout), timeout=timeout + 10)
 
     def close(self):
+        self.socket.close()
         self.library('power-off', self.name, check=False)
         self.library('wait', self.name, '--state', 'powered-off', '--timeout', '20', check=False)
 
 
-class Run:
+class Run(Conversation):
     """`bunshin run` with its serial port on our pipes."""
 
     def __init__(self, *words, timeout=600, environment=None, accelerator=ACCEL):
@@ -112,37 +190,18 @@ class Run:
                                          '--timeout', str(timeout), *words],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         env=environment or os.environ)
-        self.output = ''
-        self.seen = 0
+        super().__init__(self.process.stdout.fileno(), self.process.stdin.fileno())
 
-    def expect(self, pattern, timeout):
-        """Waits for the pattern in what the guest sent since the last match; returns the match."""
-        end = time.monotonic() + timeout
-        while True:
-            match = re.compile(pattern).search(self.output, self.seen)
-            if match:
-                self.seen = match.end()
-                return match
-            left = end - time.monotonic()
-            if left <= 0:
-                raise Failure(f'“{pattern}” was not sent in {timeout} s; the end of what was:\n{self.output[-3000:]}')
-            if select.select([self.process.stdout], [], [], left)[0]:
-                data = os.read(self.process.stdout.fileno(), 65536)
-                if not data:
-                    error = self.process.stderr.read().decode(errors='replace')
-                    raise Failure(f'the machine ended ({self.process.wait()}) before “{pattern}”: {error}\n{self.output[-3000:]}')
-                self.output += data.decode(errors='replace').replace('\r', '')
-
-    def send(self, text):
-        self.process.stdin.write(text.encode())
-        self.process.stdin.flush()
+    def ended(self, pattern):
+        error = self.process.stderr.read().decode(errors='replace')
+        return Failure(f'the machine ended ({self.process.wait()}) before “{pattern}”: {error}\n{self.output[-3000:]}')
 
     def wait(self, timeout):
         """Waits for the end; returns the exit status."""
         self.process.stdin.close()
         end = time.monotonic() + timeout
-        while select.select([self.process.stdout], [], [], max(0, end - time.monotonic()))[0]:
-            data = os.read(self.process.stdout.fileno(), 65536)
+        while select.select([self.reader], [], [], max(0, end - time.monotonic()))[0]:
+            data = os.read(self.reader, 65536)
             if not data:
                 break
             self.output += data.decode(errors='replace').replace('\r', '')
@@ -155,11 +214,11 @@ class Run:
 
 
 @contextlib.contextmanager
-def machine(*create, start=()):
+def machine(*create):
     """A started machine in a library of its own, ended and removed afterwards."""
     library = Library()
     try:
-        guest = Guest(library, *create, start=start)
+        guest = Guest(library, *create)
         try:
             yield guest
         finally:
@@ -175,3 +234,29 @@ def run(*words, **keywords):
         yield process
     finally:
         process.close()
+
+
+@contextlib.contextmanager
+def web_server(files):
+    """Serves a dictionary of paths on the loopback; yields the port and the list of paths asked for."""
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            body = files.get(self.path)
+            self.send_response(200 if body is not None else 404)
+            self.send_header('Content-Length', str(len(body or b'')))
+            self.end_headers()
+            self.wfile.write(body or b'')
+
+        def log_message(self, *words):
+            pass
+
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_port, asked
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -39,8 +39,7 @@ def switch_until(guest, accels, pattern, timeout, least):
 
 
 def linux():
-    with machine('--memory', '256M', '--disk', 'none', '--iso', guest_file('grub-linux.iso'),
-                 start=('--serial', '/dev/null')) as guest:
+    with machine('--memory', '256M', '--disk', 'none', '--iso', guest_file('grub-linux.iso')) as guest:
         guest.wait_screen(r'GNU GRUB', 180)
         guest.key('down')
         guest.key('enter')

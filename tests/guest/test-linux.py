@@ -11,29 +11,43 @@ CONSOLE = 'console=tty0 console=ttyS0'
 BOOT = 600 # seconds; an upper bound, not a measure
 
 
+def shell_on_serial(serial, architecture):
+    """Speaks to the shell on the serial port, which tells what it runs on."""
+    release = serial.expect(r'guest-ready (\S+) (\S+)\n', BOOT)
+    if release[2] != architecture:
+        raise Failure(f'uname -m says {release[2]}')
+    serial.expect('serial-shell-ready', 60)
+    serial.send('echo answer-$((6 * 7))\n')
+    serial.expect('answer-42', 60)
+
+
 def direct(guest, architecture):
-    with run('--memory', '256M', '--kernel', guest_file(f'{guest}/vmlinuz'), '--initrd', guest_file(f'{guest}/initrd'),
-             '--append', CONSOLE, timeout=BOOT * 2) as linux:
-        release = linux.expect(r'guest-ready (\S+) (\S+)\n', BOOT)
-        if release[2] != architecture:
-            raise Failure(f'uname -m says {release[2]}')
-        linux.expect('serial-shell-ready', 60)
-        linux.send('echo answer-$((6 * 7))\n')
-        linux.expect('answer-42', 60)
-        linux.send('poweroff -f\n')
-        status = linux.wait(60)
-        if status != 0:
-            raise Failure(f'the machine ended with status {status}')
+    with tempfile.TemporaryDirectory() as folder:
+        screenshot = pathlib.Path(folder) / 'screen.txt'
+        # Typed over and over into the shell on the screen, which may be up early or late.
+        typing = [word for second in range(5, BOOT, 5)
+                  for word in ('--type', f'echo screen-$((6 * 7)) $(uname -m) && echo seen > /tmp/seen\\n@{second}')]
+        with run('--memory', '256M', '--kernel', guest_file(f'{guest}/vmlinuz'), '--initrd', guest_file(f'{guest}/initrd'),
+                 '--append', CONSOLE, '--screenshot', str(screenshot), *typing, timeout=BOOT * 2) as linux:
+            shell_on_serial(linux, architecture)
+            linux.send('until [ -e /tmp/seen ]; do sleep 1; done; cat /tmp/seen; poweroff -f\n')
+            linux.expect('seen\n', BOOT)
+            # Only ACPI ends the machine with this status: there is no other way off.
+            if (status := linux.wait(60)) != 0:
+                raise Failure(f'the machine ended with status {status}')
+        screen = screenshot.read_text()
+        if 'screen-shell-ready' not in screen or f'screen-42 {architecture}\n' not in screen:
+            raise Failure(f'the shell on the screen did not answer:\n{screen}')
 
 
 def from_grub(entry, architecture):
-    with machine('--memory', '256M', '--disk', 'none', '--iso', guest_file('grub-linux.iso'),
-                 start=('--serial', '/dev/null')) as guest:
+    with machine('--memory', '256M', '--disk', 'none', '--iso', guest_file('grub-linux.iso')) as guest:
         guest.wait_screen(r'GNU GRUB', 180)
         for _ in range(['generic', 'cloud', 'i386'].index(entry)):
             guest.key('down')
         guest.key('enter')
-        guest.wait_screen(r'screen-shell-ready', BOOT)
+        shell_on_serial(guest.serial, architecture)
+        guest.wait_screen(r'screen-shell-ready', 60)
         guest.type('echo screen-$((6 * 7)) $(uname -m)\n')
         guest.wait_screen(rf'screen-42 {architecture}', 60)
         guest.type('poweroff -f\n')
@@ -70,6 +84,21 @@ def ext4_on_vdi():
             raise Failure(f'/d/hello reads {hello!r}')
 
 
+def power_button():
+    """The button reaches the guest as an input event; then it is up to the guest."""
+    with machine('--memory', '256M', '--disk', 'none', '--iso', guest_file('grub-linux.iso')) as guest:
+        guest.wait_screen(r'GNU GRUB', 180)
+        guest.key('enter')
+        shell_on_serial(guest.serial, 'x86_64')
+        guest.serial.send("n=$(sed -n '/Power Button/,/^$/s/.*\\(event[0-9]*\\).*/\\1/p' /proc/bus/input/devices); echo device-$n; "
+                          'hexdump -n 24 -e \'12/2 "%u " "\\n"\' /dev/input/$n; poweroff -f\n')
+        guest.serial.expect(r'device-event\d+\n', 60)
+        guest.library('power-button', guest.name)
+        # After the time: type 1 (a key), code 116 (KEY_POWER), value 1 (down).
+        guest.serial.expect(r'(\d+ ){8}1 116 1 0', 60)
+        guest.wait_off(120)
+
+
 if __name__ == '__main__':
     tap.run([
         ('cloud-direct', lambda: direct('cloud', 'x86_64')),
@@ -79,4 +108,5 @@ if __name__ == '__main__':
         ('cloud-from-grub', lambda: from_grub('cloud', 'x86_64')),
         ('i386-from-grub', lambda: from_grub('i386', 'i686')),
         ('ext4-on-vdi', ext4_on_vdi),
+        ('power-button', power_button),
     ])
