@@ -3,6 +3,7 @@
 
 #include "network/forward.h"
 #include "ui/dialogs.h"
+#include "ui/accessible.h"
 #include "ui/forward-dialog.h"
 #include "ui/record-text.h"
 #include "ui/settings-window-private.h"
@@ -152,7 +153,7 @@ remove_button (const char *tooltip)
   GtkWidget *button = gtk_button_new_from_icon_name ("list-remove-symbolic");
 
   gtk_widget_set_valign (button, GTK_ALIGN_CENTER);
-  gtk_widget_set_tooltip_text (button, tooltip);
+  accessible_set_tooltip (button, tooltip);
   gtk_widget_add_css_class (button, "flat");
   return button;
 }

@@ -2,6 +2,7 @@
 /* The settings' storage page: drives, their media, new disks. */
 
 #include "ui/dialogs.h"
+#include "ui/accessible.h"
 #include "ui/disk-dialog.h"
 #include "ui/record-text.h"
 #include "ui/settings-window-private.h"
@@ -160,7 +161,7 @@ add_button (BunshinSettingsWindow *self, GtkWidget *row, const LibraryAttachment
   Drive *drive = g_new0 (Drive, 1);
 
   gtk_widget_set_valign (button, GTK_ALIGN_CENTER);
-  gtk_widget_set_tooltip_text (button, tooltip);
+  accessible_set_tooltip (button, tooltip);
   gtk_widget_set_sensitive (button, enabled);
   gtk_widget_add_css_class (button, "flat");
   drive->window = self;

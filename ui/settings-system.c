@@ -2,6 +2,7 @@
 /* The settings' system page: memory, processors, boot order, clock. */
 
 #include "ui/boot-order.h"
+#include "ui/accessible.h"
 #include "ui/os-defaults.h"
 #include "ui/record-text.h"
 #include "ui/settings-window-private.h"
@@ -102,7 +103,7 @@ move_button (BunshinSettingsWindow *self, const char *icon, const char *tooltip,
 {
   GtkWidget *button = gtk_button_new_from_icon_name (icon);
 
-  gtk_widget_set_tooltip_text (button, tooltip);
+  accessible_set_tooltip (button, tooltip);
   gtk_widget_set_valign (button, GTK_ALIGN_CENTER);
   gtk_widget_set_sensitive (button, enabled);
   gtk_widget_add_css_class (button, "flat");

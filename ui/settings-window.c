@@ -3,6 +3,7 @@
 
 #include "ui/settings-window-private.h"
 
+#include "ui/accessible.h"
 #include "ui/dialogs.h"
 #include "ui/machine-draft.h"
 #include "ui/os-chooser.h"
@@ -174,7 +175,7 @@ on_os_activated (BunshinSettingsWindow *self)
                                             12, "margin-start", 12, "margin-end", 12, NULL);
 
   adw_header_bar_set_title_widget (ADW_HEADER_BAR (header), adw_window_title_new (_("Operating System"), NULL));
-  gtk_widget_set_tooltip_text (back, _("Back"));
+  accessible_set_tooltip (back, _("Back"));
   adw_header_bar_pack_start (ADW_HEADER_BAR (header), back);
   adw_clamp_set_child (ADW_CLAMP (clamp), GTK_WIDGET (chooser));
   gtk_box_append (GTK_BOX (box), header);
