@@ -28,6 +28,24 @@ dialog_error (GtkWindow *parent, const char *heading, const char *body)
   gtk_window_present (GTK_WINDOW (dialog));
 }
 
+/* The dialog has its buttons twice, for when it is narrow, and makes the visible one the default. */
+static void
+focus_default (GtkWindow *dialog)
+{
+  GtkWidget *button = gtk_window_get_default_widget (dialog);
+
+  if (button != NULL)
+    gtk_widget_grab_focus (button);
+}
+
+void
+dialog_present_question (GtkWindow *dialog)
+{
+  g_signal_connect (dialog, "notify::default-widget", G_CALLBACK (focus_default), NULL);
+  gtk_window_present (dialog);
+  focus_default (dialog);
+}
+
 typedef struct
 {
   DialogConfirmed confirmed;
@@ -79,7 +97,7 @@ dialog_confirm (GtkWindow *parent, const char *heading, const char *body, const 
   adw_message_dialog_set_default_response (dialog, "cancel");
   adw_message_dialog_set_close_response (dialog, "cancel");
   g_signal_connect_data (dialog, "response", G_CALLBACK (on_confirm_response), closure, closure_free, 0);
-  gtk_window_present (GTK_WINDOW (dialog));
+  dialog_present_question (GTK_WINDOW (dialog));
 }
 
 static void

@@ -14,6 +14,9 @@ typedef void (*DialogConfirmed) (gpointer data);
 void dialog_confirm (GtkWindow *parent, const char *heading, const char *body, const char *confirm,
                      DialogConfirmed confirmed, gpointer data, GDestroyNotify data_free);
 
+/* Shows an AdwMessageDialog with the focus on its default response: Enter must not do what cannot be undone. */
+void dialog_present_question (GtkWindow *dialog);
+
 typedef enum { DIALOG_FILES_DISC, DIALOG_FILES_FLOPPY, DIALOG_FILES_DISK, DIALOG_FILES_PNG } DialogFiles;
 
 /* Lets the user choose a file to open (or, of pictures, to save); called with its path when one was chosen. @name: proposed

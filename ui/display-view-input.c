@@ -83,29 +83,39 @@ bunshin_display_view_let_go (BunshinDisplayView *self)
 
 /* --- Keyboard --- */
 
-static gboolean
-handle_key (BunshinDisplayView *self, guint keycode, gboolean down)
+gboolean
+bunshin_display_view_host_key (BunshinDisplayView *self, guint keycode, gboolean down)
 {
   unsigned code = keycode - GDK_KEYCODE_OFFSET;
 
   if (self->input == NULL || keycode <= GDK_KEYCODE_OFFSET || code >= KEY_MAX)
     return FALSE;
-  display_view_wake (self);
   switch (host_key_event (&self->host_key, code, down))
     {
     case HOST_KEY_PASS:
-      if (self->live)
-        input_key (self->input, code, down);
-      break;
+      return FALSE;
     case HOST_KEY_TOGGLE_CAPTURE:
       bunshin_display_view_set_captured (self, !self->captured);
-      break;
+      return TRUE;
     case HOST_KEY_COMMAND:
       g_signal_emit_by_name (self, "command", code);
-      break;
+      return TRUE;
     case HOST_KEY_SWALLOW:
-      break;
+      return TRUE;
     }
+  g_assert_not_reached ();
+}
+
+/* While the machine stands still, its keys are the window's: Tab reaches the buttons. */
+static gboolean
+handle_key (BunshinDisplayView *self, guint keycode, gboolean down)
+{
+  display_view_wake (self);
+  if (bunshin_display_view_host_key (self, keycode, down))
+    return TRUE;
+  if (self->input == NULL || !self->live || keycode <= GDK_KEYCODE_OFFSET || keycode - GDK_KEYCODE_OFFSET >= KEY_MAX)
+    return FALSE;
+  input_key (self->input, keycode - GDK_KEYCODE_OFFSET, down);
   return TRUE;
 }
 

@@ -29,6 +29,8 @@ void bunshin_display_view_set_scale_mode (BunshinDisplayView *self, DisplayScale
 DisplayScaleMode bunshin_display_view_get_scale_mode (BunshinDisplayView *self);
 gboolean bunshin_display_view_get_captured (BunshinDisplayView *self);
 void bunshin_display_view_set_captured (BunshinDisplayView *self, gboolean captured);
+/* A key the focus elsewhere in the window got: whether it belongs to the host key, and was handled as such. */
+gboolean bunshin_display_view_host_key (BunshinDisplayView *self, guint keycode, gboolean down);
 /* Lets go of all keys and of the capture: the focus is elsewhere. */
 void bunshin_display_view_let_go (BunshinDisplayView *self);
 /* Whether moving the mouse over the view reaches the guest only after a click that captures it. */

@@ -30,6 +30,13 @@ format_duration (gint64 nanoseconds)
                           (int) (seconds % 60));
 }
 
+/* Digits in the language's groups. */
+static char *
+format_count (uint64_t count)
+{
+  return g_strdup_printf ("%'llu", (unsigned long long) count);
+}
+
 static void
 set_row (Information *self, int row, const char *text)
 {
@@ -44,6 +51,7 @@ update (gpointer data)
   gint64 now = g_get_monotonic_time ();
   g_autofree char *accel = NULL, *duration = NULL, *read = NULL, *written = NULL, *received = NULL, *sent = NULL;
   g_autofree char *disk = NULL, *network = NULL, *exits = NULL;
+  g_autofree char *ports = NULL, *mmio = NULL, *interrupts = NULL;
 
   machine_info (self->machine, &info);
   /* Translators: an accelerator, and why it was taken. */
@@ -69,9 +77,11 @@ update (gpointer data)
   sent = size_format (info.net_tx_bytes);
   network = g_strdup_printf (_("%s received, %s sent"), received, sent);
   set_row (self, ROW_NETWORK, network);
+  ports = format_count (info.exits_pio);
+  mmio = format_count (info.exits_mmio);
+  interrupts = format_count (info.interrupts);
   /* Translators: counts of accesses to ports, to device memory, and of interrupts. */
-  exits = g_strdup_printf (_("%llu port, %llu memory, %llu interrupts"), (unsigned long long) info.exits_pio,
-                           (unsigned long long) info.exits_mmio, (unsigned long long) info.interrupts);
+  exits = g_strdup_printf (_("%s port, %s memory, %s interrupts"), ports, mmio, interrupts);
   set_row (self, ROW_EXITS, exits);
   return G_SOURCE_CONTINUE;
 }

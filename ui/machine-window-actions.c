@@ -136,7 +136,7 @@ machine_window_ask_close (BunshinMachineWindow *self)
   adw_message_dialog_set_default_response (dialog, "cancel");
   adw_message_dialog_set_close_response (dialog, "cancel");
   g_signal_connect_object (dialog, "response", G_CALLBACK (on_close_response), self, 0);
-  gtk_window_present (GTK_WINDOW (dialog));
+  dialog_present_question (GTK_WINDOW (dialog));
 }
 
 /* --- Keys and text --- */
@@ -238,8 +238,10 @@ on_status_bar (GSimpleAction *action, GVariant *state, gpointer data)
 {
   BunshinMachineWindow *self = data;
 
-  gtk_widget_set_visible (self->status_bar, g_variant_get_boolean (state));
   g_simple_action_set_state (action, state);
+  machine_window_update_status_bar (self);
+  if (self->library != NULL)
+    library_set_setting (self->library, "status-bar", g_variant_get_boolean (state) ? "shown" : "hidden", NULL);
 }
 
 static void
@@ -386,12 +388,15 @@ machine_window_init_actions (BunshinMachineWindow *self)
 {
   g_autoptr (GSimpleActionGroup) group = g_simple_action_group_new ();
   g_autofree char *scale = self->library != NULL ? library_get_setting (self->library, "scale-mode") : NULL;
+  g_autofree char *bar = self->library != NULL ? library_get_setting (self->library, "status-bar") : NULL;
 
   g_action_map_add_action_entries (G_ACTION_MAP (group), entries, G_N_ELEMENTS (entries), self);
   gtk_widget_insert_action_group (GTK_WIDGET (self), "win", G_ACTION_GROUP (group));
   self->actions = G_ACTION_MAP (group);
   if (scale != NULL)
     g_action_group_change_action_state (G_ACTION_GROUP (group), "scale", g_variant_new_string (scale));
+  if (g_strcmp0 (bar, "hidden") == 0)
+    g_action_group_change_action_state (G_ACTION_GROUP (group), "status-bar", g_variant_new_boolean (FALSE));
 }
 
 static void
@@ -446,7 +451,7 @@ machine_window_command (BunshinMachineWindow *self, unsigned code)
       /* The way out for those who do not use a mouse. */
       bunshin_display_view_let_go (self->view);
       if (gtk_window_is_fullscreen (GTK_WINDOW (self)))
-        gtk_revealer_set_reveal_child (self->fullscreen_revealer, TRUE);
+        machine_window_reveal_header (self);
       gtk_widget_grab_focus (self->menu_button);
       return;
     case KEY_P:

@@ -40,6 +40,7 @@ struct _BunshinMachineWindow
   guint activity_timer, leave_timer;
   int wanted_width, wanted_height; /* what the window was made for */
   guint fit_tick, fit_frames;
+  double pointer_y;             /* of the window: where the mouse was last */
 
   /* borrowed */
   Library *library;             /* NULL: the machine is not kept */
@@ -49,6 +50,8 @@ struct _BunshinMachineWindow
 /* machine-window.c */
 /* Makes the window so large that the guest's screen shows pixel by pixel, as far as there is room. */
 void machine_window_adapt (BunshinMachineWindow *self);
+/* Fullscreen: shows the header bar until mouse and keyboard have left it. */
+void machine_window_reveal_header (BunshinMachineWindow *self);
 
 /* machine-window-actions.c */
 void machine_window_init_actions (BunshinMachineWindow *self);
@@ -66,6 +69,8 @@ void machine_window_init_media (BunshinMachineWindow *self);
 void machine_window_note_ejected (BunshinMachineWindow *self, const char *slot);
 
 /* machine-window-status.c */
+/* Shows it if it is wanted, and not in fullscreen. */
+void machine_window_update_status_bar (BunshinMachineWindow *self);
 void machine_window_update_hint (BunshinMachineWindow *self);
 void machine_window_start_status (BunshinMachineWindow *self);
 void machine_window_stop_status (BunshinMachineWindow *self);

@@ -10,6 +10,15 @@
 enum { ACTIVITY_MS = 250 };
 
 void
+machine_window_update_status_bar (BunshinMachineWindow *self)
+{
+  g_autoptr (GVariant) wanted = g_action_group_get_action_state (G_ACTION_GROUP (self->actions), "status-bar");
+
+  gtk_widget_set_visible (self->status_bar,
+                          g_variant_get_boolean (wanted) && !gtk_window_is_fullscreen (GTK_WINDOW (self)));
+}
+
+void
 machine_window_update_hint (BunshinMachineWindow *self)
 {
   const char *hint;

@@ -3,6 +3,7 @@
 
 #include "ui/machine-window-private.h"
 
+#include "ui/accessible.h"
 #include "ui/state-text.h"
 #include "ui/ui.h"
 
@@ -132,6 +133,77 @@ on_guest_resized (BunshinMachineWindow *self, int width, int height)
     machine_window_adapt (self);
 }
 
+/* --- Focus: the keyboard is the guest's, unless the user goes elsewhere on purpose --- */
+
+static gboolean
+menu_is_open (GtkWidget *button)
+{
+  return gtk_widget_get_visible (GTK_WIDGET (gtk_menu_button_get_popover (GTK_MENU_BUTTON (button))));
+}
+
+static gboolean
+header_is_in_use (BunshinMachineWindow *self)
+{
+  return menu_is_open (self->menu_button) || menu_is_open (self->keys_button) || menu_is_open (self->media_button);
+}
+
+static gboolean
+view_has_focus (BunshinMachineWindow *self)
+{
+  return gtk_window_get_focus (GTK_WINDOW (self)) == GTK_WIDGET (self->view);
+}
+
+static gboolean
+handle_key (BunshinMachineWindow *self, guint keycode, gboolean down)
+{
+  return !view_has_focus (self) && !header_is_in_use (self)
+         && bunshin_display_view_host_key (self->view, keycode, down);
+}
+
+static gboolean
+on_key_pressed (BunshinMachineWindow *self, guint keyval, guint keycode)
+{
+  return handle_key (self, keycode, TRUE);
+}
+
+static void
+on_key_released (BunshinMachineWindow *self, guint keyval, guint keycode)
+{
+  handle_key (self, keycode, FALSE);
+}
+
+/* The menu's button takes the focus after this. */
+static gboolean
+on_menu_closed_idle (gpointer data)
+{
+  BunshinMachineWindow *self = data;
+
+  if (gtk_widget_get_mapped (GTK_WIDGET (self)) && !header_is_in_use (self))
+    gtk_widget_grab_focus (GTK_WIDGET (self->view));
+  return G_SOURCE_REMOVE;
+}
+
+static void
+on_menu_closed (BunshinMachineWindow *self)
+{
+  g_idle_add_full (G_PRIORITY_DEFAULT_IDLE, on_menu_closed_idle, g_object_ref (self), g_object_unref);
+}
+
+static void
+init_focus (BunshinMachineWindow *self)
+{
+  GtkWidget *buttons[] = { self->media_button, self->keys_button, self->menu_button };
+  GtkEventController *keys = gtk_event_controller_key_new ();
+
+  for (gsize i = 0; i < G_N_ELEMENTS (buttons); i++)
+    g_signal_connect_object (gtk_menu_button_get_popover (GTK_MENU_BUTTON (buttons[i])), "closed",
+                             G_CALLBACK (on_menu_closed), self, G_CONNECT_SWAPPED);
+  gtk_event_controller_set_propagation_phase (keys, GTK_PHASE_CAPTURE);
+  g_signal_connect_swapped (keys, "key-pressed", G_CALLBACK (on_key_pressed), self);
+  g_signal_connect_swapped (keys, "key-released", G_CALLBACK (on_key_released), self);
+  gtk_widget_add_controller (GTK_WIDGET (self), keys);
+}
+
 /* --- Fullscreen: the header bar hides and comes back at the upper edge --- */
 
 static void
@@ -159,22 +231,20 @@ on_fullscreened (BunshinMachineWindow *self)
     move_header (self, self->fullscreen_box, self->box);
   gtk_widget_set_visible (GTK_WIDGET (self->fullscreen_revealer), is_full);
   gtk_revealer_set_reveal_child (self->fullscreen_revealer, FALSE);
+  machine_window_update_status_bar (self);
   machine_window_update_actions (self);
   gtk_widget_grab_focus (GTK_WIDGET (self->view));
-  if (is_full)
-    machine_window_toast (self, _("Move the mouse to the upper edge for the header bar; Right Ctrl+F leaves fullscreen"));
+  if (!is_full)
+    return;
+  machine_window_toast (self, bunshin_display_view_needs_capture (self->view)
+                                ? _("Right Ctrl+F leaves fullscreen; Right Ctrl+Tab shows the header bar")
+                                : _("Right Ctrl+F leaves fullscreen; the header bar is at the upper edge"));
 }
 
 static gboolean
-menu_is_open (GtkWidget *button)
+pointer_is_on_header (BunshinMachineWindow *self)
 {
-  return gtk_widget_get_visible (GTK_WIDGET (gtk_menu_button_get_popover (GTK_MENU_BUTTON (button))));
-}
-
-static gboolean
-header_is_in_use (BunshinMachineWindow *self)
-{
-  return menu_is_open (self->menu_button) || menu_is_open (self->keys_button) || menu_is_open (self->media_button);
+  return self->pointer_y <= gtk_widget_get_height (GTK_WIDGET (self->fullscreen_box));
 }
 
 static gboolean
@@ -185,23 +255,44 @@ on_leave_timer (gpointer data)
   if (header_is_in_use (self))
     return G_SOURCE_CONTINUE;
   self->leave_timer = 0;
-  gtk_revealer_set_reveal_child (self->fullscreen_revealer, FALSE);
+  if (view_has_focus (self) && !pointer_is_on_header (self))
+    gtk_revealer_set_reveal_child (self->fullscreen_revealer, FALSE);
   return G_SOURCE_REMOVE;
 }
 
+/* Neither the mouse nor the keyboard is at the header bar any more. */
+static void
+hide_header_soon (BunshinMachineWindow *self)
+{
+  if (self->leave_timer == 0 && gtk_revealer_get_reveal_child (self->fullscreen_revealer))
+    self->leave_timer = g_timeout_add (LEAVE_MS, on_leave_timer, self);
+}
+
+static void
+on_focus_changed (BunshinMachineWindow *self)
+{
+  if (view_has_focus (self))
+    hide_header_soon (self);
+}
+
+void
+machine_window_reveal_header (BunshinMachineWindow *self)
+{
+  g_clear_handle_id (&self->leave_timer, g_source_remove);
+  gtk_revealer_set_reveal_child (self->fullscreen_revealer, TRUE);
+}
+
+/* Of the whole window: its upper edge is the screen's. */
 static void
 on_pointer_moved (BunshinMachineWindow *self, double x, double y)
 {
+  self->pointer_y = y;
   if (!gtk_window_is_fullscreen (GTK_WINDOW (self)) || bunshin_display_view_get_captured (self->view))
     return;
   if (y < REVEAL_EDGE)
-    {
-      g_clear_handle_id (&self->leave_timer, g_source_remove);
-      gtk_revealer_set_reveal_child (self->fullscreen_revealer, TRUE);
-    }
-  else if (y > gtk_widget_get_height (GTK_WIDGET (self->fullscreen_box)) && self->leave_timer == 0
-           && gtk_revealer_get_reveal_child (self->fullscreen_revealer))
-    self->leave_timer = g_timeout_add (LEAVE_MS, on_leave_timer, self);
+    machine_window_reveal_header (self);
+  else if (!pointer_is_on_header (self))
+    hide_header_soon (self);
 }
 
 /* --- State --- */
@@ -211,7 +302,7 @@ update_state (BunshinMachineWindow *self)
 {
   LibraryState state = bunshin_machine_control_get_state (self->control);
   const char *message = bunshin_machine_control_get_message (self->control);
-  gboolean is_paused = state == LIBRARY_STATE_PAUSED;
+  gboolean is_paused = state == LIBRARY_STATE_PAUSED, was_paused = gtk_widget_get_visible (self->paused_panel);
 
   bunshin_display_view_set_live (self->view, state == LIBRARY_STATE_RUNNING);
   adw_window_title_set_subtitle (self->title, state == LIBRARY_STATE_RUNNING ? "" : state_text (state));
@@ -229,6 +320,11 @@ update_state (BunshinMachineWindow *self)
   else
     gtk_widget_remove_css_class (GTK_WIDGET (self->scroller), "dimmed");
   machine_window_update_actions (self);
+  /* After the action, which makes the button sensitive. */
+  if (is_paused && view_has_focus (self))
+    gtk_widget_grab_focus (self->paused_resume);
+  else if (state == LIBRARY_STATE_RUNNING && was_paused)
+    gtk_widget_grab_focus (GTK_WIDGET (self->view));
   machine_window_update_hint (self);
 }
 
@@ -349,10 +445,12 @@ bunshin_machine_window_init (BunshinMachineWindow *self)
   self->listener_target = g_rc_box_new0 (GWeakRef);
   g_weak_ref_init (self->listener_target, self);
   gtk_widget_init_template (GTK_WIDGET (self));
+  accessible_use_tooltips (GTK_WIDGET (self));
   gtk_event_controller_set_propagation_phase (motion, GTK_PHASE_CAPTURE);
   g_signal_connect_swapped (motion, "motion", G_CALLBACK (on_pointer_moved), self);
-  gtk_widget_add_controller (GTK_WIDGET (self->overlay), motion);
+  gtk_widget_add_controller (GTK_WIDGET (self), motion);
   g_signal_connect (self, "notify::fullscreened", G_CALLBACK (on_fullscreened), NULL);
+  g_signal_connect (self, "notify::focus-widget", G_CALLBACK (on_focus_changed), NULL);
   g_signal_connect (self, "notify::is-active", G_CALLBACK (on_active_changed), NULL);
   g_signal_connect_swapped (self->view, "guest-resized", G_CALLBACK (on_guest_resized), self);
   g_signal_connect_swapped (self->view, "command", G_CALLBACK (on_command), self);
@@ -373,6 +471,7 @@ bunshin_machine_window_new (BunshinMachineControl *control, const LibraryMachine
   gtk_window_set_default_size (GTK_WINDOW (self), 800, 600);
   machine_window_init_actions (self);
   machine_window_init_media (self);
+  init_focus (self);
   bunshin_display_view_set_machine (self->view, machine_display (self->machine), machine_input (self->machine));
   machine_add_listener (self->machine, &machine_listener, self);
   g_signal_connect_swapped (control, "notify::state", G_CALLBACK (update_state), self);

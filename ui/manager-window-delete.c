@@ -180,7 +180,7 @@ manager_window_delete_selected (BunshinManagerWindow *self)
   question->window = g_object_ref (self);
   question->record = library_machine_copy (record);
   g_signal_connect_data (dialog, "response", G_CALLBACK (on_response), question, question_free, 0);
-  gtk_window_present (GTK_WINDOW (dialog));
+  dialog_present_question (GTK_WINDOW (dialog));
 }
 
 void

@@ -89,6 +89,15 @@ pointer_capture_free (PointerCapture *self)
   g_free (self);
 }
 
+/* Whether a pointer that came to this place was in the middle before, rather than where it was last. */
+static gboolean
+is_from (PointerCapture *self, double x, double y, double middle_x, double middle_y)
+{
+  double from_last = hypot (x - self->last_x, y - self->last_y);
+
+  return from_last == 0 || hypot (x - middle_x, y - middle_y) < from_last;
+}
+
 gboolean
 pointer_capture_motion (PointerCapture *self, double x, double y, double *dx, double *dy)
 {
@@ -97,8 +106,10 @@ pointer_capture_motion (PointerCapture *self, double x, double y, double *dx, do
   double from_middle = MAX (fabs (x - middle_x) / width, fabs (y - middle_y) / height);
   gboolean had_last = self->has_last;
 
-  /* Events on their way when the pointer was moved still tell of the old place, which was far from the middle. */
-  if (self->warped && from_middle < 1.0 / 8)
+  /* Events on their way when the pointer was moved still tell of the old place; those after it, of the middle, and GDK
+   * may have merged the first of them with the one that says so. The nearer place is the likelier, and an event without
+   * a movement from the old one cannot be old. */
+  if (self->warped && is_from (self, x, y, middle_x, middle_y))
     {
       self->last_x = middle_x;
       self->last_y = middle_y;
