@@ -3,6 +3,7 @@
 
 #include "ui/machine-details.h"
 
+#include "ui/accessible.h"
 #include "ui/os-emblem.h"
 #include "ui/record-text.h"
 #include "ui/size-format.h"
@@ -135,13 +136,15 @@ static void
 update_os_name (BunshinMachineDetails *self)
 {
   const LibraryMachine *record;
+  gboolean is_known;
 
   if (self->item == NULL)
     return;
   record = bunshin_machine_item_get_record (self->item);
-  gtk_label_set_label (self->os_value, self->database != NULL
-                                           ? bunshin_os_database_get_name (self->database, record->os_id)
-                                           : record->os_id);
+  /* Ids are nothing to show while the names are on their way. */
+  is_known = self->database != NULL && bunshin_os_database_is_loaded (self->database);
+  gtk_label_set_label (self->os_value,
+                       is_known ? bunshin_os_database_get_name (self->database, record->os_id) : "");
 }
 
 static void
@@ -180,7 +183,7 @@ update_state (BunshinMachineDetails *self)
   gtk_label_set_label (self->state_label, message != NULL && state_is_off (state) ? message : state_text (state));
   gtk_button_set_icon_name (GTK_BUTTON (self->preview_button),
                             is_up ? "view-fullscreen-symbolic" : "media-playback-start-symbolic");
-  gtk_widget_set_tooltip_text (self->preview_button, is_up ? _("Show Window") : _("Start"));
+  accessible_set_tooltip (self->preview_button, is_up ? _("Show Window") : _("Start"));
   gtk_widget_set_visible (self->start_button, !is_up);
   gtk_widget_set_visible (self->show_button, is_up);
   gtk_widget_set_visible (self->running_verbs, is_up);
@@ -283,4 +286,5 @@ bunshin_machine_details_init (BunshinMachineDetails *self)
   self->storage_rows = g_ptr_array_new ();
   self->network_rows = g_ptr_array_new ();
   gtk_widget_init_template (GTK_WIDGET (self));
+  accessible_use_tooltips (GTK_WIDGET (self));
 }

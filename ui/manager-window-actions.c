@@ -136,7 +136,7 @@ on_verb (GSimpleAction *action, GVariant *parameter, gpointer data)
       manager_window_run (self, self->selected, verbs[i].verb);
 }
 
-/* Where a double click or the preview leads: to the machine's window. */
+/* Where a double click, Enter and the preview lead: to the machine's window. */
 static void
 on_open (GSimpleAction *action, GVariant *parameter, gpointer data)
 {

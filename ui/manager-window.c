@@ -3,6 +3,7 @@
 
 #include "ui/manager-window-private.h"
 
+#include "ui/accessible.h"
 #include "ui/machine-row.h"
 #include "ui/os-emblem.h"
 #include "ui/shortcuts.h"
@@ -103,11 +104,14 @@ on_row_selected (BunshinManagerWindow *self, GtkListBoxRow *row)
     set_selected (self, bunshin_machine_row_get_item (BUNSHIN_MACHINE_ROW (row)));
 }
 
+/* One click leads to the details where they are not beside the list; else it takes two, or Enter, and leads further. */
 static void
 on_row_activated (BunshinManagerWindow *self, GtkListBoxRow *row)
 {
   if (adw_leaflet_get_folded (self->leaflet))
     adw_leaflet_navigate (self->leaflet, ADW_NAVIGATION_DIRECTION_FORWARD);
+  else
+    gtk_widget_activate_action (GTK_WIDGET (self), "win.open", NULL);
 }
 
 static void
@@ -176,8 +180,10 @@ on_search_changed (BunshinManagerWindow *self)
 static void
 on_search_activated (BunshinManagerWindow *self)
 {
-  GtkListBoxRow *row = gtk_list_box_get_row_at_index (self->list, 0);
+  GtkListBoxRow *row;
 
+  on_search_changed (self);
+  row = gtk_list_box_get_row_at_index (self->list, 0);
   if (row != NULL)
     {
       gtk_list_box_select_row (self->list, row);
@@ -350,6 +356,7 @@ bunshin_manager_window_init (BunshinManagerWindow *self)
   self->systems = bunshin_os_database_new ();
   manager_window_init_deletions (self);
   gtk_widget_init_template (GTK_WIDGET (self));
+  accessible_use_tooltips (GTK_WIDGET (self));
   gtk_widget_set_parent (GTK_WIDGET (self->context_menu), GTK_WIDGET (self->list));
   gtk_application_window_set_help_overlay (GTK_APPLICATION_WINDOW (self),
                                            GTK_SHORTCUTS_WINDOW (shortcuts_new_manager ()));

@@ -81,10 +81,12 @@ choose (BunshinOsChooser *self, BunshinOs *os)
   g_signal_emit (self, signals[CHOSEN], 0);
 }
 
-/* Enter takes the first that was found, unless one of those found is selected already. */
+/* Enter takes the first that was found, unless one of those found is selected already. Who types fast presses it before
+ * the entry tells of its last change. */
 static void
 on_search_activate (BunshinOsChooser *self)
 {
+  refill (self);
   if (find_position (self, self->selected_id) == GTK_INVALID_LIST_POSITION)
     for (guint i = 0; i < g_list_model_get_n_items (G_LIST_MODEL (self->store)); i++)
       {

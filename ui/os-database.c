@@ -305,6 +305,11 @@ on_media_read (GObject *source, GAsyncResult *result, gpointer data)
           g_clear_error (&error);
           g_task_return_boolean (task, TRUE);
         }
+      else if (error->domain == OSINFO_MEDIA_ERROR)
+        {
+          g_clear_error (&error);
+          g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "%s", _("the file holds no disc"));
+        }
       else
         g_task_return_error (task, error);
       return;

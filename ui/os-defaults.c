@@ -15,9 +15,10 @@ typedef struct
   uint16_t memory;              /* MiB */
   uint32_t disk;                /* MiB */
   uint8_t cpus;
+  gboolean is_release;          /* one system, not a family that grew over the years */
 } Floor;
 
-/* Of systems released in the last ten years or so. */
+/* Of families, what the releases of the last ten years or so need. */
 static const Floor floors[] = {
   { "debian", 2048, 20480, 1 },
   { "ubuntu", 2048, 25600, 1 },
@@ -25,15 +26,15 @@ static const Floor floors[] = {
   { "archlinux", 1024, 8192, 1 },
   { "linux", 512, 8192, 1 },
   { "freebsd", 1024, 16384, 1 },
-  { "win7", 2048, 32768, 1 },
-  { "win8", 2048, 40960, 1 },
-  { "win10", 2048, 51200, 1 },
-  { "win11", 4096, 81920, 2 },
-  { "win2k16", 2048, 51200, 1 },
-  { "win2k19", 2048, 51200, 1 },
-  { "win2k22", 2048, 51200, 1 },
-  { "winxp", 192, 10240, 1 },
-  { "msdos", 32, 500, 1 },
+  { "win7", 2048, 32768, 1, TRUE },
+  { "win8", 2048, 40960, 1, TRUE },
+  { "win10", 2048, 51200, 1, TRUE },
+  { "win11", 4096, 81920, 2, TRUE },
+  { "win2k16", 2048, 51200, 1, TRUE },
+  { "win2k19", 2048, 51200, 1, TRUE },
+  { "win2k22", 2048, 51200, 1, TRUE },
+  { "winxp", 192, 10240, 1, TRUE },
+  { "msdos", 32, 500, 1, TRUE },
   { "freedos", 32, 500, 1 },
 };
 
@@ -70,6 +71,8 @@ floor_of_its_time (const OsFacts *facts)
   Floor floor = *find_floor (facts);
   int year = facts->year > 0 ? facts->year : DEFAULT_YEAR;
 
+  if (floor.is_release)
+    return floor;
   if (year < 2004)
     {
       floor.memory = MIN (floor.memory, 192);

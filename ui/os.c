@@ -110,11 +110,21 @@ bunshin_os_get_facts (BunshinOs *self)
   return &self->facts;
 }
 
+/* "other" is not looked for in “Mother’s Day”. */
+static gboolean
+begins_a_word (const char *haystack, const char *word)
+{
+  for (const char *found = strstr (haystack, word); found != NULL; found = strstr (found + 1, word))
+    if (found == haystack || !g_ascii_isalnum (found[-1]))
+      return TRUE;
+  return FALSE;
+}
+
 gboolean
 bunshin_os_matches (BunshinOs *self, const char *const *words)
 {
   for (gsize i = 0; words[i] != NULL; i++)
-    if (strstr (self->haystack, words[i]) == NULL)
+    if (!begins_a_word (self->haystack, words[i]))
       return FALSE;
   return TRUE;
 }

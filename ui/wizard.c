@@ -3,6 +3,7 @@
 
 #include "ui/wizard-private.h"
 
+#include "ui/accessible.h"
 #include <glib/gi18n.h>
 
 enum { CREATED, N_SIGNALS };
@@ -43,7 +44,10 @@ wizard_update (BunshinWizard *self)
                                                                                      page_names[self->page]));
   /* Translators: of a wizard, "Step 2 of 6". */
   g_autofree char *step = g_strdup_printf (_("Step %d of %d"), self->page + 1, WIZARD_SUMMARY + 1);
+  /* Translators: a window's title: one of the wizard's pages, and the wizard. */
+  g_autofree char *title = g_strdup_printf (_("%s — Create a Machine"), gtk_stack_page_get_title (page));
 
+  gtk_window_set_title (GTK_WINDOW (self), title);
   adw_window_title_set_title (self->title, gtk_stack_page_get_title (page));
   adw_window_title_set_subtitle (self->title, is_creating ? "" : step);
   gtk_widget_set_visible (self->cancel_button, is_first || is_creating);
@@ -106,6 +110,20 @@ on_back (GtkWidget *widget, const char *action, GVariant *parameter)
 
   if (self->page != WIZARD_SOURCE && self->page != WIZARD_CREATING)
     go_to (self, self->page - 1);
+}
+
+/* Enter goes on from a choice, too, which Space and the arrows make. */
+static gboolean
+on_key_pressed (BunshinWizard *self, guint keyval)
+{
+  GtkWidget *focus = gtk_window_get_focus (GTK_WINDOW (self));
+
+  if (keyval != GDK_KEY_Return && keyval != GDK_KEY_KP_Enter && keyval != GDK_KEY_ISO_Enter)
+    return FALSE;
+  if (!GTK_IS_CHECK_BUTTON (focus))
+    return FALSE;
+  on_next (GTK_WIDGET (self), NULL, NULL);
+  return TRUE;
 }
 
 /* The machine could not be made: back to where it can be changed. */
@@ -217,9 +235,15 @@ bunshin_wizard_class_init (BunshinWizardClass *klass)
 static void
 bunshin_wizard_init (BunshinWizard *self)
 {
+  GtkEventController *keys = gtk_event_controller_key_new ();
+
   self->draft = machine_draft_new ();
   self->host_memory = library_host_memory ();
   gtk_widget_init_template (GTK_WIDGET (self));
+  accessible_use_tooltips (GTK_WIDGET (self));
+  gtk_event_controller_set_propagation_phase (keys, GTK_PHASE_CAPTURE);
+  g_signal_connect_swapped (keys, "key-pressed", G_CALLBACK (on_key_pressed), self);
+  gtk_widget_add_controller (GTK_WIDGET (self), keys);
 }
 
 static GStrv
