@@ -15,7 +15,7 @@ demo_packages="grub-common grub-pc-bin xorriso mtools"
 test_packages="
 $demo_packages
 clang llvm libclang-rt-14-dev
-python3 xvfb xauth imagemagick xdotool dbus fonts-cantarell fonts-noto-cjk appstream
+python3 xvfb xauth openbox imagemagick xdotool dbus fonts-cantarell fonts-noto-cjk appstream
 qemu-utils qemu-system-x86 e2fsprogs cpio kmod curl libxml2-utils acpica-tools sqlite3
 tesseract-ocr tesseract-ocr-eng"
 

@@ -54,8 +54,10 @@ on_created (BunshinWizard *wizard, const char *uuid, gboolean start, gpointer da
 static void
 next (BunshinWizard *wizard)
 {
+  WizardPage before = wizard->page;
+
   gtk_widget_activate_default (GTK_WIDGET (wizard));
-  test_settle ();
+  test_wait_until (wizard->page != before);
   test_settle ();
 }
 
@@ -76,7 +78,6 @@ make_with_wizard (TestStage *stage, const char *disc)
   next (wizard);
   search = test_find (wizard->chooser, "search_entry");
   test_type (search, "other linux");
-  test_settle ();
   g_signal_emit_by_name (search, "activate");
   test_type (test_find (wizard->memory_row, "entry"), "64 MiB");
   next (wizard);

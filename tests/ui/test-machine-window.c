@@ -107,10 +107,106 @@ test_pause (Fixture *fixture, gconstpointer data)
   g_assert_false (gtk_widget_get_visible (fixture->window->paused_panel));
 }
 
+static gboolean
+view_has_focus (Fixture *fixture)
+{
+  return gtk_window_get_focus (GTK_WINDOW (fixture->window)) == GTK_WIDGET (fixture->window->view);
+}
+
+/* The keyboard is the guest's again after a menu, the host key works in the whole window, and a paused machine goes on
+ * by keyboard. */
+static void
+test_focus (Fixture *fixture, gconstpointer data)
+{
+  GtkWindow *window = GTK_WINDOW (fixture->window);
+  GtkWidget *popover = GTK_WIDGET (gtk_menu_button_get_popover (GTK_MENU_BUTTON (fixture->window->keys_button)));
+  gboolean seen_view = FALSE;
+
+  if (!test_has_hands ())
+    return;
+  test_focus_window (window);
+  test_wait_until (view_has_focus (fixture));
+  gtk_menu_button_popup (GTK_MENU_BUTTON (fixture->window->keys_button));
+  test_settle ();
+  g_assert_false (view_has_focus (fixture));
+  test_xdotool ("key", "Escape", NULL);
+  test_wait_until (!gtk_widget_get_visible (popover) && view_has_focus (fixture));
+
+  test_xdotool ("keydown", TEST_HOST_KEY, "key", "Home", "keyup", TEST_HOST_KEY, NULL);
+  test_wait_until (!view_has_focus (fixture));
+  test_xdotool ("keydown", TEST_HOST_KEY, "key", "i", "keyup", TEST_HOST_KEY, NULL);
+  test_wait_until (test_find_window (ADW_TYPE_PREFERENCES_WINDOW) != NULL);
+  gtk_window_close (test_find_window (ADW_TYPE_PREFERENCES_WINDOW));
+  test_focus_window (window);
+  g_assert_false (view_has_focus (fixture));
+  test_xdotool ("key", TEST_HOST_KEY, NULL);
+  test_wait_until (view_has_focus (fixture) && bunshin_display_view_get_captured (fixture->window->view));
+
+  test_control_set_state (fixture->control, LIBRARY_STATE_PAUSED, NULL);
+  test_wait_until (gtk_window_get_focus (window) == fixture->window->paused_resume);
+  /* Tab goes through the whole window, the screen too, and comes back. */
+  for (int i = 0; i == 0 || gtk_window_get_focus (window) != fixture->window->paused_resume; i++)
+    {
+      GtkWidget *before = gtk_window_get_focus (window);
+
+      g_assert_cmpint (i, <, 12);
+      test_xdotool ("key", "Tab", NULL);
+      test_wait_until (gtk_window_get_focus (window) != before);
+      seen_view |= view_has_focus (fixture);
+    }
+  g_assert_true (seen_view);
+  test_xdotool ("key", "Return", NULL);
+  test_wait_until (state (fixture) == LIBRARY_STATE_RUNNING && view_has_focus (fixture));
+}
+
+static void
+test_fullscreen (Fixture *fixture, gconstpointer data)
+{
+  BunshinMachineWindow *window = fixture->window;
+  GdkRectangle screen;
+  g_autoptr (GListModel) monitors = NULL;
+  g_autoptr (GdkMonitor) monitor = NULL;
+  GSubprocess *manager;
+
+  if (!test_has_hands () || (manager = test_start_window_manager ()) == NULL)
+    return;
+  monitors = g_object_ref (gdk_display_get_monitors (gdk_display_get_default ()));
+  monitor = g_list_model_get_item (monitors, 0);
+  gdk_monitor_get_geometry (monitor, &screen);
+  test_focus_window (window);
+  activate (fixture, "win.fullscreen");
+  /* All of the screen is the guest's: no bar, no frame. */
+  test_wait_until (gtk_widget_get_width (GTK_WIDGET (window->scroller)) == screen.width
+                   && gtk_widget_get_height (GTK_WIDGET (window->scroller)) == screen.height);
+  test_screenshot ("machine-fullscreen");
+  test_xdotool ("mousemove", "600", "400", "mousemove", "600", "0", NULL);
+  test_wait_until (gtk_revealer_get_reveal_child (window->fullscreen_revealer));
+  test_screenshot ("machine-fullscreen-header");
+  test_xdotool ("mousemove", "600", "400", NULL);
+  test_wait_until (!gtk_revealer_get_reveal_child (window->fullscreen_revealer));
+  /* The same by keyboard. */
+  test_xdotool ("keydown", TEST_HOST_KEY, "key", "Home", "keyup", TEST_HOST_KEY, NULL);
+  test_wait_until (gtk_revealer_get_reveal_child (window->fullscreen_revealer) && !view_has_focus (fixture));
+  test_xdotool ("key", TEST_HOST_KEY, NULL);
+  test_wait_until (view_has_focus (fixture) && !gtk_revealer_get_reveal_child (window->fullscreen_revealer));
+  test_xdotool ("keydown", TEST_HOST_KEY, "key", "f", "keyup", TEST_HOST_KEY, NULL);
+  test_wait_until (!gtk_window_is_fullscreen (GTK_WINDOW (window)));
+  g_assert_true (gtk_widget_get_visible (window->status_bar));
+  g_assert_true (gtk_widget_get_parent (GTK_WIDGET (window->header)) == GTK_WIDGET (window->box));
+  gtk_widget_set_visible (GTK_WIDGET (window), FALSE);
+  test_stop_window_manager (manager);
+}
+
 static void
 test_close (Fixture *fixture, gconstpointer data)
 {
+  AdwMessageDialog *dialog;
+
   gtk_window_close (GTK_WINDOW (fixture->window));
+  /* Enter must not pull the plug. */
+  dialog = test_wait_for_dialog ();
+  g_assert_true (gtk_window_get_focus (GTK_WINDOW (dialog)) == gtk_window_get_default_widget (GTK_WINDOW (dialog)));
+  g_assert_cmpstr (gtk_button_get_label (GTK_BUTTON (gtk_window_get_focus (GTK_WINDOW (dialog)))), ==, "_Cancel");
   test_screenshot ("machine-close");
   test_respond ("cancel");
   g_assert_true (gtk_widget_get_visible (GTK_WIDGET (fixture->window)));
@@ -160,7 +256,7 @@ test_media (Fixture *fixture, gconstpointer data)
   test_wait_until (count_entries (fixture, 0) == 1);
   /* A locked drive can be emptied by force. */
   machine_window_note_ejected (fixture->window, "ide2");
-  test_control_fail_next (fixture->control, "the guest has locked the drive");
+  test_control_fail_next (fixture->control, G_IO_ERROR_BUSY, "the guest has locked the drive");
   gtk_widget_activate_action (GTK_WIDGET (fixture->window), "win.eject", "s", "ide2");
   test_wait_until (test_find_window (ADW_TYPE_MESSAGE_DIALOG) != NULL);
   test_screenshot ("machine-force");
@@ -214,6 +310,8 @@ main (int argc, char *argv[])
 #define ADD(path, func) g_test_add ("/ui/machine-window/" path, Fixture, NULL, set_up, func, tear_down)
   ADD ("screen", test_screen);
   ADD ("pause", test_pause);
+  ADD ("focus", test_focus);
+  ADD ("fullscreen", test_fullscreen);
   ADD ("close", test_close);
   ADD ("confirmations", test_confirmations);
   ADD ("media", test_media);

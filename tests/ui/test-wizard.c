@@ -62,8 +62,10 @@ page (Fixture *fixture)
 static void
 next (Fixture *fixture)
 {
+  WizardPage before = fixture->wizard->page;
+
   gtk_widget_activate_default (GTK_WIDGET (fixture->wizard));
-  test_settle ();
+  test_wait_until (fixture->wizard->page != before || fixture->uuid != NULL);
   test_settle ();
 }
 
@@ -78,9 +80,10 @@ choose_system (Fixture *fixture, const char *text)
 {
   GtkWidget *entry = test_find (fixture->wizard->chooser, "search_entry");
 
-  test_type (entry, text);
-  test_settle ();
+  /* Enter follows at once: sooner than the entry tells of its change. */
+  gtk_editable_set_text (GTK_EDITABLE (entry), text);
   g_signal_emit_by_name (entry, "activate");
+  test_settle ();
 }
 
 static void
@@ -97,8 +100,6 @@ test_whole_way (Fixture *fixture, gconstpointer data)
   g_assert_cmpstr (page (fixture), ==, "system");
   g_assert_false (can_go_on (fixture));
   test_screenshot ("wizard-2-system");
-  test_type (test_find (fixture->wizard->chooser, "search_entry"), "bookworm debian");
-  test_settle ();
   choose_system (fixture, "debian 12");
   g_assert_cmpstr (page (fixture), ==, "hardware");
   test_screenshot ("wizard-3-hardware");
@@ -144,7 +145,8 @@ test_names (Fixture *fixture, gconstpointer data)
   g_assert_true (gtk_widget_get_visible (error));
   g_assert_false (can_go_on (fixture));
   test_screenshot ("wizard-name-taken");
-  next (fixture);
+  gtk_widget_activate_default (GTK_WIDGET (fixture->wizard));
+  test_pass_time (400);
   g_assert_cmpstr (page (fixture), ==, "source");
   test_type (fixture->wizard->name_row, "");
   g_assert_false (can_go_on (fixture));

@@ -3,6 +3,7 @@
 
 #include "tests/ui/ui-test.h"
 
+#include "tests/ui/window-id.h"
 #include "ui/ui-private.h"
 
 #include <glib/gstdio.h>
@@ -14,6 +15,7 @@ struct _TestControl
   GObject parent_instance;
 
   char *uuid, *message, *failure;
+  GIOErrorEnum failure_code;
   LibraryState state;
   Machine *machine;
 };
@@ -36,8 +38,9 @@ test_control_set_state (TestControl *self, LibraryState state, const char *messa
 }
 
 void
-test_control_fail_next (TestControl *self, const char *message)
+test_control_fail_next (TestControl *self, GIOErrorEnum code, const char *message)
 {
+  self->failure_code = code;
   g_free (self->failure);
   self->failure = g_strdup (message);
 }
@@ -77,7 +80,7 @@ fails (TestControl *self, GTask *task)
 {
   if (self->failure == NULL)
     return FALSE;
-  g_task_return_new_error (task, G_IO_ERROR, G_IO_ERROR_FAILED, "%s", self->failure);
+  g_task_return_new_error (task, G_IO_ERROR, (int) self->failure_code, "%s", self->failure);
   g_clear_pointer (&self->failure, g_free);
   return TRUE;
 }
@@ -251,7 +254,7 @@ test_ui_init (int *argc, char ***argv)
   const char *language = g_getenv ("BUNSHIN_TEST_LANGUAGE");
 
   g_setenv ("GSETTINGS_BACKEND", "memory", TRUE);
-  g_setenv ("GTK_A11Y", "none", TRUE);
+  g_setenv ("GTK_A11Y", "test", TRUE);
   g_setenv ("LC_ALL", language != NULL ? language : "C.UTF-8", TRUE);
   g_test_init (argc, argv, NULL);
   ui_init_translations ();
@@ -371,20 +374,58 @@ test_stage_control (TestStage *stage, const char *uuid)
 
 /* --- Hands --- */
 
+enum { SETTLE_FRAMES = 3 };
+
 static gboolean
-on_settle_timeout (gpointer data)
+on_frame (GtkWidget *widget, GdkFrameClock *clock, gpointer data)
+{
+  guint *frames = data;
+
+  return ++*frames < SETTLE_FRAMES ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+}
+
+static gboolean
+is_drawn (gpointer item)
+{
+  /* Without a content nothing is drawn, and hidden ones are not either. */
+  return GTK_IS_WINDOW (item) && gtk_widget_get_mapped (item);
+}
+
+void
+test_settle (void)
+{
+  GListModel *windows = gtk_window_get_toplevels ();
+
+  for (guint i = 0; i < g_list_model_get_n_items (windows); i++)
+    {
+      g_autoptr (GtkWidget) window = g_list_model_get_item (windows, i);
+      guint frames = 0, tick;
+
+      if (!is_drawn (window))
+        continue;
+      tick = gtk_widget_add_tick_callback (window, on_frame, &frames, NULL);
+      test_wait_until (frames >= SETTLE_FRAMES || !gtk_widget_get_mapped (window));
+      if (frames < SETTLE_FRAMES)
+        gtk_widget_remove_tick_callback (window, tick);
+    }
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+}
+
+static gboolean
+on_time_passed (gpointer data)
 {
   *(gboolean *) data = TRUE;
   return G_SOURCE_REMOVE;
 }
 
 void
-test_settle (void)
+test_pass_time (guint milliseconds)
 {
-  gboolean done = FALSE;
+  gboolean passed = FALSE;
 
-  g_timeout_add (250, on_settle_timeout, &done);
-  while (!done)
+  g_timeout_add (milliseconds, on_time_passed, &passed);
+  while (!passed)
     g_main_context_iteration (NULL, TRUE);
 }
 
@@ -487,18 +528,176 @@ test_find_window (GType type)
   return NULL;
 }
 
+AdwMessageDialog *
+test_wait_for_dialog (void)
+{
+  GtkWindow *dialog = NULL;
+
+  test_wait_until ((dialog = test_find_window (ADW_TYPE_MESSAGE_DIALOG)) != NULL);
+  test_settle ();
+  return ADW_MESSAGE_DIALOG (dialog);
+}
+
 void
 test_respond (const char *response)
 {
-  GtkWindow *dialog = test_find_window (ADW_TYPE_MESSAGE_DIALOG);
+  AdwMessageDialog *dialog = g_object_ref (test_wait_for_dialog ());
 
-  g_assert_nonnull (dialog);
-  g_object_ref (dialog);
-  adw_message_dialog_response (ADW_MESSAGE_DIALOG (dialog), response);
-  gtk_window_destroy (dialog);
+  adw_message_dialog_response (dialog, response);
+  gtk_window_destroy (GTK_WINDOW (dialog));
   g_object_unref (dialog);
   while (g_main_context_iteration (NULL, FALSE))
     ;
+}
+
+/* --- Hands that press real keys and buttons --- */
+
+gboolean
+test_has_hands (void)
+{
+  g_autofree char *path = g_find_program_in_path ("xdotool");
+
+  if (path == NULL)
+    g_test_skip ("xdotool is not installed");
+  return path != NULL;
+}
+
+static void
+on_exited (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_subprocess_wait_check_finish (G_SUBPROCESS (source), result, &error);
+  g_assert_no_error (error);
+  *(gboolean *) data = TRUE;
+}
+
+static void
+run_xdotool (const char *const *argv)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GSubprocess) process = g_subprocess_newv (argv, G_SUBPROCESS_FLAGS_STDOUT_SILENCE, &error);
+  gboolean exited = FALSE;
+
+  g_assert_no_error (error);
+  g_subprocess_wait_check_async (process, NULL, on_exited, &exited);
+  test_wait_until (exited);
+}
+
+void
+test_xdotool (const char *first, ...)
+{
+  g_autoptr (GPtrArray) argv = g_ptr_array_new ();
+  va_list args;
+
+  g_ptr_array_add (argv, (char *) "xdotool");
+  va_start (args, first);
+  for (const char *arg = first; arg != NULL; arg = va_arg (args, const char *))
+    g_ptr_array_add (argv, (char *) arg);
+  va_end (args);
+  g_ptr_array_add (argv, NULL);
+  run_xdotool ((const char *const *) argv->pdata);
+}
+
+void
+test_focus_window (gpointer window)
+{
+  g_autofree char *id = g_strdup_printf ("%lu", window_id (GTK_NATIVE (window)));
+
+  test_xdotool ("windowfocus", "--sync", id, NULL);
+  test_wait_until (gtk_window_is_active (GTK_WINDOW (window)));
+}
+
+/* --- Names for screen readers --- */
+
+static gboolean
+has_name (GtkWidget *widget)
+{
+  GtkAccessible *accessible = GTK_ACCESSIBLE (widget);
+
+  if (GTK_IS_BUTTON (widget) && gtk_button_get_label (GTK_BUTTON (widget)) != NULL)
+    return TRUE;
+  return gtk_test_accessible_has_property (accessible, GTK_ACCESSIBLE_PROPERTY_LABEL)
+         || gtk_test_accessible_has_relation (accessible, GTK_ACCESSIBLE_RELATION_LABELLED_BY);
+}
+
+static gboolean
+wants_name (GtkWidget *widget)
+{
+  return GTK_IS_BUTTON (widget) || GTK_IS_ENTRY (widget) || GTK_IS_SEARCH_ENTRY (widget) || GTK_IS_SPIN_BUTTON (widget)
+         || GTK_IS_SCALE (widget) || GTK_IS_SWITCH (widget) || GTK_IS_CHECK_BUTTON (widget) || GTK_IS_TEXT_VIEW (widget)
+         || GTK_IS_LIST_VIEW (widget) || GTK_IS_PROGRESS_BAR (widget);
+}
+
+/* What GTK and libadwaita make up of parts is theirs to name. */
+static gboolean
+is_made_of_parts (GtkWidget *widget)
+{
+  return GTK_IS_WINDOW_CONTROLS (widget) || GTK_IS_SPIN_BUTTON (widget) || ADW_IS_ENTRY_ROW (widget)
+         || ADW_IS_COMBO_ROW (widget) || GTK_IS_SHORTCUTS_WINDOW (widget) || ADW_IS_VIEW_SWITCHER_TITLE (widget)
+         || ADW_IS_ABOUT_WINDOW (widget);
+}
+
+static void
+check_names (GtkWidget *widget)
+{
+  if (!gtk_widget_get_mapped (widget))
+    return;
+  if (wants_name (widget) && !has_name (widget))
+    {
+      GtkWidget *row = gtk_widget_get_ancestor (widget, ADW_TYPE_PREFERENCES_ROW);
+
+      g_error ("a %s “%s” in “%s” has no name for screen readers", G_OBJECT_TYPE_NAME (widget),
+               gtk_buildable_get_buildable_id (GTK_BUILDABLE (widget)),
+               row != NULL ? adw_preferences_row_get_title (ADW_PREFERENCES_ROW (row))
+                           : G_OBJECT_TYPE_NAME (gtk_widget_get_parent (widget)));
+    }
+  if (is_made_of_parts (widget))
+    return;
+  for (GtkWidget *child = gtk_widget_get_first_child (widget); child != NULL;
+       child = gtk_widget_get_next_sibling (child))
+    check_names (child);
+}
+
+static void
+check_all_names (void)
+{
+  GListModel *windows = gtk_window_get_toplevels ();
+
+  for (guint i = 0; i < g_list_model_get_n_items (windows); i++)
+    {
+      g_autoptr (GtkWidget) window = g_list_model_get_item (windows, i);
+
+      check_names (window);
+    }
+}
+
+GSubprocess *
+test_start_window_manager (void)
+{
+  g_autofree char *path = g_find_program_in_path ("openbox");
+  GSubprocess *manager;
+  g_autoptr (GError) error = NULL;
+
+  if (path == NULL)
+    {
+      g_test_skip ("openbox is not installed");
+      return NULL;
+    }
+  manager = g_subprocess_new (G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_SILENCE, &error, path,
+                              "--sm-disable", NULL);
+  g_assert_no_error (error);
+  test_wait_until (window_manager_runs (gdk_display_get_default ()));
+  return manager;
+}
+
+void
+test_stop_window_manager (GSubprocess *manager)
+{
+  g_subprocess_force_exit (manager);
+  g_subprocess_wait (manager, NULL, NULL);
+  test_wait_until (!window_manager_runs (gdk_display_get_default ()));
+  g_object_unref (manager);
 }
 
 void
@@ -510,8 +709,9 @@ test_screenshot (const char *name)
   g_autofree char *file = g_strdup_printf ("%s/%s%s.png", folder, name, suffix != NULL ? suffix : "");
   const char *argv[] = { "import", "-silent", "-window", "root", file, NULL };
 
-  g_mkdir_with_parents (folder, 0755);
   test_settle ();
+  check_all_names ();
+  g_mkdir_with_parents (folder, 0755);
   /* A missing ImageMagick only costs the pictures. */
   g_spawn_sync (NULL, (char **) argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL, NULL);
 }

@@ -16,7 +16,7 @@ G_DECLARE_FINAL_TYPE (TestControl, test_control, TEST, CONTROL, GObject)
 
 void test_control_set_state (TestControl *self, LibraryState state, const char *message);
 /* The next verb fails with this. */
-void test_control_fail_next (TestControl *self, const char *message);
+void test_control_fail_next (TestControl *self, GIOErrorEnum code, const char *message);
 /* The engine's machine it hands out; NULL unless set. Borrowed. */
 void test_control_set_machine (TestControl *self, Machine *machine);
 TestControl *test_control_new (const char *uuid);
@@ -57,8 +57,10 @@ TestControl *test_stage_control (TestStage *stage, const char *uuid);
         }                                                                                                              \
     }                                                                                                                  \
   G_STMT_END
-/* Lets frames be drawn, transitions end. */
+/* Until every window has drawn what it has now. */
 void test_settle (void);
+/* For what must not happen within some time. */
+void test_pass_time (guint milliseconds);
 /* The template's child of this id, or any widget below @root whose buildable id or name it is; it has to be there. */
 GtkWidget *test_find (gpointer root, const char *id);
 /* The first visible button or row below @root with this label or title; it has to be there. */
@@ -69,5 +71,23 @@ void test_type (GtkWidget *editable, const char *text);
 /* The topmost other window than @except, or NULL. */
 GtkWindow *test_find_window (GType type);
 void test_respond (const char *response);
-/* A picture of the screen: <build>/ui-screenshots/NAME.png. */
+/* The message dialog that is shown, once the button Enter would press has the focus. */
+AdwMessageDialog *test_wait_for_dialog (void);
+
+/* --- Hands that press real keys and buttons --- */
+
+/* By its hardware code: xdotool finds several keys for the name. */
+#define TEST_HOST_KEY "105"
+/* Whether there is xdotool; skips the test else. */
+gboolean test_has_hands (void);
+/* Without a window manager nobody else does. */
+void test_focus_window (gpointer window);
+/* Runs xdotool with these words; the interface goes on meanwhile. The last one is NULL. */
+void test_xdotool (const char *first, ...) G_GNUC_NULL_TERMINATED;
+
+/* Starts a window manager, or skips the test where there is none; NULL then. */
+GSubprocess *test_start_window_manager (void);
+void test_stop_window_manager (GSubprocess *manager);
+
+/* A picture of the screen: <build>/ui-screenshots/NAME.png. All it shows must have names for screen readers. */
 void test_screenshot (const char *name);

@@ -100,7 +100,8 @@ test_defaults (void)
     { { "win11", "winnt", 2021, 0, 0, 0, 0 }, 4 * GIB, 80 * GIB, 2, FALSE, FALSE },
     /* The longest prefix counts: not win1 for win10. */
     { { "win10", "winnt", 2018, 0, 0, 0, 0 }, 2 * GIB, 50 * GIB, 1, FALSE, FALSE },
-    /* Old releases need less. */
+    /* Old releases of a family need less; a system that had one does not. */
+    { { "win7", "winnt", 2009, GIB, 16 * GIB, 0, 0 }, 2 * GIB, 32 * GIB, 1, FALSE, FALSE },
     { { "debian2.2", "linux", 2000, 0, 0, 0, 0 }, 192 * MIB, 10 * GIB, 1, TRUE, FALSE },
     { { "msdos6.22", "msdos", 1994, 0, 0, 0, 0 }, 32 * MIB, 500 * MIB, 1, FALSE, TRUE },
     { { "linux2022", "linux", 2022, 4 * GIB, 25 * GIB, 0, 0 }, 4 * GIB, 25 * GIB, 1, TRUE, FALSE },

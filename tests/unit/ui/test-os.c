@@ -47,12 +47,16 @@ test_search (void)
 {
   static const char *const some[] = { "deb", "12", NULL }, *const codename[] = { "bookworm", NULL };
   static const char *const none[] = { NULL }, *const wrong[] = { "debian", "11", NULL };
+  static const char *const within[] = { "worm", NULL }, *const id[] = { "debian12", NULL };
   g_autoptr (BunshinOs) os = make ("debian12", "Debian 12", 2023, OS_GROUP_DEBIAN);
 
   g_assert_true (bunshin_os_matches (os, some));
   g_assert_true (bunshin_os_matches (os, codename));
   g_assert_true (bunshin_os_matches (os, none));
   g_assert_false (bunshin_os_matches (os, wrong));
+  /* From the beginning of a word on. */
+  g_assert_false (bunshin_os_matches (os, within));
+  g_assert_true (bunshin_os_matches (os, id));
 }
 
 static void

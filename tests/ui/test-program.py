@@ -1,0 +1,242 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The finished program on a screen, used by its keyboard alone: from an empty library to a guest that answers, and back."""
+import contextlib
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'guest'))
+import guest  # noqa: E402
+import tap  # noqa: E402
+
+HOST_KEY = '105'   # by its hardware code: xdotool finds several keys for the name
+NAME = 'By keyboard'
+OUTPUT = pathlib.Path(os.environ['G_TEST_BUILDDIR']) / 'ui-screenshots'
+
+
+def tool(*words, check=True):
+    return subprocess.run(words, check=check, capture_output=True, stdin=subprocess.DEVNULL).stdout
+
+
+def wait_for(what, condition, timeout=30, pause=0.05):
+    """The first true value of the condition."""
+    end = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            picture('program-failed')
+            raise guest.Failure(f'{what} did not come in {timeout} s')
+        time.sleep(pause)
+
+
+def picture(name):
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    tool('import', '-silent', '-window', 'root', str(OUTPUT / f'{name}.png'), check=False)
+
+
+def find_window(title):
+    """The number of the visible window with this title, or None."""
+    found = tool('xdotool', 'search', '--onlyvisible', '--name', f'^{re.escape(title)}$', check=False).split()
+    return found[-1].decode() if found else None
+
+
+def focus(title):
+    """Without a window manager nobody else gives a new window the focus."""
+    window = wait_for(f'the window “{title}”', lambda: find_window(title))
+    tool('xdotool', 'windowfocus', '--sync', window)
+    return window
+
+
+def keys(*names):
+    tool('xdotool', 'key', '--delay', '60', *names)
+
+
+def windows_of(process):
+    """The visible windows of this process, the topmost last."""
+    return tool('xdotool', 'search', '--onlyvisible', '--pid', process, check=False).split()
+
+
+def answer(window, key):
+    """Answers the question over a window. A dialog is there before it listens, so that the key may have to come again."""
+    process = tool('xdotool', 'getwindowpid', window).strip()
+    wait_for('the question', lambda: len(windows_of(process)) > 1)
+    question = windows_of(process)[-1]
+    tool('xdotool', 'windowfocus', '--sync', question)
+    picture('program-3-question')
+
+    def is_answered():
+        if question not in windows_of(process):
+            return True
+        tool('xdotool', 'key', key)
+        return False
+    wait_for('the end of the question', is_answered, pause=1)
+
+
+def host_key(key):
+    tool('xdotool', 'keydown', HOST_KEY, 'key', key, 'keyup', HOST_KEY)
+
+
+def type_text(text):
+    tool('xdotool', 'type', '--delay', '60', text)
+
+
+def read_ppm(data):
+    """Width, height and the pixels of a binary PPM."""
+    match = re.match(rb'P6\s+(\d+)\s+(\d+)\s+255\s', data)
+    return int(match[1]), int(match[2]), data[match.end():]
+
+
+def shows(window, png):
+    """Whether the picture is within the window, pixel by pixel."""
+    width, height, pixels = read_ppm(tool('convert', str(png), '-depth', '8', 'ppm:-'))
+    window_width, window_height, shown = read_ppm(tool('import', '-silent', '-window', window, '-depth', '8', 'ppm:-'))
+    rows = [pixels[y * width * 3:(y + 1) * width * 3] for y in range(height)]
+    lines = [shown[y * window_width * 3:(y + 1) * window_width * 3] for y in range(window_height)]
+    # A row that is not of one colour says where the picture would be.
+    mark = next(y for y in range(height) if rows[y] != rows[y][:3] * width)
+    for top in range(window_height - height + 1):
+        left = lines[top + mark].find(rows[mark])
+        if left >= 0 and all(lines[top + y][left:left + width * 3] == rows[y] for y in range(height)):
+            return True
+    return False
+
+
+@contextlib.contextmanager
+def manager(library):
+    """The manager's process, with its window shown."""
+    process = subprocess.Popen([guest.BUNSHIN], env=library.environment, stdin=subprocess.DEVNULL)
+    try:
+        wait_for('the manager', lambda: process.poll() is not None or find_window('Bunshin'), pause=0.01)
+        assert process.poll() is None, f'the manager ended with status {process.returncode}'
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.wait(timeout=30)
+
+
+@contextlib.contextmanager
+def new_library():
+    library = guest.Library()
+    try:
+        yield library
+    finally:
+        library('power-off', NAME, check=False)
+        library('wait', NAME, '--state', 'powered-off', '--timeout', '20', check=False)
+        library.close()
+
+
+def make_disc(folder):
+    path = folder / 'grub.iso'
+    try:
+        tool('grub-mkrescue', '-d', '/usr/lib/grub/i386-pc', '-o', str(path))
+    except (OSError, subprocess.CalledProcessError):
+        raise tap.Skip('grub-mkrescue or its parts are not installed')
+    return path
+
+
+def waited_for_processor(process):
+    """Seconds in which other programs had the processors that this one wanted."""
+    return int(pathlib.Path(f'/proc/{process.pid}/schedstat').read_text().split()[1]) / 1e9
+
+
+def start_up_time():
+    """The manager's window is there in under a second, with many machines, too."""
+    with new_library() as library:
+        for number in range(20):
+            library('create', f'Machine {number}', '--disk', 'none', '--os', 'debian12')
+        times = []
+        for _ in range(3):
+            start = time.monotonic()
+            with manager(library) as process:
+                times.append(time.monotonic() - start - waited_for_processor(process))
+        print(f'# the manager window was up after {", ".join(f"{t:.2f}" for t in times)} s')
+        # The X server may have to wait, too: the best of three counts.
+        assert min(times) < 1, times
+
+
+def create(library, disc):
+    focus('Bunshin')
+    keys('ctrl+n')
+    focus('Name and Installer — Create a Machine')
+    type_text(NAME)
+    keys('Tab', 'space')
+    focus('Choose a Disc Image')
+    type_text(str(disc))
+    keys('Return')
+    wait_for('the end of the file dialog', lambda: not find_window('Choose a Disc Image'))
+    focus('Name and Installer — Create a Machine')
+    keys('alt+n')
+    focus('Operating System — Create a Machine')
+    type_text('other linux')
+    keys('Return')
+    focus('Memory and Processors — Create a Machine')
+    type_text('64 MiB')
+    keys('Return')
+    focus('Disk — Create a Machine')
+    keys('Return')
+    focus('Network — Create a Machine')
+    keys('Return')
+    focus('Summary — Create a Machine')
+    picture('program-1-summary')
+    keys('Return')
+
+
+def state(library):
+    return next(line.split()[1] for line in library('list').stdout.splitlines() if NAME in line)
+
+
+def first_machine():
+    with new_library() as library, manager(library) as process:
+        disc = make_disc(library.folder)
+        create(library, disc)
+        window = focus(NAME)
+
+        screen = library.folder / 'screen.txt'
+
+        def text():
+            library('screenshot', NAME, str(screen), check=False)
+            return screen.read_text() if screen.exists() else ''
+
+        wait_for('GRUB', lambda: 'grub>' in text(), timeout=120, pause=0.3)
+        png = library.folder / 'screen.png'
+        # The cursor blinks, so that the two pictures may be of different moments.
+        wait_for('the guest’s screen in the window',
+                 lambda: library('screenshot', NAME, str(png)) and shows(window, png))
+        tool('xdotool', 'windowfocus', '--sync', window)
+        type_text('echo hello from $grub_platform')
+        keys('Return')
+        wait_for('the answer', lambda: 'hello from pc' in text(), timeout=60)
+        picture('program-2-answer')
+
+        host_key('p')
+        wait_for('the pause', lambda: state(library) == 'paused')
+        keys('Return')   # on “Resume”
+        wait_for('the end of the pause', lambda: state(library) == 'running')
+
+        # Enter alone does no harm; powering off does take a decision.
+        host_key('q')
+        answer(window, 'Return')
+        assert state(library) == 'running'
+        tool('xdotool', 'windowfocus', '--sync', window)
+        host_key('q')
+        answer(window, 'alt+o')
+        wait_for('the end of the machine', lambda: state(library) == 'powered-off')
+
+        manager_window = focus('Bunshin')
+        keys('ctrl+Delete')
+        answer(manager_window, 'alt+d')
+        tool('xdotool', 'windowfocus', '--sync', manager_window)
+        picture('program-4-deleted')
+        keys('ctrl+q')
+        assert process.wait(timeout=30) == 0
+        assert library('list').stdout.strip() == '', library('list').stdout
+
+
+tap.run([('start-up-time', start_up_time), ('first-machine', first_machine)])
