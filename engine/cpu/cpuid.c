@@ -89,7 +89,9 @@ static const uint8_t features_v3[] = { FEATURES_BASE, FEATURES_LONG, FEATURES_SY
                                        FEATURES_SAVE, FEATURES_V3, X86_FEAT_NONE };
 static const uint8_t features_v2[] = { FEATURES_BASE, FEATURES_LONG, FEATURES_SYSTEM, FEATURES_V2, FEATURES_CRYPTO,
                                        FEATURES_SAVE, X86_FEAT_NONE };
-static const uint8_t features_v1[] = { FEATURES_BASE, X86_FEAT_SYSCALL, X86_FEAT_NX, X86_FEAT_LM, X86_FEAT_NONE };
+/* AMD has had PREFETCHW wherever it had long mode, and systems count on that. */
+static const uint8_t features_v1[] = { FEATURES_BASE, X86_FEAT_SYSCALL, X86_FEAT_NX, X86_FEAT_LM, X86_FEAT_PREFETCHW,
+                                       X86_FEAT_NONE };
 static const uint8_t features_i686[] = { FEATURES_BASE, X86_FEAT_NONE };
 static const uint8_t required_v3[] = { FEATURES_V2, X86_FEAT_POPCNT, FEATURES_V3, X86_FEAT_NONE };
 static const uint8_t required_v2[] = { FEATURES_V2, X86_FEAT_POPCNT, X86_FEAT_NONE };
