@@ -14,7 +14,7 @@ const CliCommand cli_commands[] = {
     "create NAME [--os ID] [--memory 1G] [--cpus 1] [--firmware bios] [--chipset piix3]\n"
     "        [--disk 20G|none] [--disk-format vdi|raw] [--disk-variant dynamic|fixed] [--controller ide]\n"
     "        [--attach FILE]... [--iso FILE] [--floppy FILE] [--nic nat|nat:host-access|none]... [--nic-model e1000]\n"
-    "        [--accel auto|jit|interp] [--cpu-model MODEL]",
+    "        [--accel auto|kvm|jit|interp] [--cpu-model MODEL]",
     N_("make a new machine"),
     N_("Makes a machine with a new disk of 20G, unless --disk says otherwise or --attach names existing images,\n"
        "an empty CD drive and a network adapter behind NAT. Prints the machine's UUID. With nat:host-access the\n"
@@ -94,7 +94,7 @@ const CliCommand cli_commands[] = {
        "too.\n\n"
        "  bunshin forward debian add tcp:2222:22") },
   { "run", cli_run,
-    "run [--memory 512M] [--cpus 1] [--accel auto|jit|interp] [--cpu-model M] [--iso F] [--disk F]... [--floppy F]\n"
+    "run [--memory 512M] [--cpus 1] [--accel auto|kvm|jit|interp] [--cpu-model M] [--iso F] [--disk F]... [--floppy F]\n"
     "        [--bios F] [--kernel F [--initrd F] [--append S]] [--nic nat|nat:host-access|none]...\n"
     "        [--nic-model e1000] [--controller ide] [--headless] [--serial FILE|stdio|pty|unix:PATH]\n"
     "        [--debugcon FILE] [--debug-exit] [--screenshot FILE.png|FILE.txt]... [--type TEXT@SECONDS]...\n"

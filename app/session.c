@@ -418,7 +418,9 @@ add_counters (GVariantBuilder *builder, const MachineInfo *info)
     { "instructions", info->instructions }, { "blocks", info->blocks }, { "translated", info->translated },
     { "code-bytes", info->code_bytes }, { "dropped", info->dropped }, { "emptied", info->emptied },
     { "entered", info->entered }, { "refills", info->refills }, { "tlb-misses", info->tlb_misses },
-    { "code-writes", info->code_writes }, { "exceptions", info->exceptions }, { "exits-pio", info->exits_pio }, { "exits-mmio", info->exits_mmio }, { "exits-halt", info->exits_halt }, { "interrupts", info->interrupts },
+    { "code-writes", info->code_writes }, { "exceptions", info->exceptions }, { "exits-pio", info->exits_pio }, { "exits-mmio", info->exits_mmio }, { "exits-halt", info->exits_halt },
+    { "exits-msr", info->exits_msr }, { "exits-window", info->exits_window }, { "exits-kick", info->exits_kick },
+    { "exits-emulated", info->exits_emulated }, { "interrupts", info->interrupts },
     { "disk-reads", info->disk_reads }, { "disk-writes", info->disk_writes },
     { "disk-read-bytes", info->disk_read_bytes }, { "disk-write-bytes", info->disk_write_bytes },
     { "cd-reads", info->cd_reads }, { "floppy-reads", info->floppy_reads }, { "net-rx-frames", info->net_rx_frames },
@@ -472,7 +474,7 @@ bunshin_session_info (BunshinSession *self)
 
   machine_info (self->machine, &info);
   g_variant_builder_add (&builder, "{sv}", "accel", g_variant_new_string (info.accel ? info.accel : ""));
-  g_variant_builder_add (&builder, "{sv}", "accel-reason", g_variant_new_string (record_text_accel_reason (&info)));
+  g_variant_builder_add (&builder, "{sv}", "accel-reason", g_variant_new_take_string (record_text_accel_reason (&info)));
   g_variant_builder_add (&builder, "{sv}", "memory", g_variant_new_uint64 (self->record->memory));
   g_variant_builder_add (&builder, "{sv}", "cpus", g_variant_new_uint64 (self->record->cpus));
   g_variant_builder_add (&builder, "{sv}", "guest-time", g_variant_new_int64 (info.guest_time));

@@ -49,13 +49,14 @@ update (gpointer data)
   Information *self = data;
   MachineInfo info = { 0 };
   gint64 now = g_get_monotonic_time ();
-  g_autofree char *accel = NULL, *duration = NULL, *read = NULL, *written = NULL, *received = NULL, *sent = NULL;
+  g_autofree char *accel = NULL, *reason = NULL, *duration = NULL, *read = NULL, *written = NULL, *received = NULL, *sent = NULL;
   g_autofree char *disk = NULL, *network = NULL, *exits = NULL;
   g_autofree char *ports = NULL, *mmio = NULL, *interrupts = NULL;
 
   machine_info (self->machine, &info);
   /* Translators: an accelerator, and why it was taken. */
-  accel = g_strdup_printf (_("%s: %s"), record_text_accel (info.accel), record_text_accel_reason (&info));
+  reason = record_text_accel_reason (&info);
+  accel = g_strdup_printf (_("%s: %s"), record_text_accel (info.accel), reason);
   set_row (self, ROW_ACCEL, accel);
   duration = format_duration (info.guest_time);
   set_row (self, ROW_TIME, duration);

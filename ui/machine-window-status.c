@@ -79,8 +79,10 @@ on_activity_timer (gpointer data)
                _("sent"));
   if (info.accel != NULL && !g_str_equal (gtk_label_get_label (self->accel_label), record_text_accel (info.accel)))
     {
+      g_autofree char *reason = record_text_accel_reason (&info);
+
       gtk_label_set_label (self->accel_label, record_text_accel (info.accel));
-      gtk_widget_set_tooltip_text (GTK_WIDGET (self->accel_label), record_text_accel_reason (&info));
+      gtk_widget_set_tooltip_text (GTK_WIDGET (self->accel_label), reason);
     }
   /* The guest's driver may have taken the mouse over. */
   machine_window_update_hint (self);

@@ -4,6 +4,7 @@
 #include "ui/record-text.h"
 
 #include <glib/gi18n.h>
+#include <math.h>
 
 const char *
 record_text_medium_kind (LibraryMediumKind kind)
@@ -124,22 +125,43 @@ record_text_accel (const char *accel)
 {
   if (g_strcmp0 (accel, "interp") == 0)
     return _("Interpreter");
-  return g_strcmp0 (accel, "jit") == 0 ? _("Translator") : accel;
+  if (g_strcmp0 (accel, "jit") == 0)
+    return _("Translator");
+  return g_strcmp0 (accel, "kvm") == 0 ? _("Hardware (KVM)") : accel;
 }
 
-const char *
+/* More than a short measurement tells would be a lie. */
+static double
+two_digits (double value)
+{
+  double unit = pow (10, floor (log10 (value)) - 1);
+
+  return round (value / unit) * unit;
+}
+
+char *
 record_text_accel_reason (const MachineInfo *info)
 {
   switch (info->accel_reason)
     {
     case MACHINE_WHY_CHOSEN:
-      return _("chosen in the settings");
+      return g_strdup (_("chosen in the settings"));
     case MACHINE_WHY_FASTEST:
-      return _("the fastest here");
+      return g_strdup (_("the fastest here"));
+    case MACHINE_WHY_NO_KVM:
+      return g_strdup (_("this host has no /dev/kvm"));
+    case MACHINE_WHY_KVM_DENIED:
+      return g_strdup (_("KVM is there but you may not open /dev/kvm"));
+    case MACHINE_WHY_KVM_SLOW:
+      /* Translators: KVM is the name of Linux's access to the processor's virtualisation. */
+      return g_strdup_printf (_("KVM is there but this host emulates it: %.*f × slower than translation"),
+                              info->accel_slowdown < 10 ? 1 : 0, two_digits (info->accel_slowdown));
+    case MACHINE_WHY_KVM_UNFIT:
+      return g_strdup_printf (_("KVM is there but cannot be used: %s"), info->accel_detail);
     case MACHINE_WHY_NO_CODE_MEMORY:
-      return _("this host gives no executable memory for translated code");
+      return g_strdup (_("this host gives no executable memory for translated code"));
     case MACHINE_WHY_SWITCHED:
-      return _("switched to by a developer");
+      return g_strdup (_("switched to by a developer"));
     default:
       g_assert_not_reached ();
     }

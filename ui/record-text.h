@@ -21,10 +21,10 @@ const char *record_text_network (LibraryNetKind kind);
 char *record_text_forward (const LibraryForward *forward);
 /* "Adapter 1". */
 char *record_text_adapter (const LibraryAdapter *adapter);
-/* "Interpreter" of "interp", "Translator" of "jit", or the word itself. */
+/* "Interpreter" of "interp", "Translator" of "jit", "Hardware (KVM)" of "kvm". */
 const char *record_text_accel (const char *accel);
 /* Why the machine runs under it, a clause. */
-const char *record_text_accel_reason (const MachineInfo *info);
+char *record_text_accel_reason (const MachineInfo *info);
 /* "Intel 82540EM" of "e1000", or the model itself. */
 const char *record_text_adapter_model (const char *model);
 

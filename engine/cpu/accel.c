@@ -11,7 +11,7 @@ const X86Accel x86_accel_interp = { .name = "interp", .run = x86_interp_run };
 const X86Accel x86_accel_jit = { .name = "jit", .create = x86_jit_enable, .destroy = x86_jit_free, .run = x86_interp_run };
 
 /* The fastest first. */
-static const X86Accel *const accels[] = { &x86_accel_jit, &x86_accel_interp };
+static const X86Accel *const accels[] = { &x86_accel_kvm, &x86_accel_jit, &x86_accel_interp };
 
 const X86Accel *
 x86_accel_find (const char *name)
@@ -44,6 +44,17 @@ leave (X86System *system, const X86Accel *accel, unsigned count)
     accel->close (system);
 }
 
+/* The machine's lock, as far as there is one. */
+static void
+lock (X86System *system, gboolean take)
+{
+  const X86Cpu *cpu = system->cpu_count > 0 ? system->cpus[0] : NULL;
+  void (*operation) (void *opaque) = cpu == NULL ? NULL : take ? cpu->ops->lock : cpu->ops->unlock;
+
+  if (operation != NULL)
+    operation (cpu->opaque);
+}
+
 gboolean
 x86_system_set_accel (X86System *system, const X86Accel *accel, GError **error)
 {
@@ -57,8 +68,13 @@ x86_system_set_accel (X86System *system, const X86Accel *accel, GError **error)
         leave (system, accel, i);
         return FALSE;
       }
+  /* Devices on other threads may touch memory, or raise requests. */
+  lock (system, TRUE);
   leave (system, system->accel, system->cpu_count);
   system->accel = accel;
+  if (accel->memory_changed != NULL)
+    accel->memory_changed (system);
+  lock (system, FALSE);
   return TRUE;
 }
 
@@ -82,6 +98,7 @@ x86_accel_remove_cpu (X86Cpu *cpu)
 void
 x86_system_put_state (X86System *system)
 {
+  system->is_started = TRUE;
   for (unsigned i = 0; system->accel->put_state != NULL && i < system->cpu_count; i++)
     system->accel->put_state (system->cpus[i]);
 }
@@ -91,6 +108,12 @@ x86_system_get_state (X86System *system)
 {
   for (unsigned i = 0; system->accel->get_state != NULL && i < system->cpu_count; i++)
     system->accel->get_state (system->cpus[i]);
+}
+
+const char *
+x86_system_failure (const X86System *system)
+{
+  return system->accel->failure != NULL ? system->accel->failure (system) : NULL;
 }
 
 X86Exit

@@ -28,6 +28,15 @@ struct X86Accel
   /* Both with the processor not running, on any thread; optional where X86Cpu is where the state is. */
   void (*put_state) (X86Cpu *cpu);
   void (*get_state) (X86Cpu *cpu);
+  /* The general registers alone, while a port is accessed. Optional. */
+  void (*put_general) (X86Cpu *cpu);
+  void (*get_general) (X86Cpu *cpu);
+  /* The topology of memory, or the A20 gate; machine lock held. By default the processors flush their TLBs. */
+  void (*memory_changed) (X86System *system);
+  /* Adds what it knows of pages that were written to the log of @block; machine lock held. Optional. */
+  void (*collect_dirty) (X86System *system, RamBlock *block);
+  /* Why run() returned X86_EXIT_FAILED. */
+  const char *(*failure) (const X86System *system);
 };
 
-extern const X86Accel x86_accel_interp, x86_accel_jit;
+extern const X86Accel x86_accel_interp, x86_accel_jit, x86_accel_kvm;

@@ -168,6 +168,8 @@ struct X86System
 {
   AddressSpace *memory;
   const X86Accel *accel;
+  struct X86Kvm *kvm;      /* while the hardware runs the processors */
+  gboolean is_started;     /* the guest may have looked at CPUID */
   X86Cpu *cpus[64];
   unsigned cpu_count;      /* registered */
   X86Watch *watch;
@@ -193,6 +195,8 @@ void x86_decoder_free (X86Cpu *cpu);
 
 /* Decoded blocks, and translations of those that are hot. */
 X86Exit x86_interp_run (X86Cpu *cpu);
+/* One instruction, with the faults and traps that come of it. */
+void x86_interp_step (X86Cpu *cpu);
 /* The ops at the current rip; raises what the fetch raises. */
 const X86Op *x86_find_ops (X86Cpu *cpu);
 /* Looks the target up, remembers it in *@link, returns it; NULL when there is something else to do first. */
@@ -238,6 +242,13 @@ void x86_pause (X86Cpu *cpu);
 
 /* INIT, on the processor's own thread. */
 void x86_take_init (X86Cpu *cpu);
+/* A start-up IPI, when the processor waits for one. */
+void x86_take_sipi (X86Cpu *cpu);
+
+/* --- state.c --- */
+
+/* After the architectural state was replaced: everything that follows from it is made anew. */
+void x86_state_changed (X86Cpu *cpu);
 
 /* --- exception.c --- */
 
@@ -246,6 +257,8 @@ void x86_software_interrupt (X86Cpu *cpu, const X86Op *op, uint8_t vector, uint6
 void x86_deliver_fault (X86Cpu *cpu);
 /* External interrupt or NMI, or a trap (#DB) between instructions. */
 void x86_deliver_event (X86Cpu *cpu, uint8_t vector, gboolean is_external);
+/* Delivers cpu->injection. */
+void x86_deliver_injection (X86Cpu *cpu);
 /* Reports DR6 @bits as a trap between instructions. */
 void x86_debug_trap (X86Cpu *cpu, uint64_t bits);
 

@@ -19,6 +19,11 @@ memory_changed (void *opaque)
 {
   X86System *system = opaque;
 
+  if (system->accel->memory_changed != NULL)
+    {
+      system->accel->memory_changed (system);
+      return;
+    }
   for (unsigned i = 0; i < system->cpu_count; i++)
     x86_cpu_raise (system->cpus[i], X86_REQ_TLB_FLUSH);
 }
@@ -29,10 +34,19 @@ memory_written (void *opaque, uint64_t gpa, uint64_t length)
   x86_code_device_wrote (opaque, gpa, length);
 }
 
+static void
+collect_dirty (void *opaque, RamBlock *block)
+{
+  X86System *system = opaque;
+
+  if (system->accel->collect_dirty != NULL)
+    system->accel->collect_dirty (system, block);
+}
+
 X86System *
 x86_system_new (AddressSpace *memory)
 {
-  static const AddressSpaceListener listener = { .changed = memory_changed, .written = memory_written };
+  static const AddressSpaceListener listener = { .changed = memory_changed, .written = memory_written, .collect_dirty = collect_dirty };
   X86System *system = g_new0 (X86System, 1);
 
   system->memory = memory;
@@ -166,6 +180,7 @@ reset_common (X86Cpu *cpu)
   cpu->dr[7] = 0x400;
   cpu->cpl = 0;
   cpu->shadow = cpu->nmi_masked = cpu->delivering = 0;
+  cpu->injection.kind = X86_INJECT_NONE;
   cpu->halted = cpu->index == 0 ? X86_HALT_NONE : X86_HALT_SIPI;
   x86_forget_ram (cpu);
   x86_tlb_flush_all (cpu);
@@ -202,6 +217,17 @@ x86_take_init (X86Cpu *cpu)
 }
 
 void
+x86_take_sipi (X86Cpu *cpu)
+{
+  if (cpu->halted != X86_HALT_SIPI)
+    return;
+  x86_seg_commit_real (cpu, X86_CS, (uint16_t) (cpu->sipi_vector << 8));
+  cpu->r[X86_RIP] = 0;
+  cpu->halted = X86_HALT_NONE;
+  x86_update_mode (cpu);
+}
+
+void
 x86_cpu_sipi (X86Cpu *cpu, uint8_t vector)
 {
   __atomic_store_n (&cpu->sipi_vector, vector, __ATOMIC_SEQ_CST);
@@ -214,7 +240,11 @@ x86_cpu_set_a20 (X86Cpu *cpu, gboolean enabled)
   uint64_t mask = enabled ? ~(uint64_t) 0 : ~((uint64_t) 1 << 20);
 
   if (__atomic_exchange_n (&cpu->a20_mask, mask, __ATOMIC_SEQ_CST) != mask)
-    x86_cpu_raise (cpu, X86_REQ_TLB_FLUSH);
+    {
+      x86_cpu_raise (cpu, X86_REQ_TLB_FLUSH);
+      if (cpu->system->accel->memory_changed != NULL)
+        cpu->system->accel->memory_changed (cpu->system);
+    }
 }
 
 /* --- Looking into it --- */

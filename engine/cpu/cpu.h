@@ -66,6 +66,7 @@ typedef enum
   X86_EXIT_KICKED,   /* X86_REQ_EXIT was raised */
   X86_EXIT_HALTED,   /* HLT or wait-for-SIPI: sleep until any request is raised, then run again */
   X86_EXIT_SHUTDOWN, /* triple fault: the board resets the machine */
+  X86_EXIT_FAILED,   /* the host's fault: x86_system_failure() says which */
 } X86Exit;
 
 typedef struct
@@ -83,13 +84,18 @@ typedef struct
   uint64_t exceptions;
   uint64_t pio, mmio;    /* accesses that left for the board */
   uint64_t code_writes;  /* stores that hit cached code */
+  /* Of the hardware alone. */
+  uint64_t msrs;         /* accesses that it left for the board */
+  uint64_t windows;      /* exits because an interrupt can be taken now */
+  uint64_t kicks;        /* it was called out */
+  uint64_t emulated;     /* instructions that the interpreter ran for it */
 } X86Counters;
 
 /* What all processors of a machine share. @memory is borrowed. */
 X86System *x86_system_new (AddressSpace *memory);
 void x86_system_free (X86System *system);
 
-/* Accelerators by name: "jit", "interp". NULL: there is none of this name. Static, not to be freed. */
+/* Accelerators by name: "kvm", "jit", "interp". NULL: there is none of this name. Static, not to be freed. */
 const X86Accel *x86_accel_find (const char *name);
 const char *x86_accel_name (const X86Accel *accel);
 /* Has all processors, those there are and those to come, run under @accel from now on; none may be running, and their state
@@ -100,6 +106,20 @@ const X86Accel *x86_system_accel (const X86System *system);
  * x86_cpu_run(), and must be got back, with all processors out of it, before anything here but the requests is used. */
 void x86_system_put_state (X86System *system);
 void x86_system_get_state (X86System *system);
+/* Why the accelerator cannot go on, a sentence without a full stop, or NULL. Valid until the accelerator is exchanged. */
+const char *x86_system_failure (const X86System *system);
+
+/* What the hardware can do here, for "kvm". */
+typedef struct
+{
+  uint64_t tsc_hz;          /* the only rate at which it can have a guest's time-stamp counter run; 0: any */
+  const X86CpuModel *model; /* the default one */
+} X86Hardware;
+
+/* Whether the hardware can run guests here. Errors: G_IO_ERROR_NOT_FOUND, _PERMISSION_DENIED, or what it lacks. */
+gboolean x86_hardware_look (X86Hardware *hardware, GError **error);
+/* Times a loop of kernel code in the hardware and translated: how many times longer the first takes. Below 1 s. */
+gboolean x86_hardware_slowdown (double *slowdown, GError **error);
 
 /* Models are named feature sets; @name NULL is the default. Fails naming the
  * models there are. Static, not to be freed. */
@@ -148,5 +168,5 @@ gboolean x86_cpu_load (X86Cpu *cpu, const uint8_t *data, size_t length, size_t *
 
 /* For devices that talk through a processor's registers at a port: EAX, EBX, ECX, EDX, ESI, EDI, in this order. Only from
  * within pio_read() or pio_write(); what IN returns ends up in EAX all the same. */
-void x86_cpu_get_io_registers (const X86Cpu *cpu, uint32_t regs[6]);
+void x86_cpu_get_io_registers (X86Cpu *cpu, uint32_t regs[6]);
 void x86_cpu_set_io_registers (X86Cpu *cpu, const uint32_t regs[6]);

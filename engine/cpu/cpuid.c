@@ -196,6 +196,31 @@ default_model (void)
   return &models[i];
 }
 
+static gboolean
+has_all (const uint8_t *wanted, const uint64_t features[2])
+{
+  for (; *wanted != X86_FEAT_NONE; wanted++)
+    if (!(features[*wanted / 64] >> (*wanted % 64) & 1))
+      return FALSE;
+  return TRUE;
+}
+
+const X86CpuModel *
+x86_cpu_model_of (const uint64_t features[2])
+{
+  unsigned i = 0;
+
+  while (!has_all (models[i].required, features))
+    i++;
+  return &models[i];
+}
+
+gboolean
+x86_cpu_model_fits (const X86CpuModel *model, const uint64_t features[2])
+{
+  return has_all (model->required, features);
+}
+
 const X86CpuModel *
 x86_cpu_model_find (const char *name, GError **error)
 {
@@ -236,6 +261,39 @@ set_feature (X86Cpu *cpu, X86Feature feature, gboolean on)
     cpu->features[feature / 64] |= bit;
   else
     cpu->features[feature / 64] &= ~bit;
+}
+
+void
+x86_features_of (const X86CpuidLeaf *leaves, unsigned count, uint64_t features[2])
+{
+  features[0] = features[1] = 0;
+  for (unsigned i = 0; i < count; i++)
+    for (unsigned j = 0; j < G_N_ELEMENTS (feature_bits); j++)
+      {
+        const FeatureBit *bit = &feature_bits[j];
+
+        if (bit->leaf == leaves[i].leaf && bit->subleaf == leaves[i].subleaf && (leaves[i].out[bit->reg] >> bit->bit & 1))
+          features[bit->feature / 64] |= (uint64_t) 1 << (bit->feature % 64);
+      }
+}
+
+GString *
+x86_features_missing (const uint64_t wanted[2], const uint64_t offered[2])
+{
+  static const char *const regs[] = { "EAX", "EBX", "ECX", "EDX" };
+  GString *missing = NULL;
+
+  for (unsigned j = 0; j < G_N_ELEMENTS (feature_bits); j++)
+    {
+      const FeatureBit *bit = &feature_bits[j];
+
+      if (!((wanted[bit->feature / 64] & ~offered[bit->feature / 64]) >> (bit->feature % 64) & 1))
+        continue;
+      if (missing == NULL)
+        missing = g_string_new (NULL);
+      g_string_append_printf (missing, "%s%x.%x.%s.%u", missing->len > 0 ? ", " : "", bit->leaf, bit->subleaf, regs[bit->reg], bit->bit);
+    }
+  return missing;
 }
 
 void

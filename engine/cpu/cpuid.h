@@ -38,6 +38,21 @@ x86_has (const X86Cpu *cpu, X86Feature feature)
   return feature == X86_FEAT_NONE || ((cpu->features[feature / 64] >> (feature % 64)) & 1);
 }
 
+/* One answer of CPUID. */
+typedef struct
+{
+  uint32_t leaf, subleaf;
+  uint32_t out[4]; /* EAX, EBX, ECX, EDX */
+} X86CpuidLeaf;
+
+/* The default model of a processor with just these features. */
+const X86CpuModel *x86_cpu_model_of (const uint64_t features[2]);
+/* Whether they are enough for @model. */
+gboolean x86_cpu_model_fits (const X86CpuModel *model, const uint64_t features[2]);
+/* The features, as in X86Cpu, that @leaves show. */
+void x86_features_of (const X86CpuidLeaf *leaves, unsigned count, uint64_t features[2]);
+/* Which of @wanted are not in @offered, for people to read, or NULL. Caller frees. */
+GString *x86_features_missing (const uint64_t wanted[2], const uint64_t offered[2]);
 /* Sets cpu->features from the model and the board's abilities. */
 void x86_cpuid_setup (X86Cpu *cpu);
 /* The CPUID instruction: EAX and ECX in, four registers out. */

@@ -352,6 +352,31 @@ x86_deliver_event (X86Cpu *cpu, uint8_t vector, gboolean is_external)
 }
 
 void
+x86_deliver_injection (X86Cpu *cpu)
+{
+  X86Injection injection = cpu->injection;
+
+  cpu->injection.kind = X86_INJECT_NONE;
+  switch (injection.kind)
+    {
+    case X86_INJECT_INTERRUPT:
+      x86_deliver_event (cpu, injection.vector, TRUE);
+      break;
+    case X86_INJECT_NMI:
+      cpu->nmi_masked = TRUE;
+      x86_deliver_event (cpu, X86_EXC_NMI, TRUE);
+      break;
+    case X86_INJECT_EXCEPTION:
+      cpu->event_vector = injection.vector;
+      cpu->event_error = injection.error;
+      x86_deliver_fault (cpu);
+      break;
+    default:
+      break;
+    }
+}
+
+void
 x86_debug_trap (X86Cpu *cpu, uint64_t bits)
 {
   cpu->dr[6] = (cpu->dr[6] & ~(uint64_t) 15) | bits;

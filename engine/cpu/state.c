@@ -92,6 +92,10 @@ walk (Walker *walker, X86Cpu *cpu, uint32_t *flags)
   FIELD (cpu->shadow);
   FIELD (cpu->halted);
   FIELD (cpu->nmi_masked);
+  FIELD (cpu->injection.kind);
+  FIELD (cpu->injection.vector);
+  FIELD (cpu->injection.has_error);
+  FIELD (cpu->injection.error);
 }
 
 static void
@@ -101,6 +105,16 @@ walk_head (Walker *walker, uint32_t *magic, uint32_t *version, char name[NAME_SI
   FIELD (*version);
   bytes (walker, name, NAME_SIZE);
   bytes (walker, features, 2 * sizeof *features);
+}
+
+void
+x86_state_changed (X86Cpu *cpu)
+{
+  x86_fp_update (cpu);
+  x86_forget_ram (cpu);
+  x86_block_cache_flush (cpu);
+  x86_update_mode (cpu);
+  x86_attend (cpu);
 }
 
 void
@@ -161,11 +175,7 @@ x86_cpu_load (X86Cpu *cpu, const uint8_t *data, size_t length, size_t *used, GEr
   x86_set_arith_flags (cpu, flags);
   cpu->mxcsr &= X86_MXCSR_MASK;
   cpu->fpu.fcw = (cpu->fpu.fcw & X86_FCW_MASK) | X86_FCW_ONE;
-  x86_fp_update (cpu);
-  x86_forget_ram (cpu);
-  x86_block_cache_flush (cpu);
-  x86_update_mode (cpu);
-  x86_attend (cpu);
+  x86_state_changed (cpu);
   *used = length - walker.left;
   return TRUE;
 }

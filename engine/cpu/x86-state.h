@@ -200,6 +200,14 @@ typedef struct
   uint16_t fcs, fds;
 } X86Fpu;
 
+/* An event whose delivery has been decided on and not begun: the hardware may be left in this state. */
+enum { X86_INJECT_NONE, X86_INJECT_INTERRUPT, X86_INJECT_NMI, X86_INJECT_EXCEPTION };
+typedef struct
+{
+  uint8_t kind, vector, has_error;
+  uint32_t error;
+} X86Injection;
+
 enum { X86_MTRR_VARIABLE = 8 };
 
 typedef struct
@@ -268,6 +276,8 @@ struct X86Cpu
   uint8_t shadow;        /* X86_SHADOW_…: the next instruction runs with interrupts held off */
   uint8_t halted;        /* X86_HALT_… */
   uint8_t nmi_masked;
+  X86Injection injection;
+  uint8_t is_stepped;    /* run in blocks of one instruction */
   uint8_t step_trap;     /* a #DB for single-step is due after this instruction */
   uint8_t delivering;    /* an event is being delivered: its vector + 1, or 0xff for external interrupts */
   uint8_t gathered;      /* the instruction has loaded elements: a trap that is due comes before a fault of the rest */
@@ -297,6 +307,7 @@ struct X86Cpu
   uint64_t features[2];  /* X86_FEAT_… bits in effect */
   unsigned index;
   X86BlockCache *cache;
+  struct X86KvmCpu *kvm; /* NULL: not in the hardware's hands */
   struct X86Jit *jit;    /* NULL: everything is interpreted */
   const uint8_t *jit_leave;
   const X86Op *jit_next; /* what the run loop goes on with after translated code */

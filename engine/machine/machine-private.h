@@ -11,7 +11,7 @@
 
 #include <pthread.h>
 
-enum { ISA_IRQ_COUNT = 16, MACHINE_MAX_CPUS = 64, TSC_HZ = CLOCK_NS_PER_SECOND };
+enum { ISA_IRQ_COUNT = 16, MACHINE_MAX_CPUS = 64 };
 
 /* What a guest or a device asked for; carried out on the I/O thread, where no processor waits for us. */
 enum { REQUEST_RESET = 1 << 0, REQUEST_POWER_OFF = 1 << 1, REQUEST_PAUSE = 1 << 2, REQUEST_COLLECT = 1 << 3 };
@@ -66,7 +66,12 @@ struct Machine
   GPtrArray *writable_disks;   /* Disk; machine lock */
   Device *pic, *pit, *rtc, *ioapic, *i8042, *pm, *fw_cfg, *ide, *floppy, *serial[MACHINE_MAX_SERIALS], *nics[MACHINE_MAX_NICS];
   NetPort *net_ports[MACHINE_MAX_NICS];
+  MachineAccel accel;          /* the one chosen */
+  const X86CpuModel *default_model; /* what the hardware can do; NULL: what the host can */
   MachineAccelReason accel_reason;
+  double accel_slowdown;       /* of MACHINE_WHY_KVM_SLOW */
+  char *accel_detail;          /* of MACHINE_WHY_KVM_UNFIT */
+  uint64_t tsc_hz;             /* of the guest's time-stamp counters */
   X86System *cpu_system;
   pthread_key_t vcpu_key;      /* the Vcpu whose thread this is */
   Vcpu *vcpus;
@@ -98,8 +103,11 @@ void pc_reset (Machine *machine);
 void pc_watch_disk (Machine *machine, Disk *disk);
 void pc_unwatch_disk (Machine *machine, Disk *disk);
 
-/* accel.c: once the processors are made. */
-gboolean accel_choose (Machine *machine, MachineAccel wanted, GError **error);
+/* accel.c */
+
+/* Chooses, and sets the rate of the time-stamp counters and the default model, before there are processors; then has these run so. */
+void accel_choose (Machine *machine, MachineAccel wanted);
+gboolean accel_start (Machine *machine, GError **error);
 /* Another one than AUTO for processors that stand still. */
 gboolean accel_switch (Machine *machine, MachineAccel wanted, GError **error);
 

@@ -320,6 +320,7 @@ machine_free (Machine *m)
   g_main_loop_unref (m->loop);
   g_main_context_unref (m->context);
   g_array_unref (m->listeners);
+  g_free (m->accel_detail);
   g_free (m->message);
   g_free (m->name);
   g_cond_clear (&m->run_cond);
@@ -579,7 +580,10 @@ machine_info (Machine *m, MachineInfo *info)
   IdeCounters ide;
   FloppyCounters floppy;
 
-  *info = (MachineInfo) { .accel = x86_accel_name (x86_system_accel (m->cpu_system)), .accel_reason = m->accel_reason };
+  *info = (MachineInfo) { .accel = x86_accel_name (x86_system_accel (m->cpu_system)), .accel_reason = m->accel_reason,
+                          .accel_slowdown = m->accel_slowdown };
+  if (m->accel_detail != NULL)
+    g_strlcpy (info->accel_detail, m->accel_detail, sizeof info->accel_detail);
   info->guest_time = clock_now (m->clock);
   for (unsigned i = 0; i < m->cpu_count; i++)
     {
@@ -601,6 +605,10 @@ machine_info (Machine *m, MachineInfo *info)
       info->exits_mmio += counters.mmio;
       info->interrupts += counters.interrupts;
       info->exits_halt += m->vcpus[i].halts;
+      info->exits_msr += counters.msrs;
+      info->exits_window += counters.windows;
+      info->exits_kick += counters.kicks;
+      info->exits_emulated += counters.emulated;
     }
   machine_lock_take (&m->lock);
   piix3_ide_counters (m->ide, &ide);

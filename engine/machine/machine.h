@@ -25,7 +25,8 @@ typedef enum
 {
   MACHINE_ACCEL_AUTO,   /* the fastest that works here */
   MACHINE_ACCEL_INTERP, /* our interpreter */
-  MACHINE_ACCEL_JIT     /* our translator */
+  MACHINE_ACCEL_JIT,    /* our translator */
+  MACHINE_ACCEL_KVM     /* the hardware, through Linux's KVM */
 } MachineAccel;
 
 typedef enum
@@ -150,7 +151,11 @@ gboolean machine_insert (Machine *machine, const char *slot, Disk *disk, gboolea
 typedef enum
 {
   MACHINE_WHY_CHOSEN,          /* the settings name it */
-  MACHINE_WHY_FASTEST,         /* the fastest there is */
+  MACHINE_WHY_FASTEST,         /* the hardware */
+  MACHINE_WHY_NO_KVM,          /* this host has none */
+  MACHINE_WHY_KVM_DENIED,      /* this user may not use it */
+  MACHINE_WHY_KVM_SLOW,        /* it is emulated: accel_slowdown times slower than translation */
+  MACHINE_WHY_KVM_UNFIT,       /* it lacks something: accel_detail */
   MACHINE_WHY_NO_CODE_MEMORY,  /* the host gives no executable memory for translated code */
   MACHINE_WHY_SWITCHED         /* machine_set_accel() */
 } MachineAccelReason;
@@ -158,8 +163,10 @@ typedef enum
 /* Live figures. */
 typedef struct
 {
-  const char *accel;           /* "interp" or "jit" */
+  const char *accel;           /* "interp", "jit" or "kvm" */
   MachineAccelReason accel_reason;
+  double accel_slowdown;
+  char accel_detail[160];
   int64_t guest_time;          /* ns the virtual clock has run */
   uint64_t instructions;       /* all vCPUs, approximate */
   uint64_t blocks;             /* decoded */
@@ -169,6 +176,7 @@ typedef struct
   uint64_t entered, refills;   /* see X86Counters */
   uint64_t tlb_misses, code_writes, exceptions;
   uint64_t exits_pio, exits_mmio, exits_halt, interrupts;
+  uint64_t exits_msr, exits_window, exits_kick, exits_emulated; /* of the hardware; see X86Counters */
   uint64_t disk_reads, disk_writes, disk_read_bytes, disk_write_bytes;
   uint64_t cd_reads, floppy_reads;
   uint64_t net_rx_frames, net_tx_frames, net_rx_bytes, net_tx_bytes;

@@ -57,13 +57,15 @@ interrupt_ack (void *opaque)
 static uint64_t
 tsc (void *opaque)
 {
-  return (uint64_t) clock_now (((Vcpu *) opaque)->machine->clock);
+  const Machine *m = ((Vcpu *) opaque)->machine;
+
+  return (uint64_t) ((unsigned __int128) clock_now (m->clock) * m->tsc_hz / CLOCK_NS_PER_SECOND);
 }
 
 static uint64_t
 tsc_hz (void *opaque)
 {
-  return TSC_HZ;
+  return ((Vcpu *) opaque)->machine->tsc_hz;
 }
 
 static uint64_t
@@ -192,7 +194,11 @@ lapic_external_acknowledge (void *opaque)
 static int64_t
 lapic_time_of_tsc (void *opaque, uint64_t value)
 {
-  return (int64_t) MIN (value, (uint64_t) G_MAXINT64 / 2);
+  const Machine *m = ((Vcpu *) opaque)->machine;
+  /* Rounded up: at that time the counter has the value. */
+  unsigned __int128 ns = ((unsigned __int128) value * CLOCK_NS_PER_SECOND + m->tsc_hz - 1) / m->tsc_hz;
+
+  return (int64_t) MIN (ns, (unsigned __int128) G_MAXINT64 / 2);
 }
 
 static const LapicCpuOps lapic_ops = {
@@ -249,8 +255,11 @@ static const MmioOps lapic_region_ops = { .read = lapic_region_read, .write = la
 gboolean
 vcpus_create (Machine *m, const MachineConfig *config, GError **error)
 {
-  const X86CpuModel *model = x86_cpu_model_find (config->cpu_model, error);
+  const X86CpuModel *model;
 
+  accel_choose (m, config->accel);
+  model = config->cpu_model == NULL && m->default_model != NULL ? m->default_model
+                                                                : x86_cpu_model_find (config->cpu_model, error);
   if (model == NULL)
     return FALSE;
   if (pthread_key_create (&m->vcpu_key, NULL) != 0)
@@ -279,7 +288,7 @@ vcpus_create (Machine *m, const MachineConfig *config, GError **error)
         return FALSE;
     }
   m->lapic_region = address_space_add_mmio (m->memory, LAPIC_BASE, LAPIC_SIZE, 20, &lapic_region_ops, m);
-  return accel_choose (m, config->accel, error);
+  return accel_start (m, error);
 }
 
 void
@@ -343,6 +352,17 @@ sleep_until_work (Vcpu *v)
   g_mutex_unlock (&v->sleep_lock);
 }
 
+static void
+sleep_until_stopped (Vcpu *v)
+{
+  Machine *m = v->machine;
+
+  g_mutex_lock (&m->run_lock);
+  while (m->run_wanted && !m->quit)
+    g_cond_wait (&m->run_cond, &m->run_lock);
+  g_mutex_unlock (&m->run_lock);
+}
+
 static gpointer
 vcpu_thread (gpointer data)
 {
@@ -363,6 +383,10 @@ vcpu_thread (gpointer data)
           /* What a board's logic does with a triple fault. */
           machine_request (m, REQUEST_RESET);
           sleep_until_work (v);
+          break;
+        case X86_EXIT_FAILED:
+          machine_request_off (m, MACHINE_OFF_ERROR, x86_system_failure (m->cpu_system));
+          sleep_until_stopped (v);
           break;
         default:
           g_assert_not_reached ();

@@ -107,11 +107,13 @@ unsigned address_space_retired (AddressSpace *as);
 /* @changed runs with the machine lock held after every new view and whenever
  * dirty logging needs write permissions taken back: flush software TLBs before
  * running more guest code. @written runs after a device wrote RAM, so that
- * translated or cached code of that range is dropped. */
+ * translated or cached code of that range is dropped. @collect_dirty runs before
+ * a dirty log is read: whoever logs writes elsewhere enters them now. */
 typedef struct
 {
   void (*changed) (void *opaque);
   void (*written) (void *opaque, uint64_t gpa, uint64_t length);
+  void (*collect_dirty) (void *opaque, RamBlock *block);
 } AddressSpaceListener;
 void address_space_add_listener (AddressSpace *as, const AddressSpaceListener *listener, void *opaque);
 void address_space_remove_listener (AddressSpace *as, void *opaque);

@@ -17,3 +17,5 @@ struct RamBlock
 /* Makes a new view from the regions and publishes it. */
 void address_space_rebuild (AddressSpace *as);
 void address_space_notify_changed (AddressSpace *as);
+/* Has what is logged elsewhere of writes to @block entered in its log. */
+void address_space_collect_dirty (AddressSpace *as, RamBlock *block);

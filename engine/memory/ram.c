@@ -89,6 +89,7 @@ ram_block_collect_dirty (RamBlock *block, uint64_t first, uint64_t count, uint8_
   if (block->dirty == NULL || first >= total)
     return FALSE;
   count = MIN (count, total - first);
+  address_space_collect_dirty (block->as, block);
   for (uint64_t i = 0; i < count; i++)
     {
       uint8_t now = __atomic_load_n (&block->dirty[first + i], __ATOMIC_RELAXED);

@@ -196,7 +196,7 @@ library_machine_validate (const LibraryMachine *machine, GError **error)
     return invalid (error, "a machine has 1 to %d processors, not %u", LIBRARY_MAX_CPUS, machine->cpus);
   if (machine->boot[0] == LIBRARY_BOOT_NONE)
     return invalid (error, "the boot order must name at least one of floppy, disk, cdrom, network");
-  if (!one_of (error, "accelerator", machine->accel, (const char *const[]) { "auto", "jit", "interp", NULL }) ||
+  if (!one_of (error, "accelerator", machine->accel, (const char *const[]) { "auto", "kvm", "jit", "interp", NULL }) ||
       !one_of (error, "firmware", machine->firmware, (const char *const[]) { "bios", NULL }) ||
       !one_of (error, "chipset", machine->chipset, (const char *const[]) { "piix3", NULL }))
     return FALSE;

@@ -4,6 +4,7 @@
  * Specification: Intel SDM volume 3A, section 6.9 (Priority among Concurrent Events), chapter 17 (Debug).
  */
 
+#include "engine/cpu/accel.h"
 #include "engine/cpu/fp.h"
 #include "engine/cpu/interp/interp.h"
 #include "engine/cpu/jit/jit.h"
@@ -57,7 +58,7 @@ mode_of (const X86Cpu *cpu)
     mode |= X86_MODE_AVX;
   if (cpu->cpl == 3 && (cpu->cr0 & X86_CR0_AM) && (cpu->eflags & X86_FLAG_AC))
     mode |= X86_MODE_ALIGN;
-  if (cpu->shadow || (cpu->eflags & X86_FLAG_TF) || (cpu->dr[7] & 0xff))
+  if (cpu->is_stepped || cpu->shadow || (cpu->eflags & X86_FLAG_TF) || (cpu->dr[7] & 0xff))
     mode |= X86_MODE_STEP;
   return mode;
 }
@@ -272,6 +273,8 @@ x86_cpu_raise (X86Cpu *cpu, uint32_t requests)
 {
   __atomic_or_fetch (&cpu->pending, requests, __ATOMIC_SEQ_CST);
   x86_attend (cpu);
+  if (cpu->system->accel->kick != NULL)
+    cpu->system->accel->kick (cpu);
 }
 
 void
@@ -339,17 +342,14 @@ handle_events (X86Cpu *cpu, X86Exit *why)
     }
   if (take (cpu, X86_REQ_INIT))
     x86_take_init (cpu);
-  if (cpu->halted == X86_HALT_SIPI && take (cpu, X86_REQ_SIPI))
+  if (take (cpu, X86_REQ_SIPI))
+    x86_take_sipi (cpu);
+  if (cpu->injection.kind != X86_INJECT_NONE)
     {
-      x86_seg_commit_real (cpu, X86_CS, (uint16_t) (cpu->sipi_vector << 8));
-      cpu->r[X86_RIP] = 0;
       cpu->halted = X86_HALT_NONE;
-      x86_update_mode (cpu);
+      x86_deliver_injection (cpu);
     }
-  else if (pending & X86_REQ_SIPI)
-    x86_cpu_lower (cpu, X86_REQ_SIPI);
-
-  if (cpu->halted != X86_HALT_SIPI && !cpu->shadow)
+  else if (cpu->halted != X86_HALT_SIPI && !cpu->shadow)
     {
       if ((pending & X86_REQ_NMI) && !cpu->nmi_masked)
         {
@@ -437,6 +437,28 @@ step (X86Cpu *cpu)
       cpu->step_trap = FALSE;
       x86_debug_trap (cpu, bits);
     }
+}
+
+void
+x86_interp_step (X86Cpu *cpu)
+{
+  cpu->is_stepped = TRUE;
+  x86_update_mode (cpu);
+  if (setjmp (cpu->fault_jump) == 0)
+    {
+      if (cpu->injection.kind != X86_INJECT_NONE)
+        x86_deliver_injection (cpu);
+      else
+        step (cpu);
+    }
+  else
+    {
+      x86_fpu_discard (cpu);
+      x86_deliver_fault (cpu);
+    }
+  cpu->is_stepped = FALSE;
+  x86_update_mode (cpu);
+  x86_fp_leave (cpu);
 }
 
 X86Exit

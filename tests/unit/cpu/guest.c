@@ -48,9 +48,13 @@ Guest *
 guest_new_model (const char *model)
 {
   static const X86HostOps ops = { .pio_read = pio_read, .pio_write = pio_write, .interrupt_ack = interrupt_ack };
+  const char *name = g_getenv ("BUNSHIN_TEST_ACCEL");
   Guest *guest = g_new0 (Guest, 1);
   g_autoptr (GError) error = NULL;
+  X86Hardware hardware;
 
+  if (model == NULL && g_strcmp0 (name, "kvm") == 0 && x86_hardware_look (&hardware, NULL))
+    model = x86_cpu_model_name (hardware.model);
   guest->interrupt = -1;
   guest->memory = address_space_new ();
   guest->block = ram_block_new ("test", GUEST_RAM, &error);
@@ -60,7 +64,43 @@ guest_new_model (const char *model)
   guest->system = x86_system_new (guest->memory);
   guest->cpu = x86_cpu_new (guest->system, x86_cpu_model_find (model, &error), 0, &ops, guest, &error);
   g_assert_no_error (error);
+  if (name != NULL)
+    x86_system_set_accel (guest->system, x86_accel_find (name), &error);
+  g_assert_no_error (error);
   return guest;
+}
+
+gboolean
+guest_skip_all (void)
+{
+  g_autoptr (GError) error = NULL;
+  X86Hardware hardware;
+
+  if (g_strcmp0 (g_getenv ("BUNSHIN_TEST_ACCEL"), "kvm") != 0 || x86_hardware_look (&hardware, &error))
+    return FALSE;
+  g_print ("1..0 # SKIP %s\n", error->message);
+  return TRUE;
+}
+
+gboolean
+guest_lacks (Guest *guest, X86Feature feature)
+{
+  if (x86_has (guest->cpu, feature))
+    return FALSE;
+  g_test_skip ("the processor here lacks the feature");
+  return TRUE;
+}
+
+gboolean
+guest_is_emulated (Guest *guest)
+{
+  double slowdown = 0;
+
+  if (g_strcmp0 (x86_accel_name (x86_system_accel (guest->system)), "kvm") != 0 || !x86_hardware_slowdown (&slowdown, NULL)
+      || slowdown < 2)
+    return FALSE;
+  g_test_skip ("this host only emulates KVM, and this not right");
+  return TRUE;
 }
 
 void
@@ -223,9 +263,13 @@ guest_run (Guest *guest)
 {
   X86Exit why;
 
+  x86_system_put_state (guest->system);
   do
     why = x86_cpu_run (guest->cpu);
   while (why == X86_EXIT_KICKED);
+  if (why == X86_EXIT_FAILED)
+    g_error ("%s", x86_system_failure (guest->system));
+  x86_system_get_state (guest->system);
   return why;
 }
 

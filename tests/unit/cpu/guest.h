@@ -33,9 +33,16 @@ typedef struct
   int interrupt;             /* vector that INTA returns once, or -1 */
 } Guest;
 
+/* $BUNSHIN_TEST_ACCEL names the accelerator; by default it is the interpreter. */
 Guest *guest_new (void);
 /* Of a processor model by name; it must exist. */
 Guest *guest_new_model (const char *model);
+/* Reports all tests of a program skipped when that accelerator cannot be had here. */
+gboolean guest_skip_all (void);
+/* Skip the running test: because the processor lacks a feature; because the hardware is only emulated here, and the
+ * emulation is known to be wrong in what the test looks at. */
+gboolean guest_lacks (Guest *guest, X86Feature feature);
+gboolean guest_is_emulated (Guest *guest);
 void guest_free (Guest *guest);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Guest, guest_free)
 

@@ -154,6 +154,8 @@ test_cmpxchg16b (void)
 {
   g_autoptr (Guest) guest = long_guest ();
 
+  if (guest_lacks (guest, X86_FEAT_CX16))
+    return;
   guest_put64 (guest, GUEST_DATA, 1);
   guest_put64 (guest, GUEST_DATA + 8, 2);
   GUEST_SNIPPET (guest, long_cmpxchg16b);
@@ -172,6 +174,8 @@ test_syscall (void)
 {
   g_autoptr (Guest) guest = long_guest ();
 
+  if (guest_is_emulated (guest))
+    return;
   GUEST_SNIPPET (guest, long_syscall);
   guest_run (guest);
   g_assert_cmpint (guest_exception (guest), ==, -1);
@@ -213,6 +217,8 @@ test_sti_shadow (void)
 {
   g_autoptr (Guest) guest = long_guest ();
 
+  if (guest_is_emulated (guest))
+    return;
   guest_set_gate (guest, 0x50, SEL_CODE64, 0x18000, 0x8e, 0);
   memcpy (guest->ram + 0x18000, "\x89\xc1\xf4", 3); /* mov ecx, eax; hlt */
   guest->interrupt = 0x50;
@@ -270,6 +276,8 @@ test_smap (void)
 {
   g_autoptr (Guest) guest = long_guest ();
 
+  if (guest_lacks (guest, X86_FEAT_SMAP))
+    return;
   /* Only the data page stays a user page. */
   for (uint64_t address = 0; address < GUEST_RAM; address += 0x1000)
     if (address != GUEST_DATA)
@@ -293,6 +301,8 @@ test_pcid (void)
   g_autoptr (Guest) guest = long_guest ();
   uint64_t second = 0x700000; /* a second set of tables that shares all but one leaf table */
 
+  if (guest_lacks (guest, X86_FEAT_PCID))
+    return;
   memcpy (guest->ram + second, guest->ram + GUEST_TABLES, 0x3000);
   memcpy (guest->ram + second + 0x3000, guest->ram + GUEST_TABLES + 0x3000 + 0x1000, 0x1000);
   guest_put64 (guest, second, (second + 0x1000) | 7);
@@ -443,6 +453,8 @@ test_clean_neighbour (void)
 int
 main (int argc, char **argv)
 {
+  if (guest_skip_all ())
+    return 0;
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/cpu/long/arithmetic", test_arithmetic);
   g_test_add_func ("/cpu/long/flags", test_flags);

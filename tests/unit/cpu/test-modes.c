@@ -157,6 +157,8 @@ test_rings (void)
 {
   g_autoptr (Guest) guest = guest_new ();
 
+  if (guest_is_emulated (guest))
+    return;
   guest_protected_mode (guest);
   guest_catch_exceptions (guest);
   guest_put32 (guest, GUEST_GDT + 0x60, SEL_CODE32 << 16 | 0x8000);
@@ -209,6 +211,8 @@ test_vm86 (void)
 {
   g_autoptr (Guest) guest = guest_new ();
 
+  if (guest_is_emulated (guest))
+    return;
   guest_protected_mode (guest);
   guest_catch_exceptions (guest);
   guest_put32 (guest, GUEST_TSS + 100, 104 << 16); /* I/O map base */
@@ -242,6 +246,8 @@ test_single_step (void)
 {
   g_autoptr (Guest) guest = guest_new ();
 
+  if (guest_is_emulated (guest))
+    return;
   guest_protected_mode (guest);
   debug_handler (guest);
   GUEST_SNIPPET (guest, prot_step);
@@ -257,6 +263,8 @@ test_data_breakpoint (void)
 {
   g_autoptr (Guest) guest = guest_new ();
 
+  if (guest_is_emulated (guest))
+    return;
   guest_protected_mode (guest);
   debug_handler (guest);
   GUEST_SNIPPET (guest, prot_data_breakpoint);
@@ -331,6 +339,8 @@ test_double_fault (void)
 {
   g_autoptr (Guest) guest = guest_new ();
 
+  if (guest_is_emulated (guest))
+    return;
   guest_protected_mode (guest);
   guest_catch_exceptions (guest);
   guest_set_gate (guest, X86_EXC_GP, SEL_FREE, 0x18000, 0x8e, 0); /* no such segment: #GP again */
@@ -374,6 +384,8 @@ test_save_load (void)
 int
 main (int argc, char **argv)
 {
+  if (guest_skip_all ())
+    return 0;
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/cpu/reset", test_reset);
   g_test_add_func ("/cpu/real/wrap", test_real_wrap);
