@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A case: up to four instructions of user code with everything they start from, and what a processor makes of it.
+ * A case: some instructions of user code with everything they start from, and what a processor makes of it. Most have up
+ * to four of any kind; others are longer sequences for the vector units.
  * Everything follows from the seed.
  */
 #pragma once
@@ -10,7 +11,7 @@
 
 #include <Zydis/Zydis.h>
 
-enum { CASE_STEPS = 4, CASE_CODE_MAX = 96, CASE_PATCHES = 8, CASE_POOL = 0x10000,
+enum { CASE_STEPS = 16, CASE_SHORT = 4, CASE_CODE_MAX = 256, CASE_PATCHES = 8, CASE_POOL = 0x10000,
        CASE_OPERANDS = ZYDIS_MAX_OPERAND_COUNT };
 enum { OUTCOME_END = -1 /* reached CASE_EXIT */, OUTCOME_TIMEOUT = -2 };
 enum { FX_FCW = 0, FX_FSW = 2, FX_FTW = 4, FX_FOP = 6, FX_FIP = 8, FX_FDP = 16, FX_MXCSR = 24, FX_ST = 32, FX_XMM = 160,
@@ -74,6 +75,7 @@ typedef struct
 {
   uint16_t mnemonic;
   uint8_t is_vex, map, prefix, w, l, vvvv, opcode, modrm;
+  uint8_t is_vector;
 } Encoding;
 
 /* All encodings that take part, by mnemonic: those of the i-th are first[i] … first[i + 1] - 1. */
@@ -105,7 +107,8 @@ void generator_clear (Generator *generator);
 gboolean case_refresh (const Generator *generator, Case *cs);
 
 /* draw.c */
-void draw_instruction (const Generator *generator, Random *random, CaseMode mode, uint8_t bytes[DRAWN_MAX]);
+typedef enum { DRAW_ANY, DRAW_VECTOR } DrawKind;
+void draw_instruction (const Generator *generator, Random *random, CaseMode mode, DrawKind kind, uint8_t bytes[DRAWN_MAX]);
 
 /* catalog.c */
 void catalog_init (Generator *generator);
@@ -149,7 +152,8 @@ void native_run (const Generator *generator, const Case *cs, Outcome *out);
  * through the software TLB. */
 typedef enum { SIDE_INTERP, SIDE_JIT, SIDE_JIT_LOOKUP, SIDES } Side;
 typedef struct Interp Interp;
-Interp *interp_new (Side side);
+/* @model: a processor model's name. */
+Interp *interp_new (Side side, const char *model);
 void interp_free (Interp *interp);
 gboolean interp_has_feature (void *interp, unsigned feature);
 void interp_run (Interp *interp, const Generator *generator, const Case *cs, Outcome *out);

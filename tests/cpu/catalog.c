@@ -41,9 +41,25 @@ put_head (const Encoding *encoding, uint8_t modrm, uint8_t *bytes)
   return n;
 }
 
+static gboolean
+is_vector (const CaseStep *step)
+{
+  if (step->insn.mnemonic == ZYDIS_MNEMONIC_VZEROUPPER || step->insn.mnemonic == ZYDIS_MNEMONIC_VZEROALL)
+    return TRUE;
+  for (unsigned i = 0; i < step->insn.operand_count; i++)
+    if (step->opr[i].type == ZYDIS_OPERAND_TYPE_REGISTER)
+      switch (ZydisRegisterGetClass (step->opr[i].reg.value))
+        {
+        case ZYDIS_REGCLASS_XMM:
+        case ZYDIS_REGCLASS_YMM: return TRUE;
+        default: break;
+        }
+  return FALSE;
+}
+
 /* What @encoding with its own ModR/M is, or ZYDIS_MNEMONIC_INVALID when it does not take part. */
 static ZydisMnemonic
-mnemonic_of (const Generator *generator, CaseMode mode, const Encoding *encoding)
+mnemonic_of (const Generator *generator, CaseMode mode, Encoding *encoding)
 {
   uint8_t bytes[ZYDIS_MAX_INSTRUCTION_LENGTH] = { 0 };
   unsigned at = put_head (encoding, encoding->modrm, bytes);
@@ -55,6 +71,7 @@ mnemonic_of (const Generator *generator, CaseMode mode, const Encoding *encoding
       || !ZYAN_SUCCESS (ZydisDecoderDecodeFull (&generator->decoder[mode], bytes, sizeof bytes, &step.insn, step.opr))
       || !policy_allows (generator->allowed, &step, mode))
     return ZYDIS_MNEMONIC_INVALID;
+  encoding->is_vector = is_vector (&step);
   return step.insn.mnemonic;
 }
 

@@ -211,11 +211,10 @@ put_legacy (Random *random, CaseMode mode, const Encoding *encoding, uint8_t *by
 
 /* An instruction of the catalogue. Its ModR/M may make it another one; then the one it was found with does. */
 static void
-draw_known (const Generator *generator, Random *random, CaseMode mode, uint8_t *bytes)
+draw_known (const Generator *generator, Random *random, CaseMode mode, const Encoding *encoding, uint8_t *bytes)
 {
   static const uint8_t segments[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x64, 0x65 };
   static const uint8_t illegal[] = { 0x66, 0xf2, 0xf3, 0xf0, 0x48 };
-  const Encoding *encoding = catalog_draw (generator, mode, random);
   ZydisDecodedInstruction insn;
   uint8_t start[24], modrm;
   unsigned n = 0, prefixes;
@@ -247,15 +246,40 @@ draw_known (const Generator *generator, Random *random, CaseMode mode, uint8_t *
     }
 }
 
+/* For a sequence: now and then with a jump to the next instruction, which ends a block, and what empties upper halves. */
+static void
+draw_vector (const Generator *generator, Random *random, CaseMode mode, uint8_t *bytes)
+{
+  static const uint8_t jump[] = { 0xeb, 0 }, zero_upper[] = { 0xc5, 0xf8, 0x77 };
+  const Encoding *encoding;
+
+  if (random_chance (random, 8))
+    memcpy (bytes, jump, sizeof jump);
+  else if (generator->with_ymm && random_chance (random, 8))
+    memcpy (bytes, zero_upper, sizeof zero_upper);
+  else
+    {
+      do
+        encoding = catalog_draw (generator, mode, random);
+      while (!encoding->is_vector);
+      draw_known (generator, random, mode, encoding, bytes);
+    }
+}
+
 void
-draw_instruction (const Generator *generator, Random *random, CaseMode mode, uint8_t bytes[DRAWN_MAX])
+draw_instruction (const Generator *generator, Random *random, CaseMode mode, DrawKind kind, uint8_t bytes[DRAWN_MAX])
 {
   for (unsigned i = 0; i < DRAWN_MAX; i++)
     bytes[i] = (uint8_t) random_next (random);
+  if (kind == DRAW_VECTOR)
+    {
+      draw_vector (generator, random, mode, bytes);
+      return;
+    }
   if (random_chance (random, 5))
     return;
   if (random_chance (random, 55))
-    draw_known (generator, random, mode, bytes);
+    draw_known (generator, random, mode, catalog_draw (generator, mode, random), bytes);
   else
     draw_unknown (random, mode, bytes);
 }

@@ -19,6 +19,7 @@ typedef struct
   Case *cs;
   uint32_t pinned;               /* registers with a value that an operand needs */
   gboolean has_branch, has_x87;  /* among the steps so far */
+  DrawKind kind;
 } Maker;
 
 void
@@ -270,6 +271,8 @@ draw_branch_target (Maker *maker, unsigned from)
   const Case *cs = maker->cs;
   unsigned pick = random_below (&maker->random, 4);
 
+  if (maker->kind == DRAW_VECTOR && from + 1 < cs->count)
+    return cs->address + cs->steps[from + 1].offset;
   if (pick == 0 && from + 1 < cs->count)
     return cs->address + cs->steps[from + 1 + random_below (&maker->random, cs->count - from - 1)].offset;
   if (pick == 1)
@@ -475,7 +478,7 @@ add_step (Maker *maker, unsigned n)
       uint8_t drawn[DRAWN_MAX];
       ZyanStatus status;
 
-      draw_instruction (maker->generator, &maker->random, cs->mode, drawn);
+      draw_instruction (maker->generator, &maker->random, cs->mode, maker->kind, drawn);
       status = decode (maker->generator, cs->mode, drawn, step);
       if (!step->is_valid)
         {
@@ -637,7 +640,13 @@ generator_make (const Generator *generator, uint64_t seed, CaseMode mode, Case *
     memset (cs->in.ymm, 0, sizeof cs->in.ymm);
   cs->in.r[RSP] = CASE_DATA - segment_base (mode, ZYDIS_REGISTER_SS) + 0x800 + random_below (random, 0x200) * 16;
 
-  wanted = random_chance (random, 50) ? 1 : 1 + random_below (random, CASE_STEPS);
+  if (random_chance (random, 10))
+    {
+      maker.kind = DRAW_VECTOR;
+      wanted = CASE_SHORT + 1 + random_below (random, CASE_STEPS - CASE_SHORT);
+    }
+  else
+    wanted = random_chance (random, 50) ? 1 : 1 + random_below (random, CASE_SHORT);
   for (cs->count = 0; cs->count < wanted;)
     {
       cs->steps[cs->count].offset = at;

@@ -72,10 +72,10 @@ set_tables (Guest *guest)
 }
 
 Interp *
-interp_new (Side side)
+interp_new (Side side, const char *model)
 {
   Interp *interp = g_new0 (Interp, 1);
-  Guest *guest = interp->guest = guest_new_model ("host");
+  Guest *guest = interp->guest = guest_new_model (model);
   X86Cpu *cpu = guest->cpu;
   unsigned used = 0;
 

@@ -235,7 +235,7 @@ run_mode (Session *session, CaseMode mode, const uint64_t *only)
 int
 main (int argc, char **argv)
 {
-  g_autofree char *seed = NULL, *filter = NULL, *mode = NULL, *only = NULL, *side = NULL;
+  g_autofree char *seed = NULL, *filter = NULL, *mode = NULL, *only = NULL, *side = NULL, *model = NULL;
   gint64 count = 50000;
   int max_failures = 10, steps = CASE_STEPS;
   gboolean is_brief = FALSE, shows_coverage = FALSE, passed = TRUE;
@@ -248,6 +248,7 @@ main (int argc, char **argv)
     { "steps", 0, 0, G_OPTION_ARG_INT, &steps, "At most this many instructions a case", "N" },
     { "max-failures", 0, 0, G_OPTION_ARG_INT, &max_failures, "Cases to report in full", "N" },
     { "only", 0, 0, G_OPTION_ARG_STRING, &side, "Hold only this against it", "interp|jit|jit-lookup" },
+    { "model", 0, 0, G_OPTION_ARG_STRING, &model, "Of the emulated processor; host by default", "MODEL" },
     { "coverage", 0, 0, G_OPTION_ARG_NONE, &shows_coverage, "Tell how often each instruction came up", NULL },
     { "brief", 0, 0, G_OPTION_ARG_NONE, &is_brief, "Leave inputs out of reports", NULL },
     { NULL, 0, 0, 0, NULL, NULL, NULL },
@@ -280,7 +281,7 @@ main (int argc, char **argv)
   printf ("1..%d\n# seed %" G_GUINT64_FORMAT "\n", CASE_MODES, session->seed);
   for (unsigned i = 0; i < SIDES; i++)
     if (side == NULL || strcmp (side, side_names[i]) == 0)
-      any = session->sides[i] = interp_new ((Side) i);
+      any = session->sides[i] = interp_new ((Side) i, model != NULL ? model : "host");
   if (any == NULL)
     {
       fprintf (stderr, "--only takes interp, jit or jit-lookup\n");

@@ -71,7 +71,13 @@ is_vector (const JitInsn *insn)
     if (insn->opr[i].type == ZYDIS_OPERAND_TYPE_REGISTER
         && ZydisRegisterGetClass (insn->opr[i].reg.value) == ZYDIS_REGCLASS_XMM)
       return insn->z.mnemonic != ZYDIS_MNEMONIC_MASKMOVDQU;
-  return FALSE;
+  switch (insn->z.mnemonic) /* from memory */
+    {
+    case ZYDIS_MNEMONIC_CVTSS2SI: case ZYDIS_MNEMONIC_CVTSD2SI: case ZYDIS_MNEMONIC_CVTTSS2SI: case ZYDIS_MNEMONIC_CVTTSD2SI:
+      return TRUE;
+    default:
+      return FALSE;
+    }
 }
 
 /* x87 instructions that do not look at the unit as a whole. */
