@@ -3,9 +3,10 @@
  * A guest that runs anything: its bytes as code in every mode of the processor,
  * with page tables, descriptors and control registers that it changes at will,
  * interrupted, with its memory moved and written under it by the board. All is
- * done twice, interpreted and translated. The first byte chooses the mode; each
- * command is a byte of kind and a fixed number of bytes. Runs are bounded: the
- * processor is asked to stop after a millisecond and has to.
+ * done three times: interpreted, translated, and translated with windows. The
+ * first byte chooses the mode; each command is a byte of kind and a fixed number
+ * of bytes. Runs are bounded: the processor is asked to stop after a millisecond
+ * and has to.
  */
 
 #include "engine/cpu/cpu-private.h"
@@ -40,6 +41,8 @@ enum
 };
 
 enum { MODE_REAL, MODE_VM86, MODE_16, MODE_32, MODE_PAGED, MODE_PAE, MODE_COMPAT, MODE_LONG, MODES };
+/* How a guest's code is run. */
+enum { INTERPRETED, TRANSLATED, WINDOWS, WAYS };
 enum { BUDGET_NS = 1000000, RUNS = 8, RELOADS = 4 };
 
 typedef struct
@@ -50,7 +53,6 @@ typedef struct
   MemoryRegion *hole;
   X86System *system;
   X86Cpu *cpu;
-  gboolean translates;
   uint64_t ticks;
   int vector;
   uint32_t cursor;   /* where the next code goes */
@@ -376,7 +378,7 @@ start (Guest *g, unsigned mode, gboolean user)
 }
 
 static Guest *
-guest_new (gboolean translates)
+guest_new (unsigned way)
 {
   static const X86HostOps ops = {
     .pio_read = pio_read, .pio_write = pio_write, .interrupt_ack = interrupt_ack, .tsc = tsc, .fpu_error = fpu_error
@@ -396,11 +398,13 @@ guest_new (gboolean translates)
   g->system = x86_system_new (g->memory);
   g->cpu = x86_cpu_new (g->system, x86_cpu_model_find (NULL, NULL), 0, &ops, g, &error);
   g_assert_no_error (error);
-  if (translates)
+  if (way != INTERPRETED)
     {
       x86_system_set_accel (g->system, x86_accel_find ("jit"), &error);
       g_assert_no_error (error);
       x86_jit_set_heat (g->cpu, 0);
+      if (way == WINDOWS)
+        x86_jit_set_window_delay (g->cpu, 0);
     }
   return g;
 }
@@ -518,7 +522,7 @@ command (Guest *g, FuzzInput *in, timer_t timer)
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t length)
 {
-  static Guest *guests[2];
+  static Guest *guests[WAYS];
   static timer_t timer;
 
   if (guests[0] == NULL)
@@ -530,7 +534,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t length)
       g_assert_cmpint (sigaction (SIGRTMIN, &action, NULL), ==, 0);
       g_assert_cmpint (timer_create (CLOCK_MONOTONIC, &notify, &timer), ==, 0);
       for (unsigned i = 0; i < G_N_ELEMENTS (guests); i++)
-        guests[i] = guest_new (i == 1);
+        guests[i] = guest_new (i);
     }
   for (unsigned i = 0; i < G_N_ELEMENTS (guests); i++)
     {

@@ -109,7 +109,7 @@ jit_windows_new (X86Cpu *cpu)
     }
   w->key_born = g_new0 (int64_t, 1 << 12);
   for (unsigned i = 0; i < WINDOW_COUNT; i++)
-    w->window[i].table = (uint64_t *) (w->tables + TABLES_SIZE / 2 + ((uint64_t) i - WINDOW_COUNT / 2) * TABLE_SPACING);
+    w->window[i].table = (uint64_t *) (w->tables + TABLES_SIZE / 2 + ((int64_t) i - WINDOW_COUNT / 2) * (int64_t) TABLE_SPACING);
   w->kernel_born = g_get_monotonic_time ();
   return w;
 }
