@@ -497,7 +497,8 @@ add_step (Maker *maker, unsigned n)
         cs->undefined[n + 1] &= ~policy_defined_flags (step);
       maker->has_branch |= policy_is_branch (step);
       maker->has_x87 |= step->is_valid
-                        && (step->insn.meta.isa_ext == ZYDIS_ISA_EXT_X87
+                        && (step->insn.meta.isa_ext == ZYDIS_ISA_EXT_X87 || step->insn.mnemonic == ZYDIS_MNEMONIC_FXRSTOR
+                            || step->insn.mnemonic == ZYDIS_MNEMONIC_FXRSTOR64
                             || step->insn.mnemonic == ZYDIS_MNEMONIC_FISTTP);
       return TRUE;
     }
