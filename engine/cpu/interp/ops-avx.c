@@ -220,7 +220,7 @@ lower_source (X86Lower *lw, X86Op *op, const X86OpEntry *entry, unsigned n)
       op->fn = entry->fns[1];
       return op->fn != NULL && x86_lower_mem (lw, op, n);
     }
-  op->aux = register_of (lw, n);
+  op->aux = op->base = register_of (lw, n);
   op->fn = entry->fns[is_vector (lw, n) ? 0 : 2];
   return op->fn != NULL;
 }
