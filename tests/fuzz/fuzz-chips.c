@@ -2,13 +2,14 @@
 /*
  * A guest that does anything to the chips of the board: interrupt controllers,
  * timers, clock, keyboard controller, serial port, DMA, floppy, power
- * management. Each command is a byte of kind and a fixed number of bytes. Saved
+ * management, the host bridge with its shadow memory. Each command is a byte of kind and a fixed number of bytes. Saved
  * state is loaded as it was, and damaged.
  */
 
 #include "engine/devices/input/vmmouse.h"
 #include "engine/devices/platform/hpet.h"
 #include "engine/devices/platform/i8042.h"
+#include "engine/devices/platform/i440fx.h"
 #include "engine/devices/platform/i8237.h"
 #include "engine/devices/platform/ioapic.h"
 #include "engine/devices/platform/lapic.h"
@@ -26,6 +27,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+enum { BIOS_SIZE = 256 * 1024 };
 enum { FLOPPY_SIZE = 2880 * 512, CPUS = 2, RELOADS = 8, SETTLE = 64, KEYS = 256, PM = 0x600, WALL = 1772711937 };
 
 typedef struct
@@ -34,6 +36,7 @@ typedef struct
   ApicBus *apics;
   Input *input;
   Device *pic, *ioapic, *lapics[CPUS], *uart, *floppy, *dma;
+  RamBlock *bios;
   VmPortRegisters regs;
   int reloads;
 } Target;
@@ -96,6 +99,19 @@ floppy_disk_of_this_run (void)
 }
 
 static void
+add_bridges (Target *t)
+{
+  Device *bridge = device_new (&i440fx_type), *isa = device_new (&piix3_type);
+
+  t->bios = ram_block_new ("firmware", BIOS_SIZE, NULL);
+  g_assert_nonnull (t->bios);
+  i440fx_set_memory (bridge, t->board->ram, t->bios);
+  board_add (t->board, bridge);
+  piix3_set_reset (isa, nothing, t);
+  board_add (t->board, isa);
+}
+
+static void
 add_timers (Target *t)
 {
   Board *b = t->board;
@@ -134,7 +150,6 @@ static void
 set_up (Target *t)
 {
   Board *b = board_new ();
-  Device *isa = device_new (&piix3_type);
 
   *t = (Target) { .board = b, .apics = apic_bus_new (), .reloads = RELOADS };
   clock_set_wall (b->clock, WALL * (int64_t) 1000000);
@@ -152,8 +167,7 @@ set_up (Target *t)
   board_add (b, t->ioapic);
   for (int i = 0; i < 16; i++)
     b->isa_irq[i] = (IrqLine) { isa_line, t, i };
-  piix3_set_reset (isa, nothing, t);
-  board_add (b, isa);
+  add_bridges (t);
   add_timers (t);
   add_input (t);
   t->uart = device_new (&uart16550_type);
@@ -171,6 +185,7 @@ static void
 tear_down (Target *t)
 {
   board_free (t->board);
+  ram_block_free (t->bios);
   input_free (t->input);
   apic_bus_free (t->apics);
 }
@@ -205,7 +220,8 @@ port (unsigned number)
 {
   static const struct { uint16_t base, count; } ranges[] = {
     { 0x00, 0x10 }, { 0x20, 2 }, { 0x40, 4 }, { 0x60, 5 }, { 0x70, 2 }, { 0x81, 15 }, { 0x92, 1 }, { 0xa0, 2 },
-    { 0xb2, 2 }, { 0xc0, 0x20 }, { 0x3f0, 8 }, { 0x3f8, 8 }, { 0x4d0, 2 }, { PM, 16 }, { 0x5658, 4 }, { 0xafe0, 4 }
+    { 0xb2, 2 }, { 0xc0, 0x20 }, { 0x3f0, 8 }, { 0x3f8, 8 }, { 0x4d0, 2 }, { PM, 16 }, { 0x5658, 4 }, { 0xafe0, 4 },
+    { 0xcf8, 8 }
   };
 
   for (unsigned i = 0;; i = (i + 1) % G_N_ELEMENTS (ranges))
@@ -214,6 +230,43 @@ port (unsigned number)
         return (uint16_t) (ranges[i].base + number);
       number -= ranges[i].count;
     }
+}
+
+/* IA32_APIC_BASE, CR8 and IA32_TSC_DEADLINE. */
+static void
+processor_register (Device *lapic, uint32_t which, uint32_t value)
+{
+  switch (which & 3)
+    {
+    case 0:
+      lapic_set_base (lapic, lapic_base (lapic) ^ value);
+      break;
+    case 1:
+      lapic_set_task_priority (lapic, which >> 4);
+      g_assert_cmpuint (lapic_task_priority (lapic), ==, which >> 4);
+      break;
+    case 2:
+      lapic_set_tsc_deadline (lapic, (uint64_t) value << (which >> 3));
+      break;
+    default:
+      lapic_tsc_deadline (lapic);
+      lapic_processor_priority (lapic);
+      break;
+    }
+}
+
+/* A register of the bridges, with a look at memory where it may have moved. */
+static void
+config (Target *t, FuzzInput *in, unsigned size)
+{
+  uint32_t at = take (in, 2);
+  uint8_t bytes[64];
+
+  bus_pio_write (t->board->bus, 0xcf8, 0x80000000 | (at & 0x18fc), 4);
+  bus_pio_write (t->board->bus, (uint16_t) (0xcfc + (at & 3 & (4 - size))), take (in, size), size);
+  at = 0xa0000 + (at >> 8) * 0x600;
+  guest_memory_read (t->board->memory, at ^ 0x8000, bytes, sizeof bytes);
+  guest_memory_write (t->board->memory, at - sizeof bytes / 2, bytes, sizeof bytes);
 }
 
 static void
@@ -240,13 +293,20 @@ command (Target *t, FuzzInput *in)
       lapic_write (lapic, at & 0x3ff, take (in, 4));
       break;
     case 6:
-      lapic_read (lapic, take (in, 1) * 16 & 0x3ff);
+      at = take (in, 1);
+      if (kind & 0x80)
+        processor_register (lapic, at, kind & 0x40 ? take (in, 4) : 0);
+      else
+        lapic_read (lapic, at * 16 & 0x3ff);
       lapic_acknowledge (lapic);
       break;
     case 7:
       at = take (in, 1);
       board_write (t->board, IOAPIC_BASE, at & 0x3f, 4);
-      board_write (t->board, IOAPIC_BASE + (at & 0x40 ? 0x40 : 0x10), take (in, 4), 4);
+      if (at & 0x80)
+        board_read (t->board, IOAPIC_BASE + (kind >> 4), 4);
+      else
+        board_write (t->board, IOAPIC_BASE + (at & 0x40 ? 0x40 : 0x10), take (in, 4), 4);
       break;
     case 8:
       at = take (in, 1) * 4 & 0x3fc;
@@ -280,7 +340,10 @@ command (Target *t, FuzzInput *in)
       bus_pio_read (t->board->bus, 0x5658, 4);
       break;
     case 14:
-      settle (t);
+      if (kind & 0x80)
+        config (t, in, size);
+      else
+        settle (t);
       break;
     default:
       reload (t, in);

@@ -90,10 +90,16 @@ command (Nic *nic, FuzzInput *in, int *reloads)
     case 0:
     case 1:
       address = take (in, 2) * 4;
-      nic_write (nic, address & 0x1fffc, take (in, 4));
+      if (kind & 8)
+        bus_pio_write (nic->board->bus, (uint16_t) (NIC_IO + (kind >> 4 & 7)), address, 4);
+      else
+        nic_write (nic, address & 0x1fffc, take (in, 4));
       break;
     case 2:
-      nic_read (nic, take (in, 2) * 4 & 0x1fffc);
+      if (kind & 8)
+        bus_pio_read (nic->board->bus, (uint16_t) (NIC_IO + (kind >> 4 & 7)), 4);
+      else
+        nic_read (nic, take (in, 2) * 4 & 0x1fffc);
       break;
     case 3:
       put_descriptor (nic, in);

@@ -2,8 +2,8 @@
 /*
  * A guest that does anything to the IDE function: task files, data ports, ATA
  * commands, ATAPI packets, the bus master and its region descriptors; and a
- * user who changes discs meanwhile. Drive 0 is a disk, drive 2 a CD drive, the
- * others are not there. Each command is a byte of kind and a fixed number of bytes.
+ * user who changes discs meanwhile. Drive 0 is a disk, drive 1 one that cannot
+ * be written to, drive 2 a CD drive, drive 3 is not there. Each command is a byte of kind and a fixed number of bytes.
  */
 
 #include "engine/devices/storage/ide-private.h"
@@ -17,7 +17,7 @@
 
 enum
 {
-  DISK_SIZE = 300 * 1024, ISO_SIZE = 80 * 2048, ISO_DESCRIPTOR = 16 * 2048,
+  DISK_SIZE = 300 * 1024, ISO_SIZE = 80 * 2048, DVD_SIZE = 1 << 30, ISO_DESCRIPTOR = 16 * 2048,
   PRDS = 0x2000, PRD_COUNT = 16, PRD_SIZE = 8, DMA_TARGET = 0x10000, BM_BASE = 0xc000, CONFIG_COMMAND = 4,
   CONFIG_BAR4 = 0x20, COMMAND_IO_MEMORY_MASTER = 7,
   REG_FEATURE = 1, REG_COUNT = 2, REG_LBA_LOW = 3, REG_DEVICE = 6, REG_COMMAND = 7, CONTROL = 0x206,
@@ -28,7 +28,7 @@ typedef struct
 {
   Board *board;
   Device *dev;
-  Disk *disk, *disc;
+  Disk *discs[2]; /* a CD and a DVD */
   int reloads;
 } Target;
 
@@ -41,7 +41,7 @@ memory_disk (int *fd, off_t size, DiskOpenFlags flags)
   g_autoptr (GError) error = NULL;
   Disk *disk;
 
-  *fd = memfd_create ("disk", MFD_CLOEXEC);
+  *fd = memfd_create ("disk", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   g_assert_cmpint (ftruncate (*fd, size), ==, 0);
   if (flags & DISK_OPEN_READ_ONLY)
     g_assert_cmpint (pwrite (*fd, "\1CD001\1", 7, ISO_DESCRIPTOR), ==, 7);
@@ -64,33 +64,43 @@ out (Target *t, unsigned channel, unsigned reg, uint32_t value, unsigned size)
 }
 
 static void
+guest_poke (Target *t, uint32_t address, uint32_t low, uint32_t high)
+{
+  uint8_t bytes[8];
+
+  pci_set_long (bytes, low);
+  pci_set_long (bytes + 4, high);
+  guest_memory_write (t->board->memory, address, bytes, sizeof bytes);
+}
+
+static void
 put_prd (Target *t, unsigned index, uint32_t address, uint32_t flags)
 {
-  uint8_t prd[PRD_SIZE];
-
-  pci_set_long (prd, address);
-  pci_set_long (prd + 4, flags);
-  guest_memory_write (t->board->memory, PRDS + index * PRD_SIZE, prd, sizeof prd);
+  guest_poke (t, PRDS + index * PRD_SIZE, address, flags);
 }
 
 static void
 set_up (Target *t)
 {
   /* Opened once: each has a thread of its own. */
-  static Disk *disk, *disc;
-  static int disk_fd, disc_fd;
+  static Disk *disk, *worn, *cd, *dvd;
+  static int disk_fd, fd;
 
   if (disk == NULL)
     {
       disk = memory_disk (&disk_fd, DISK_SIZE, 0);
-      disc = memory_disk (&disc_fd, ISO_SIZE, DISK_OPEN_READ_ONLY);
+      worn = memory_disk (&fd, DISK_SIZE, 0);
+      g_assert_cmpint (fcntl (fd, F_ADD_SEALS, F_SEAL_WRITE), ==, 0);
+      cd = memory_disk (&fd, ISO_SIZE, DISK_OPEN_READ_ONLY);
+      dvd = memory_disk (&fd, DVD_SIZE, DISK_OPEN_READ_ONLY);
     }
   fallocate (disk_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, DISK_SIZE);
   *t = (Target) {
-    .board = board_new (), .dev = device_new (&piix3_ide_type), .disk = disk, .disc = disc, .reloads = RELOADS
+    .board = board_new (), .dev = device_new (&piix3_ide_type), .discs = { cd, dvd }, .reloads = RELOADS
   };
-  piix3_ide_attach_disk (t->dev, 0, 0, t->disk);
-  piix3_ide_attach_cdrom (t->dev, 1, 0, t->disc);
+  piix3_ide_attach_disk (t->dev, 0, 0, disk);
+  piix3_ide_attach_disk (t->dev, 0, 1, worn);
+  piix3_ide_attach_cdrom (t->dev, 1, 0, cd);
   board_add (t->board, t->dev);
   pci_config_write (t->board->pci, 0, config (t), CONFIG_BAR4, BM_BASE, 4);
   pci_config_write (t->board->pci, 0, config (t), CONFIG_COMMAND, COMMAND_IO_MEMORY_MASTER, 2);
@@ -124,7 +134,7 @@ ata (Target *t, FuzzInput *in, unsigned channel)
 {
   uint32_t count = take (in, 1), lba = take (in, 3), code = take (in, 1);
 
-  out (t, channel, REG_DEVICE, 0xe0 | lba >> 20, 1);
+  out (t, channel, REG_DEVICE, 0xe0 | (lba >> 20 & 15) | (code & 1 ? lba >> 19 & 16 : 0), 1);
   out (t, channel, REG_FEATURE, lba >> 16 & 0xff, 1);
   out (t, channel, REG_COUNT, count, 1);
   for (unsigned i = 0; i < 3; i++)
@@ -191,7 +201,8 @@ command (Target *t, FuzzInput *in)
       out (t, channel, 1 + reg % 7, take (in, 1), 1);
       break;
     case 1:
-      bus_pio_read (t->board->bus, (uint16_t) (ports[channel] + take (in, 1) % 8), 1);
+      reg = take (in, 1);
+      bus_pio_read (t->board->bus, (uint16_t) (reg & 16 ? BM_BASE + reg % 16 : ports[channel] + reg % 8), 1);
       break;
     case 2:
       move (t, in, channel, TRUE);
@@ -218,14 +229,17 @@ command (Target *t, FuzzInput *in)
       break;
     case 12:
       reg = take (in, 1) % PRD_COUNT;
-      put_prd (t, reg, take (in, 3) << 1, take (in, 2) | (kind & 16 ? 0x80000000 : 0));
+      if (kind & 32) /* what a disk is to write, or to discard */
+        guest_poke (t, DMA_TARGET + reg * 8, take (in, 4), take (in, 4));
+      else
+        put_prd (t, reg, take (in, 3) << 1, take (in, 2) | (kind & 16 ? 0x80000000 : 0));
       break;
     case 13:
       bus_pio_write (t->board->bus, (uint16_t) (ports[channel] + CONTROL), take (in, 1), 1);
       break;
     case 14:
       if (kind & 16)
-        piix3_ide_set_disc (t->dev, 2, kind & 32 ? t->disc : NULL, kind & 64, NULL);
+        piix3_ide_set_disc (t->dev, 2, kind & 32 ? t->discs[take (in, 1) & 1] : NULL, kind & 64, NULL);
       else
         {
           reg = take (in, 1);

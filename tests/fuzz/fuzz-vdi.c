@@ -2,9 +2,10 @@
 /*
  * A VDI image with anything in it, and a guest that uses it. The input is the
  * length of the file in sectors (2 bytes: the file is longer than the input
- * where that says so), how many requests there are (1), the requests, and the
- * bytes of the file. What was written must be there when the image is opened
- * again, which must succeed.
+ * where that says so), how many requests there are (1, with how the image is
+ * opened), the requests, and the bytes of the file. What was written must be
+ * there when the image is opened again, which must succeed; or it must not, when
+ * changes were to be discarded.
  */
 
 #include "storage/disk/disk.h"
@@ -15,7 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { SECTOR = 512, REQUESTS = 32, LENGTH_MAX = 64 * SECTOR };
+enum { SECTOR = 512, REQUESTS = 32, DISC = 64, LENGTH_MAX = 64 * SECTOR };
 
 typedef struct
 {
@@ -33,6 +34,17 @@ make_file (FuzzInput *in, size_t sectors, int *fd)
   if (sectors * SECTOR > in->length)
     g_assert_cmpint (ftruncate (*fd, (off_t) (sectors * SECTOR)), ==, 0);
   return g_strdup_printf ("/proc/self/fd/%d", *fd);
+}
+
+/* What came with the input, and the file's length. */
+static void
+expect_unchanged (const FuzzInput *in, size_t sectors, int fd)
+{
+  g_autofree uint8_t *bytes = g_malloc (in->length + 1);
+
+  g_assert_cmpint (pread (fd, bytes, in->length, 0), ==, (ssize_t) in->length);
+  g_assert_cmpmem (bytes, in->length, in->data, in->length);
+  g_assert_cmpuint ((size_t) lseek (fd, 0, SEEK_END), ==, MAX (sectors * SECTOR, in->length));
 }
 
 static void
@@ -120,7 +132,8 @@ int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t length)
 {
   FuzzInput in = { data, length }, requests = { data, 0 };
-  size_t sectors = take (&in, 2), bytes = take (&in, 1) % REQUESTS * 4;
+  size_t sectors = take (&in, 2), mode = take (&in, 1), bytes = mode % REQUESTS * 4;
+  DiskOpenFlags flags = mode & REQUESTS ? DISK_OPEN_DISCARD_CHANGES : 0;
   g_autofree char *path = NULL;
   Written last = { 0 };
   Disk *disk;
@@ -131,11 +144,16 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t length)
   in.data += requests.length;
   in.length -= requests.length;
   path = make_file (&in, sectors, &fd);
-  disk = disk_open (path, 0, NULL);
-  if (disk != NULL && g_str_equal (disk_format_name (disk), "vdi"))
+  disk = disk_open (path, mode & DISC ? DISK_OPEN_READ_ONLY | DISK_OPEN_DISC : flags, NULL);
+  if (disk != NULL && (mode & DISC || g_str_equal (disk_format_name (disk), "vdi")))
     {
       use (disk, &requests, &last);
       disk_unref (disk);
+      if (flags & DISK_OPEN_DISCARD_CHANGES)
+        {
+          expect_unchanged (&in, sectors, fd);
+          last.length = 0;
+        }
       disk = disk_open (path, DISK_OPEN_READ_ONLY, NULL);
       g_assert_nonnull (disk);
       if (last.length > 0)

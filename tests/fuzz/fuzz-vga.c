@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A guest that writes anything to the VGA: ports, the window at A0000h, the
- * registers in BAR 2 and video memory, with refreshes in between. Each command
- * is a byte of kind and a fixed number of bytes.
+ * registers in BAR 2, its configuration space and video memory, with refreshes
+ * in between. Saved state is loaded as it was, and damaged. Each command is a
+ * byte of kind and a fixed number of bytes.
  */
 
 #include "tests/fuzz/input.h"
@@ -14,13 +15,14 @@
 enum { VRAM = 1 << 20, REFRESHES = 3, PHASE_NS = 266666667 };
 
 static void
-reload (Fixture *f)
+reload (Fixture *f, unsigned at, uint8_t change)
 {
   g_autoptr (GByteArray) state = g_byte_array_new ();
   gsize used;
 
   device_save (f->device, state);
-  g_assert_true (device_load (f->device, state->data, state->len, &used, NULL));
+  state->data[at % state->len] ^= change;
+  g_assert_true (device_load (f->device, state->data, state->len, &used, NULL) || change != 0);
 }
 
 static void
@@ -92,7 +94,15 @@ command (Fixture *f, FuzzInput *in, int *refreshes)
       look (f, refreshes);
       break;
     default:
-      reload (f);
+      at = take (in, 2);
+      if (kind & 16)
+        reload (f, at, (uint8_t) take (in, 1));
+      else if (kind & 32)
+        pci_config_write (f->pci, 0, ((PciDevice *) f->device)->devfn, at & 0xfc, take (in, 4), size & 6 ? 2 : 4);
+      else if (kind & 64)
+        display_set_ui_size (f->display, (int) at, (int) take (in, 2));
+      else
+        reload (f, 0, 0);
       break;
     }
 }
