@@ -203,7 +203,7 @@ const X86Op *x86_find_ops (X86Cpu *cpu);
 const X86Op *x86_link_slow (X86Cpu *cpu, const X86Op **link);
 
 /* All jump entries of a page are in one group, so that INVLPG finds them. */
-enum { X86_JUMP_GROUP = 64 };
+enum { X86_JUMP_GROUP_BITS = 7, X86_JUMP_GROUP = 1 << X86_JUMP_GROUP_BITS };
 
 static inline X86Jump *
 x86_jump_group (const X86Cpu *cpu, uint64_t lin)

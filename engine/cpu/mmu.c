@@ -198,7 +198,7 @@ x86_tlb_flush_page (X86Cpu *cpu, uint64_t lin)
         drop_entry (cpu, i);
     }
   x86_jit_page_flushed (cpu, page);
-  /* The jump entries of a page are the 64 that its number selects. */
+  /* The jump entries of a page are the group that its number selects. */
   for (unsigned i = 0; i < X86_JUMP_GROUP; i++)
     x86_jump_group (cpu, lin)[i].key = 0;
 }

@@ -8,6 +8,18 @@
 #include "engine/cpu/cpuid.h"
 #include "engine/cpu/msr.h"
 
+/* IA32_ARCH_CAPABILITIES: the faults that systems need not work around here, above all not by detours around indirect
+ * branches. */
+enum
+{
+  RDCL_NO = 1 << 0, IBRS_ALL = 1 << 1, SKIP_L1DFL_VMENTRY = 1 << 3, SSB_NO = 1 << 4, MDS_NO = 1 << 5,
+  IF_PSCHANGE_MC_NO = 1 << 6, TAA_NO = 1 << 8, SBDR_SSDP_NO = 1 << 13, FBSDP_NO = 1 << 14, PSDP_NO = 1 << 15,
+  BHI_NO = 1 << 20, PBRSB_NO = 1 << 24, GDS_NO = 1 << 26, RFDS_NO = 1 << 27,
+  ARCH_CAPABILITIES = RDCL_NO | IBRS_ALL | SKIP_L1DFL_VMENTRY | SSB_NO | MDS_NO | IF_PSCHANGE_MC_NO | TAA_NO | SBDR_SSDP_NO
+                      | FBSDP_NO | PSDP_NO | BHI_NO | PBRSB_NO | GDS_NO | RFDS_NO,
+  SPEC_CTRL_BITS = 7 /* IBRS STIBP SSBD */, PRED_CMD_IBPB = 1 << 0
+};
+
 enum { APIC_BASE_BSP = 1 << 8, APIC_BASE_ENABLE = 1 << 11 };
 
 /* Index of a fixed-range MTRR in mtrr_fixed[], or -1. */
@@ -48,6 +60,16 @@ x86_rdmsr (X86Cpu *cpu, const X86Op *op, uint32_t index, uint64_t *value)
       *value = cpu->ops->apic_base_get != NULL ? cpu->ops->apic_base_get (cpu->opaque) : msr->apic_base;
       return;
     case MSR_TSC_ADJUST: *value = msr->tsc_adjust; return;
+    case MSR_SPEC_CTRL:
+      if (!x86_has (cpu, X86_FEAT_SPEC_CTRL))
+        break;
+      *value = msr->spec_ctrl;
+      return;
+    case MSR_ARCH_CAPABILITIES:
+      if (!x86_has (cpu, X86_FEAT_ARCH_CAPABILITIES))
+        break;
+      *value = ARCH_CAPABILITIES;
+      return;
     case MSR_BIOS_UPDATE:
     case MSR_BIOS_SIGNATURE: *value = 0; return;
     case MSR_MTRRCAP: *value = X86_MTRR_VARIABLE | 1 << 8 | 1 << 10; return; /* fixed ranges, write-combining */
@@ -163,6 +185,15 @@ x86_wrmsr (X86Cpu *cpu, const X86Op *op, uint32_t index, uint64_t value)
         }
       else
         msr->apic_base = value;
+      return;
+    case MSR_SPEC_CTRL:
+      if (!x86_has (cpu, X86_FEAT_SPEC_CTRL) || (value & ~(uint64_t) SPEC_CTRL_BITS))
+        break;
+      msr->spec_ctrl = value;
+      return;
+    case MSR_PRED_CMD:
+      if (!x86_has (cpu, X86_FEAT_SPEC_CTRL) || (value & ~(uint64_t) PRED_CMD_IBPB))
+        break;
       return;
     case MSR_TSC_ADJUST:
       msr->tsc_offset += value - msr->tsc_adjust;

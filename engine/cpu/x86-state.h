@@ -166,7 +166,7 @@ typedef struct
   const X86Op *ops;
   const uint8_t *native; /* translated code, or how it leaves to the run loop */
 } X86Jump;
-enum { X86_JUMP_BITS = 12, X86_JUMP_SIZE = 1 << X86_JUMP_BITS };
+enum { X86_JUMP_BITS = 16, X86_JUMP_SIZE = 1 << X86_JUMP_BITS };
 
 /* 80-bit x87 register. */
 typedef struct
@@ -219,6 +219,7 @@ typedef struct
   uint64_t mtrr_def_type, mtrr_fixed[11], mtrr_base[X86_MTRR_VARIABLE], mtrr_mask[X86_MTRR_VARIABLE];
   uint64_t apic_base; /* when the board has no APIC */
   uint64_t hwcr;
+  uint64_t spec_ctrl;
 } X86Msrs;
 
 /* A locked access that no host atomic can do. */

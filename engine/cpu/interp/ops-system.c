@@ -727,7 +727,8 @@ X86_HANDLER (op_hlt)
 static void
 flat_segment (X86Cpu *cpu, unsigned seg, uint16_t sel, uint32_t attr)
 {
-  if (seg == X86_CS)
+  /* Code found through jump entries was checked against the old limit. */
+  if (seg == X86_CS && (cpu->seg[X86_CS].limit != 0xffffffff || cpu->r[X86_SEGBASE + X86_CS] != 0))
     cpu->flush_count++;
   cpu->seg[seg] = (X86Seg) { .sel = sel, .limit = 0xffffffff,
                              .attr = attr | X86_SEG_P | X86_SEG_S | X86_SEG_G | (uint32_t) (sel & 3) << X86_SEG_DPL_SHIFT };

@@ -508,7 +508,7 @@ make_thunks (struct X86Jit *jit)
   emit_shift (e, TRUE, FALSE, S2, 18);
   emit_rr (e, 0, FALSE, MAP_1, 0x31, S2, RAX);
   emit_alu_imm (e, FALSE, 4, RAX, X86_JUMP_SIZE / X86_JUMP_GROUP - 1);
-  emit_shift (e, FALSE, TRUE, RAX, 6);
+  emit_shift (e, FALSE, TRUE, RAX, X86_JUMP_GROUP_BITS);
   emit_move (e, S2, S1);
   emit_shift (e, TRUE, FALSE, S2, 6);
   emit_rr (e, 0, FALSE, MAP_1, 0x31, S1, S2);
