@@ -5,13 +5,16 @@
 #include "ui/ui.h"
 
 #include <glib-unix.h>
+#include <glib/gi18n.h>
 #include <signal.h>
 
 struct MachineLoop
 {
   BunshinSession *session;
+  Library *library;             /* borrowed, may be NULL */
   GMainLoop *loop;
-  GtkWindow *window;
+  gboolean has_display;
+  GtkWindow *window;            /* NULL: not wanted yet */
   guint signals[3];
 };
 
@@ -41,12 +44,24 @@ on_signal (gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
-static void
-present (void *opaque)
+/* A machine that was started without a window gets one when somebody wants it. */
+static gboolean
+present (void *opaque, GError **error)
 {
   MachineLoop *loop = opaque;
 
+  if (!loop->has_display && !ui_init (NULL))
+    {
+      g_set_error_literal (error, LIBRARY_ERROR, LIBRARY_ERROR_FAILED,
+                           _("the machine was started where there is no display: power it off and start it here"));
+      return FALSE;
+    }
+  loop->has_display = TRUE;
+  if (!loop->window)
+    loop->window = ui_machine_window_new (BUNSHIN_MACHINE_CONTROL (loop->session),
+                                          bunshin_session_get_record (loop->session), loop->library);
   gtk_window_present (loop->window);
+  return TRUE;
 }
 
 MachineLoop *
@@ -60,12 +75,12 @@ machine_loop_new (BunshinSession *session, Library *library, gboolean with_windo
   for (unsigned i = 0; i < G_N_ELEMENTS (numbers); i++)
     loop->signals[i] = g_unix_signal_add (numbers[i], on_signal, loop);
   g_signal_connect_swapped (session, "notify::state", G_CALLBACK (on_state), loop);
+  loop->library = library;
+  loop->has_display = with_window;
   if (with_window)
-    {
-      loop->window = ui_machine_window_new (BUNSHIN_MACHINE_CONTROL (session), bunshin_session_get_record (session),
-                                            library);
-      bunshin_session_set_window (session, present, loop);
-    }
+    loop->window = ui_machine_window_new (BUNSHIN_MACHINE_CONTROL (session), bunshin_session_get_record (session),
+                                          library);
+  bunshin_session_set_window (session, present, loop);
   return loop;
 }
 

@@ -8,7 +8,7 @@ typedef struct MachineLoop MachineLoop;
 
 /* Needed before anything else. @with_window: opens the display; the error says what to do without one. */
 gboolean machine_loop_prepare (gboolean with_window, GError **error);
-/* @library may be NULL. The window, if any, shows when the loop runs. */
+/* @library may be NULL. The window shows when the loop runs, or when somebody asks for it. */
 MachineLoop *machine_loop_new (BunshinSession *session, Library *library, gboolean with_window);
 /* Returns when the machine has ended, or machine_loop_quit() was called. The window is gone then. */
 void machine_loop_run (MachineLoop *loop);

@@ -20,7 +20,7 @@ struct _BunshinSession
 
   /* Borrowed. */
   Library *library;
-  void (*present) (void *opaque);
+  BunshinPresent present;
   void *present_opaque;
 
   LibraryState state;

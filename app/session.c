@@ -299,7 +299,7 @@ bunshin_session_get_notice (BunshinSession *self)
 }
 
 void
-bunshin_session_set_window (BunshinSession *self, void (*present) (void *opaque), void *opaque)
+bunshin_session_set_window (BunshinSession *self, BunshinPresent present, void *opaque)
 {
   self->present = present;
   self->present_opaque = opaque;
@@ -349,8 +349,7 @@ bunshin_session_verb (BunshinSession *self, BunshinVerb verb, GError **error)
     case BUNSHIN_VERB_SHOW_WINDOW:
       if (!self->present)
         return fail (error, LIBRARY_ERROR_FAILED, _("the machine runs without a window"));
-      self->present (self->present_opaque);
-      break;
+      return self->present (self->present_opaque, error);
     case BUNSHIN_VERB_START:
     case BUNSHIN_VERB_START_HEADLESS:
     default:

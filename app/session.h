@@ -38,8 +38,9 @@ void bunshin_session_set_socket (BunshinSession *self, const char *socket);
 gboolean bunshin_session_has_ended (BunshinSession *self);
 /* What the user should know after the start, or NULL. */
 const char *bunshin_session_get_notice (BunshinSession *self);
-/* What opens the window; without it there is none. */
-void bunshin_session_set_window (BunshinSession *self, void (*present) (void *opaque), void *opaque);
+/* What shows the window; without it there is none. */
+typedef gboolean (*BunshinPresent) (void *opaque, GError **error);
+void bunshin_session_set_window (BunshinSession *self, BunshinPresent present, void *opaque);
 
 gboolean bunshin_session_verb (BunshinSession *self, BunshinVerb verb, GError **error);
 gboolean
