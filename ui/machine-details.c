@@ -8,6 +8,7 @@
 #include "ui/record-text.h"
 #include "ui/size-format.h"
 #include "ui/state-text.h"
+#include "ui/thumbnail.h"
 
 #include <glib/gi18n.h>
 #include <glib/gstdio.h>
@@ -198,12 +199,16 @@ update_state (BunshinMachineDetails *self)
 static void
 update_thumbnail (BunshinMachineDetails *self)
 {
-  GdkTexture *thumbnail = bunshin_machine_item_get_thumbnail (self->item);
-  int width = PREVIEW_WIDTH;
+  GdkTexture *screen = bunshin_machine_item_get_thumbnail (self->item);
+  int width = PREVIEW_WIDTH, scale = gtk_widget_get_scale_factor (GTK_WIDGET (self));
+  g_autoptr (GdkTexture) thumbnail = NULL;
 
-  if (thumbnail != NULL)
-    width = CLAMP (PREVIEW_HEIGHT * gdk_texture_get_width (thumbnail) / gdk_texture_get_height (thumbnail),
-                   PREVIEW_HEIGHT / 2, 2 * PREVIEW_HEIGHT);
+  if (screen != NULL)
+    {
+      width = CLAMP (PREVIEW_HEIGHT * gdk_texture_get_width (screen) / gdk_texture_get_height (screen),
+                     PREVIEW_HEIGHT / 2, 2 * PREVIEW_HEIGHT);
+      thumbnail = thumbnail_new (screen, width * scale, PREVIEW_HEIGHT * scale);
+    }
   gtk_widget_set_size_request (GTK_WIDGET (self->preview_stack), width, PREVIEW_HEIGHT);
   gtk_picture_set_paintable (self->preview, GDK_PAINTABLE (thumbnail));
   gtk_stack_set_visible_child_name (self->preview_stack, thumbnail != NULL ? "screen" : "off");

@@ -5,6 +5,9 @@
 
 #include "ui/os-emblem.h"
 #include "ui/state-text.h"
+#include "ui/thumbnail.h"
+
+enum { THUMBNAIL_HEIGHT = 40 }; /* as in the template */
 
 struct _BunshinMachineRow
 {
@@ -43,8 +46,13 @@ update_state (BunshinMachineRow *self)
 static void
 update_thumbnail (BunshinMachineRow *self)
 {
-  GdkTexture *thumbnail = bunshin_machine_item_get_thumbnail (self->item);
+  GdkTexture *screen = bunshin_machine_item_get_thumbnail (self->item);
+  int scale = gtk_widget_get_scale_factor (GTK_WIDGET (self));
+  g_autoptr (GdkTexture) thumbnail = NULL;
 
+  /* It covers its place: what is too wide for it is cut off, not squeezed. */
+  if (screen != NULL)
+    thumbnail = thumbnail_new (screen, G_MAXINT16, THUMBNAIL_HEIGHT * scale);
   gtk_picture_set_paintable (self->thumbnail, GDK_PAINTABLE (thumbnail));
   gtk_stack_set_visible_child_name (self->picture_stack, thumbnail != NULL ? "thumbnail" : "emblem");
 }
