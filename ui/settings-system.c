@@ -8,6 +8,8 @@
 #include "ui/settings-window-private.h"
 
 #include <glib/gi18n.h>
+#include <glib/gstdio.h>
+#include <unistd.h>
 
 static void show_boot (BunshinSettingsWindow *self);
 
@@ -36,6 +38,49 @@ on_utc_changed (BunshinSettingsWindow *self)
     return;
   self->record->rtc_utc = gtk_switch_get_active (self->utc_switch);
   settings_store (self);
+}
+
+/* --- Accelerator --- */
+
+/* The hardware is offered where the user may use it, or has chosen it. */
+static GStrv
+list_accels (const char *chosen)
+{
+  static const char *const accels[] = { "auto", "kvm", "jit", "interp" };
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+
+  for (gsize i = 0; i < G_N_ELEMENTS (accels); i++)
+    if (!g_str_equal (accels[i], "kvm") || g_strcmp0 (chosen, "kvm") == 0 || g_access ("/dev/kvm", R_OK | W_OK) == 0)
+      g_strv_builder_add (builder, accels[i]);
+  return g_strv_builder_end (builder);
+}
+
+static void
+on_accel_changed (BunshinSettingsWindow *self)
+{
+  guint selected = adw_combo_row_get_selected (self->accel_row);
+
+  if (self->updating || selected >= g_strv_length (self->accels))
+    return;
+  g_free (self->record->accel);
+  self->record->accel = g_strdup (self->accels[selected]);
+  settings_store (self);
+}
+
+/* Within “updating”. */
+static void
+show_accel (BunshinSettingsWindow *self)
+{
+  g_autoptr (GtkStringList) names = gtk_string_list_new (NULL);
+
+  g_strfreev (self->accels);
+  self->accels = list_accels (self->record->accel);
+  for (guint i = 0; self->accels[i] != NULL; i++)
+    gtk_string_list_append (names, i == 0 ? _("The fastest that works here") : record_text_accel (self->accels[i]));
+  adw_combo_row_set_model (self->accel_row, G_LIST_MODEL (names));
+  for (guint i = 0; self->accels[i] != NULL; i++)
+    if (g_strcmp0 (self->accels[i], self->record->accel) == 0)
+      adw_combo_row_set_selected (self->accel_row, i);
 }
 
 /* --- Boot order --- */
@@ -145,6 +190,7 @@ settings_show_system (BunshinSettingsWindow *self)
   bunshin_size_row_set_value (self->memory_row, self->record->memory);
   gtk_spin_button_set_value (self->cpus_spin, self->record->cpus);
   gtk_switch_set_active (self->utc_switch, self->record->rtc_utc);
+  show_accel (self);
   self->updating = FALSE;
   show_boot (self);
 }
@@ -159,6 +205,7 @@ settings_init_system (BunshinSettingsWindow *self)
                                _("This leaves little memory for this computer itself. It may become slow."), 1 << 20);
   gtk_spin_button_set_range (self->cpus_spin, 1,
                              MAX (cpu_limit (g_get_num_processors ()), self->record->cpus));
+  g_signal_connect_swapped (self->accel_row, "notify::selected", G_CALLBACK (on_accel_changed), self);
   g_signal_connect_swapped (self->memory_row, "edited", G_CALLBACK (on_memory_edited), self);
   g_signal_connect_swapped (self->cpus_spin, "value-changed", G_CALLBACK (on_cpus_changed), self);
   g_signal_connect_swapped (self->utc_switch, "notify::active", G_CALLBACK (on_utc_changed), self);

@@ -20,6 +20,7 @@ struct _BunshinSettingsWindow
   GtkSpinButton *cpus_spin;
   GtkListBox *boot_list;
   GtkSwitch *utc_switch;
+  AdwComboRow *accel_row;
   AdwPreferencesGroup *storage_group;
   GtkWidget *add_new_disk, *add_existing_disk, *add_cd, *add_floppy;
   AdwPreferencesPage *network_page;
@@ -31,6 +32,7 @@ struct _BunshinSettingsWindow
   LibraryMachine *record;       /* as it is shown; stored with every change */
   GPtrArray *storage_rows;      /* borrowed widgets */
   GPtrArray *adapter_groups;    /* borrowed widgets */
+  GStrv accels;                 /* what accel_row offers */
   guint save_timer;             /* of what is typed: description, sizes */
   gboolean updating;
 

@@ -260,6 +260,7 @@ bunshin_settings_window_finalize (GObject *object)
   g_clear_object (&self->item);
   g_clear_object (&self->systems);
   g_clear_pointer (&self->record, library_machine_free);
+  g_strfreev (self->accels);
   g_ptr_array_unref (self->storage_rows);
   g_ptr_array_unref (self->adapter_groups);
   G_OBJECT_CLASS (bunshin_settings_window_parent_class)->finalize (object);
@@ -291,6 +292,7 @@ bunshin_settings_window_class_init (BunshinSettingsWindowClass *klass)
   BIND (cpus_spin);
   BIND (boot_list);
   BIND (utc_switch);
+  BIND (accel_row);
   BIND (storage_group);
   BIND (add_new_disk);
   BIND (add_existing_disk);
