@@ -60,6 +60,8 @@ update (gpointer data)
   set_row (self, ROW_ACCEL, accel);
   duration = format_duration (info.guest_time);
   set_row (self, ROW_TIME, duration);
+  /* Translated code does not count its instructions. */
+  gtk_widget_set_visible (self->rows[ROW_SPEED], g_strcmp0 (info.accel, "interp") == 0);
   if (self->time != 0 && info.instructions >= self->instructions)
     {
       double rate = (double) (info.instructions - self->instructions) / (now - self->time);

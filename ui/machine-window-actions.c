@@ -130,7 +130,7 @@ machine_window_ask_close (BunshinMachineWindow *self)
                                          "guest to shut down by itself. Powering off loses what the guest has not "
                                          "saved."));
   adw_message_dialog_add_responses (dialog, "cancel", _("_Cancel"), "background", _("Keep Running in _Background"),
-                                    "button", _("Press Power _Button"), "off", _("Power _Off"), NULL);
+                                    "button", _("_Press Power Button"), "off", _("Power _Off"), NULL);
   adw_message_dialog_set_response_enabled (dialog, "button", state == LIBRARY_STATE_RUNNING);
   adw_message_dialog_set_response_appearance (dialog, "off", ADW_RESPONSE_DESTRUCTIVE);
   adw_message_dialog_set_default_response (dialog, "cancel");

@@ -114,7 +114,8 @@ on_insert_done (GObject *source, GAsyncResult *result, gpointer data)
       insert_free (insert);
       return;
     }
-  if (!insert->force && drive != NULL && drive->path != NULL && g_error_matches (error, G_IO_ERROR, G_IO_ERROR_BUSY))
+  if (!insert->force && (insert->path == NULL || (drive != NULL && drive->path != NULL))
+      && g_error_matches (error, G_IO_ERROR, G_IO_ERROR_BUSY))
     {
       /* The guest has locked the drive; a needle in the little hole helps. */
       g_autofree char *body = g_strdup_printf (_("%s.\n\nIf the guest is using the drive, taking the medium out by "
