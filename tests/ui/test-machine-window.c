@@ -6,6 +6,8 @@
 #include "ui/machine-window-private.h"
 #include "ui/type-dialog.h"
 
+#include <glib/gi18n.h>
+
 typedef struct
 {
   TestStage *stage;
@@ -206,7 +208,7 @@ test_close (Fixture *fixture, gconstpointer data)
   /* Enter must not pull the plug. */
   dialog = test_wait_for_dialog ();
   g_assert_true (gtk_window_get_focus (GTK_WINDOW (dialog)) == gtk_window_get_default_widget (GTK_WINDOW (dialog)));
-  g_assert_cmpstr (gtk_button_get_label (GTK_BUTTON (gtk_window_get_focus (GTK_WINDOW (dialog)))), ==, "_Cancel");
+  g_assert_cmpstr (gtk_button_get_label (GTK_BUTTON (gtk_window_get_focus (GTK_WINDOW (dialog)))), ==, _("_Cancel"));
   test_screenshot ("machine-close");
   test_respond ("cancel");
   g_assert_true (gtk_widget_get_visible (GTK_WIDGET (fixture->window)));

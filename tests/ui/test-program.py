@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The finished program on a screen, used by its keyboard alone: from an empty library to a guest that answers, and back."""
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -189,7 +190,7 @@ def create(library, disc):
 
 
 def state(library):
-    return next(line.split()[1] for line in library('list').stdout.splitlines() if NAME in line)
+    return next(machine['state'] for machine in json.loads(library('list', '--json').stdout) if machine['name'] == NAME)
 
 
 def first_machine():
@@ -239,4 +240,21 @@ def first_machine():
         assert library('list').stdout.strip() == '', library('list').stdout
 
 
-tap.run([('start-up-time', start_up_time), ('first-machine', first_machine)])
+def window_later():
+    """A machine that was started without a window gets one from the manager, and may lose it again."""
+    with new_library() as library, manager(library):
+        library('create', NAME, '--disk', 'none', '--memory', '32M')
+        library('start', NAME, '--headless')
+        focus('Bunshin')
+        wait_for('the machine in the list', lambda: keys('ctrl+Return') or find_window(NAME), pause=1)
+        window = focus(NAME)
+        host_key('q')
+        answer(window, 'alt+b')
+        wait_for('the end of the window', lambda: not find_window(NAME))
+        assert state(library) == 'running'
+        focus('Bunshin')
+        keys('ctrl+Return')
+        wait_for('the window', lambda: find_window(NAME))
+
+
+tap.run([('start-up-time', start_up_time), ('first-machine', first_machine), ('window-later', window_later)])

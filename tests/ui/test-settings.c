@@ -7,6 +7,8 @@
 #include "ui/forward-dialog.h"
 #include "ui/settings-window-private.h"
 
+#include <glib/gi18n.h>
+
 typedef struct
 {
   TestStage *stage;
@@ -109,13 +111,16 @@ test_system (Fixture *fixture, gconstpointer data)
   test_screenshot ("settings-system");
   test_type (test_find (fixture->settings->memory_row, "entry"), "128 MiB");
   gtk_spin_button_set_value (fixture->settings->cpus_spin, 2);
+  g_assert_cmpuint (adw_combo_row_get_selected (fixture->settings->accel_row), ==, 0);
+  adw_combo_row_set_selected (fixture->settings->accel_row, g_strv_length (fixture->settings->accels) - 1);
   gtk_switch_set_active (fixture->settings->utc_switch, !gtk_switch_get_active (fixture->settings->utc_switch));
   first = GTK_WIDGET (gtk_list_box_get_row_at_index (fixture->settings->boot_list, 0));
-  g_assert_cmpstr (adw_preferences_row_get_title (ADW_PREFERENCES_ROW (first)), ==, "Disk");
+  g_assert_cmpstr (adw_preferences_row_get_title (ADW_PREFERENCES_ROW (first)), ==, _("Disk"));
   test_click (test_find_label (first, "Move Down"));
   record = stored (fixture);
   g_assert_cmpuint (record->memory, ==, 128 << 20);
   g_assert_cmpuint (record->cpus, ==, 2);
+  g_assert_cmpstr (record->accel, ==, "interp");
   g_assert_cmpint (record->boot[0], ==, LIBRARY_BOOT_CDROM);
   g_assert_cmpint (record->boot[1], ==, LIBRARY_BOOT_DISK);
 }

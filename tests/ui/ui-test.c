@@ -6,6 +6,7 @@
 #include "tests/ui/window-id.h"
 #include "ui/ui-private.h"
 
+#include <glib/gi18n.h>
 #include <glib/gstdio.h>
 
 /* --- Machines that pretend --- */
@@ -478,7 +479,7 @@ test_find (gpointer root, const char *id)
 GtkWidget *
 test_find_label (gpointer root, const char *label)
 {
-  GtkWidget *found = search (root, has_label, label);
+  GtkWidget *found = search (root, has_label, _(label));
 
   if (found == NULL)
     g_error ("there is no button or row “%s”", label);
@@ -543,6 +544,7 @@ test_respond (const char *response)
 {
   AdwMessageDialog *dialog = g_object_ref (test_wait_for_dialog ());
 
+  g_assert_true (adw_message_dialog_get_response_enabled (dialog, response));
   adw_message_dialog_response (dialog, response);
   gtk_window_destroy (GTK_WINDOW (dialog));
   g_object_unref (dialog);
@@ -659,6 +661,31 @@ check_names (GtkWidget *widget)
     check_names (child);
 }
 
+/* Every key leads to one thing within a window or a menu, or it only moves the focus about. @seen: keyval → text. */
+static void
+check_mnemonics (GtkWidget *widget, GHashTable *seen)
+{
+  g_autoptr (GHashTable) own = NULL;
+  guint key = GTK_IS_LABEL (widget) ? gtk_label_get_mnemonic_keyval (GTK_LABEL (widget)) : GDK_KEY_VoidSymbol;
+
+  if (!gtk_widget_get_mapped (widget))
+    return;
+  if (GTK_IS_NATIVE (widget))
+    seen = own = g_hash_table_new (NULL, NULL);
+  if (key != GDK_KEY_VoidSymbol && key != 0)
+    {
+      const char *text = gtk_label_get_label (GTK_LABEL (widget));
+      const char *other = g_hash_table_lookup (seen, GUINT_TO_POINTER (key));
+
+      if (other != NULL)
+        g_error ("“%s” and “%s” have the same key", other, text);
+      g_hash_table_insert (seen, GUINT_TO_POINTER (key), (char *) text);
+    }
+  for (GtkWidget *child = gtk_widget_get_first_child (widget); child != NULL;
+       child = gtk_widget_get_next_sibling (child))
+    check_mnemonics (child, seen);
+}
+
 static void
 check_all_names (void)
 {
@@ -669,6 +696,7 @@ check_all_names (void)
       g_autoptr (GtkWidget) window = g_list_model_get_item (windows, i);
 
       check_names (window);
+      check_mnemonics (window, NULL);
     }
 }
 

@@ -63,7 +63,7 @@ void test_settle (void);
 void test_pass_time (guint milliseconds);
 /* The template's child of this id, or any widget below @root whose buildable id or name it is; it has to be there. */
 GtkWidget *test_find (gpointer root, const char *id);
-/* The first visible button or row below @root with this label or title; it has to be there. */
+/* The first visible button or row below @root with this label or title, or its translation; it has to be there. */
 GtkWidget *test_find_label (gpointer root, const char *label);
 void test_click (GtkWidget *button);
 void test_activate_row (GtkWidget *row);
