@@ -28,7 +28,8 @@ struct Clock
   MachineLock *machine_lock;
   GSource *source;
   int fd;
-  GMutex lock;        /* guards the heap, running and the timerfd */
+  GMutex lock;        /* guards the heap, running, is_firing and the timerfd */
+  gboolean is_firing; /* the alarm will be set when that is done */
   GPtrArray *heap;    /* ClockTimer */
   int running;        /* atomic */
   int64_t offset;     /* atomic: host monotonic time = virtual time + offset, while running */
@@ -141,6 +142,8 @@ set_alarm (Clock *clock)
 {
   struct itimerspec when = { 0 };
 
+  if (clock->is_firing)
+    return;
   if (clock->running && clock->heap->len > 0)
     {
       int64_t deadline = MAX (at (clock, 0)->deadline + clock->offset, 1);
@@ -157,6 +160,7 @@ fire (Clock *clock)
 {
   machine_lock_take (clock->machine_lock);
   g_mutex_lock (&clock->lock);
+  clock->is_firing = TRUE;
   /* A timer that arms itself anew in the past must not keep us here for ever. */
   for (int budget = 1024; budget > 0 && clock->heap->len > 0; budget--)
     {
@@ -169,6 +173,7 @@ fire (Clock *clock)
       timer->callback (timer->opaque);
       g_mutex_lock (&clock->lock);
     }
+  clock->is_firing = FALSE;
   set_alarm (clock);
   g_mutex_unlock (&clock->lock);
   machine_lock_release (clock->machine_lock);
@@ -198,6 +203,9 @@ clock_new (GMainContext *context, MachineLock *lock)
   clock->source = g_unix_fd_source_new (clock->fd, G_IO_IN);
   g_source_set_callback (clock->source, G_SOURCE_FUNC (alarm_rang), clock, NULL);
   g_source_set_priority (clock->source, G_PRIORITY_HIGH);
+  /* Its callback runs no main loop. Without this the context takes the descriptor out of its poll and wakes itself up
+   * each time. */
+  g_source_set_can_recurse (clock->source, TRUE);
   g_source_set_static_name (clock->source, "clock");
   g_source_attach (clock->source, context);
   return clock;

@@ -196,7 +196,8 @@ schedule (Pit *d)
   int64_t now = now_of (d);
 
   drive_irq (d, output (c, now));
-  c->next_irq = next_edge (c, now);
+  /* With the output cut off nobody sees edges. */
+  c->next_irq = d->irq_disabled ? -1 : next_edge (c, now);
   if (c->next_irq >= 0)
     clock_timer_arm (d->timer, c->next_irq);
   else
