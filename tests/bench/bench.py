@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measures Bunshin beside qemu-system-x86_64 -accel tcg on this machine and prints ratios.
 
-    tests/bench/bench.py [loop] [programs] [boot] [grub] [idle] [memory] [list] [manager]     (default: all)
+    tests/bench/bench.py [loop] [programs] [boot] [grub] [idle] [timers] [clocks] [memory] [list] [manager]
+    (default: all)
 
 Needs a built program (sh app/run.sh --build) and the test guests (sh tests/guest/fetch.sh). Peers run in turn,
 never at the same time; each figure is the median of --rounds. “programs” prints a table of what work costs in a
@@ -21,6 +22,7 @@ import sys
 import tempfile
 import time
 
+import clocks
 import programs
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -164,6 +166,18 @@ def bench_idle(arguments, work):
     print(f'idle guest: {100 * used / seconds:.1f} % of a core')
 
 
+def clocks_machine(work, task, accelerator):
+    return bunshin_run('--memory', '64M', '--kernel', str(clocks.build(work)), '--append', task, accelerator=accelerator)
+
+
+def bench_timers(arguments, work):
+    clocks.late(clocks_machine(work, 'late', 'jit'))
+
+
+def bench_clocks(arguments, work):
+    clocks.clocks(clocks_machine(work, 'clocks', 'jit'), arguments.seconds)
+
+
 def bench_memory(arguments, work):
     process = idle_guest()
     lines = pathlib.Path(f'/proc/{process.child.pid}/status').read_text().splitlines()
@@ -213,6 +227,7 @@ def main():
     benches = {name[len('bench_'):]: function for name, function in globals().items() if name.startswith('bench_')}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--rounds', type=int, default=3)
+    parser.add_argument('--seconds', type=int, default=120, help='how long to watch “clocks” (%(default)s)')
     parser.add_argument('--only', metavar='NAME,…', help='these sub-benchmarks of “programs”')
     parser.add_argument('--peers', default='interp,jit,tcg', help='where to run “programs” but natively (%(default)s)')
     parser.add_argument('--scale-interp', type=float, default=0.05, help='part of the work for interp (%(default)s)')
