@@ -23,14 +23,38 @@ run_length (X86Cpu *cpu, const X86Op *op, uint64_t lin, unsigned reg, unsigned s
   return bytes / op->size;
 }
 
+/* Where a run from @lin on may be written at once, or NULL. In a page with code (@is_code) it must be told of afterwards,
+ * but as a whole. */
+static uint8_t *
+run_target (X86Cpu *cpu, const X86Op *op, uint64_t lin, gboolean *is_code)
+{
+  uint8_t *target = x86_host_write (cpu, lin, 1);
+  const X86TlbInfo *info;
+
+  *is_code = FALSE;
+  if (target != NULL || (cpu->eflags & X86_FLAG_DF))
+    return target;
+  info = x86_translate (cpu, op, lin, X86_ACCESS_WRITE, cpu->mmu_index);
+  if (info->host == NULL || info->is_rom || info->is_watched)
+    return NULL;
+  if (info->dirty != NULL)
+    *info->dirty = 1;
+  *is_code = x86_code_page_is_watched (cpu, info->host);
+  return info->host + (lin & 0xfff);
+}
+
 /* Copies as much as host memory under both pointers allows; returns the elements done. */
 static G_GNUC_NO_INLINE uint64_t
 copy_run (X86Cpu *cpu, const X86Op *op)
 {
   uint64_t from = x86_string_source (cpu, op), to = x86_string_target (cpu, op, X86_ACCESS_WRITE), elements, bytes;
-  uint8_t *source = x86_host_read (cpu, from, 1), *target = x86_host_write (cpu, to, 1);
+  uint8_t *source = x86_host_read (cpu, from, 1), *target;
+  gboolean is_code;
 
-  if (source == NULL || target == NULL || (cpu->eflags & X86_FLAG_DF))
+  if (source == NULL || (cpu->eflags & X86_FLAG_DF))
+    return 0;
+  target = run_target (cpu, op, to, &is_code);
+  if (target == NULL)
     return 0;
   elements = MIN (run_length (cpu, op, from, X86_RSI, op->segno), run_length (cpu, op, to, X86_RDI, X86_ES));
   elements = MIN (elements, x86_string_count (cpu, op));
@@ -48,6 +72,8 @@ copy_run (X86Cpu *cpu, const X86Op *op)
     }
   else
     memmove (target, source, bytes);
+  if (is_code)
+    x86_code_stored (cpu, target, bytes);
   x86_string_advance (cpu, op, X86_RSI, bytes);
   x86_string_advance (cpu, op, X86_RDI, bytes);
   return elements;
@@ -57,7 +83,8 @@ static G_GNUC_NO_INLINE uint64_t
 fill_run (X86Cpu *cpu, const X86Op *op)
 {
   uint64_t to = x86_string_target (cpu, op, X86_ACCESS_WRITE), elements, value = cpu->r[X86_RAX];
-  uint8_t *target = x86_host_write (cpu, to, 1);
+  gboolean is_code;
+  uint8_t *target = run_target (cpu, op, to, &is_code);
 
   if (target == NULL || (cpu->eflags & X86_FLAG_DF))
     return 0;
@@ -82,6 +109,8 @@ fill_run (X86Cpu *cpu, const X86Op *op)
         memcpy (target + i * 8, &value, 8);
       break;
     }
+  if (is_code)
+    x86_code_stored (cpu, target, elements * op->size);
   x86_string_advance (cpu, op, X86_RDI, elements * op->size);
   return elements;
 }
