@@ -35,6 +35,38 @@ fixed_mtrr (uint32_t index)
   return -1;
 }
 
+/* The board counts without what the guest has added to this processor's counter; 0 is no deadline. */
+
+static uint64_t
+tsc_deadline (X86Cpu *cpu)
+{
+  uint64_t deadline = cpu->ops->tsc_deadline_get (cpu->opaque);
+
+  return deadline == 0 ? 0 : deadline + cpu->msr.tsc_offset;
+}
+
+static void
+set_tsc_deadline (X86Cpu *cpu, uint64_t value)
+{
+  uint64_t now = x86_tsc (cpu);
+
+  /* What has passed may lie before the board's counter began. */
+  if (value != 0)
+    value = MAX (MAX (value, now) - cpu->msr.tsc_offset, 1);
+  cpu->ops->tsc_deadline_set (cpu->opaque, value);
+}
+
+/* A deadline stays where it is on the guest's counter. */
+static void
+set_tsc_offset (X86Cpu *cpu, uint64_t offset)
+{
+  uint64_t deadline = x86_has (cpu, X86_FEAT_TSC_DEADLINE) ? tsc_deadline (cpu) : 0;
+
+  cpu->msr.tsc_offset = offset;
+  if (deadline != 0)
+    set_tsc_deadline (cpu, deadline);
+}
+
 void
 x86_rdmsr (X86Cpu *cpu, const X86Op *op, uint32_t index, uint64_t *value)
 {
@@ -86,7 +118,7 @@ x86_rdmsr (X86Cpu *cpu, const X86Op *op, uint32_t index, uint64_t *value)
     case MSR_TSC_DEADLINE:
       if (!x86_has (cpu, X86_FEAT_TSC_DEADLINE))
         break;
-      *value = cpu->ops->tsc_deadline_get (cpu->opaque);
+      *value = tsc_deadline (cpu);
       return;
     case MSR_EFER: *value = msr->efer; return;
     case MSR_STAR: *value = msr->star; return;
@@ -173,8 +205,8 @@ x86_wrmsr (X86Cpu *cpu, const X86Op *op, uint32_t index, uint64_t value)
       {
         uint64_t delta = value - x86_tsc (cpu);
 
-        msr->tsc_offset += delta;
         msr->tsc_adjust += delta;
+        set_tsc_offset (cpu, msr->tsc_offset + delta);
       }
       return;
     case MSR_APIC_BASE:
@@ -196,7 +228,7 @@ x86_wrmsr (X86Cpu *cpu, const X86Op *op, uint32_t index, uint64_t value)
         break;
       return;
     case MSR_TSC_ADJUST:
-      msr->tsc_offset += value - msr->tsc_adjust;
+      set_tsc_offset (cpu, msr->tsc_offset + value - msr->tsc_adjust);
       msr->tsc_adjust = value;
       return;
     case MSR_BIOS_UPDATE:
@@ -222,7 +254,7 @@ x86_wrmsr (X86Cpu *cpu, const X86Op *op, uint32_t index, uint64_t value)
     case MSR_TSC_DEADLINE:
       if (!x86_has (cpu, X86_FEAT_TSC_DEADLINE))
         break;
-      cpu->ops->tsc_deadline_set (cpu->opaque, value == 0 ? 0 : value - msr->tsc_offset);
+      set_tsc_deadline (cpu, value);
       return;
     case MSR_EFER: set_efer (cpu, op, value); return;
     case MSR_STAR: msr->star = value; return;
