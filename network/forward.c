@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <gio/gio.h>
+#include <glib/gi18n-lib.h>
 
 static gboolean
 parse_port (const char *word, uint16_t *port)
@@ -46,14 +47,14 @@ forward_rule_parse (const char *text, ForwardRule *rule, GError **error)
     rule->protocol = FORWARD_UDP;
   else if (words[0] == NULL || !g_str_equal (words[0], "tcp"))
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "“%s” begins neither with “tcp:” nor with “udp:”", text);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, _("“%s” begins neither with “tcp:” nor with “udp:”"), text);
       return FALSE;
     }
   if (!parse_end (words, &at, &rule->host_address, &rule->host_port) ||
       !parse_end (words, &at, &rule->guest_address, &rule->guest_port) || words[at] != NULL)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                   "“%s” is not of the form tcp|udp:HOSTPORT:GUESTPORT with ports from 1 to 65535", text);
+                   _("“%s” is not of the form tcp|udp:HOSTPORT:GUESTPORT with ports from 1 to 65535"), text);
       return FALSE;
     }
   return TRUE;

@@ -12,6 +12,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <gio/gio.h>
+#include <glib/gi18n-lib.h>
 #include <libslirp.h>
 #include <string.h>
 
@@ -460,7 +461,7 @@ nat_new (const NatConfig *config, GMainContext *context, GError **error)
 
   if (config->index > 200)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "cannot make NAT network %u: there are 200", config->index);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, _("cannot make NAT network %u: there are 200"), config->index);
       return NULL;
     }
   nat = g_new0 (Nat, 1);
@@ -475,7 +476,7 @@ nat_new (const NatConfig *config, GMainContext *context, GError **error)
   call_on_context (nat, create_on_context, (void *) config);
   if (nat->slirp == NULL)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "cannot make NAT network %u: libslirp refused its settings",
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, _("cannot make NAT network %u: libslirp refused its settings"),
                    config->index);
       g_array_unref (nat->fds);
       g_array_unref (nat->wanted);
@@ -514,7 +515,7 @@ set_forward_error (GError **error, const ForwardRule *rule, int code, const char
   char address[INET_ADDRSTRLEN];
 
   inet_ntop (AF_INET, &rule->host_address, address, sizeof address);
-  g_set_error (error, G_IO_ERROR, code, "%s port %u on %s: %s", rule->protocol == FORWARD_UDP ? "UDP" : "TCP",
+  g_set_error (error, G_IO_ERROR, code, _("%s port %u on %s: %s"), rule->protocol == FORWARD_UDP ? "UDP" : "TCP",
                rule->host_port, address, cause);
 }
 
@@ -526,7 +527,7 @@ add_on_context (Nat *nat, void *data)
 
   if (find_forward (nat, rule) >= 0)
     {
-      set_forward_error (&call->error, rule, G_IO_ERROR_EXISTS, "it is forwarded already");
+      set_forward_error (&call->error, rule, G_IO_ERROR_EXISTS, _("it is forwarded already"));
       return;
     }
   errno = 0;
@@ -550,7 +551,7 @@ remove_on_context (Nat *nat, void *data)
 
   if (index < 0)
     {
-      set_forward_error (&call->error, rule, G_IO_ERROR_NOT_FOUND, "it is not forwarded");
+      set_forward_error (&call->error, rule, G_IO_ERROR_NOT_FOUND, _("it is not forwarded"));
       return;
     }
   rule = &g_array_index (nat->forwards, ForwardRule, index);

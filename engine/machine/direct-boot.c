@@ -8,6 +8,7 @@
 
 #include <elf.h>
 #include <gio/gio.h>
+#include <glib/gi18n-lib.h>
 #include <string.h>
 
 enum
@@ -61,7 +62,7 @@ fail (GError **error, const char *path, const char *format, ...)
   va_start (arguments, format);
   cause = g_strdup_vprintf (format, arguments);
   va_end (arguments);
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "cannot boot “%s”: %s", path, cause);
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, _("cannot boot “%s”: %s"), path, cause);
   return FALSE;
 }
 
@@ -109,8 +110,8 @@ place_initrd (DirectBoot *boot, const char *path, uint64_t limit, uint64_t floor
   boot->initrd.data = data;
   size = g_bytes_get_size (data);
   if (size > top || ((top - size) & ~(uint64_t) 4095) < floor)
-    return fail (error, path, "it has %" G_GUINT64_FORMAT " KiB, and with the kernel that is more than the machine's memory of "
-                 "%" G_GUINT64_FORMAT " MiB holds", size / 1024, low_memory >> 20);
+    return fail (error, path, _("it has %llu KiB, and with the kernel that is more than the machine's memory of "
+                 "%llu MiB holds"), (unsigned long long) size / 1024, (unsigned long long) low_memory >> 20);
   boot->initrd.address = (uint32_t) ((top - size) & ~(uint64_t) 4095);
   return TRUE;
 }
@@ -125,21 +126,21 @@ load_linux (DirectBoot *boot, const char *path, const uint8_t *image, size_t len
   uint8_t *setup;
 
   if (version < 0x202 || !(image[HDR_LOADFLAGS] & LOADED_HIGH))
-    return fail (error, path, "it speaks version %x.%02x of the Linux boot protocol, 2.02 is the oldest known here",
+    return fail (error, path, _("it speaks version %x.%02x of the Linux boot protocol, 2.02 is the oldest known here"),
                  version >> 8, version & 0xff);
   if (setup_size > LINUX_SETUP_MAX + 512 || setup_size >= length)
-    return fail (error, path, "its set-up code is said to be longer than the file (%zu of %zu bytes)", setup_size, length);
+    return fail (error, path, _("its set-up code is said to be longer than the file (%zu of %zu bytes)"), setup_size, length);
   if (version >= 0x206)
     maximum = MIN (get32 (image + HDR_CMDLINE_SIZE), LINUX_COMMAND_LINE_MAX - 1);
   if (strlen (append) > maximum)
-    return fail (error, path, "the command line has %zu bytes, the kernel takes %zu", strlen (append), maximum);
+    return fail (error, path, _("the command line has %zu bytes, the kernel takes %zu"), strlen (append), maximum);
 
   kernel_end = LINUX_KERNEL_ADDRESS + (uint64_t) (length - setup_size);
   if (version >= 0x20a)
     kernel_end = MAX (kernel_end, get32 (image + HDR_PREF_ADDRESS) + (uint64_t) get32 (image + HDR_INIT_SIZE));
   if (kernel_end > low_memory)
-    return fail (error, path, "it needs %" G_GUINT64_FORMAT " MiB to unpack itself, the machine has %" G_GUINT64_FORMAT " MiB",
-                 (kernel_end >> 20) + 1, low_memory >> 20);
+    return fail (error, path, _("it needs %llu MiB to unpack itself, the machine has %llu MiB"),
+                 (unsigned long long) (kernel_end >> 20) + 1, (unsigned long long) low_memory >> 20);
   if (version >= 0x203)
     initrd_limit = (uint64_t) get32 (image + HDR_INITRD_ADDR_MAX) + 1;
   if (!place_initrd (boot, initrd, initrd_limit, kernel_end, low_memory, error))
@@ -175,7 +176,7 @@ load_elf (DirectBoot *boot, const char *path, const uint8_t *image, size_t lengt
   if (length < sizeof *header || memcmp (image, ELFMAG, SELFMAG) != 0 || header->e_ident[EI_CLASS] != ELFCLASS32 ||
       header->e_phentsize != sizeof (Elf32_Phdr) || header->e_phoff > length ||
       (uint64_t) header->e_phnum * sizeof (Elf32_Phdr) > length - header->e_phoff)
-    return fail (error, path, "its multiboot header gives no addresses and it is no 32-bit ELF file");
+    return fail (error, path, _("its multiboot header gives no addresses and it is no 32-bit ELF file"));
   for (unsigned i = 0; i < header->e_phnum; i++)
     {
       Elf32_Phdr segment;
@@ -184,15 +185,15 @@ load_elf (DirectBoot *boot, const char *path, const uint8_t *image, size_t lengt
       if (segment.p_type != PT_LOAD || segment.p_memsz == 0)
         continue;
       if (segment.p_offset > length || segment.p_filesz > length - segment.p_offset || segment.p_filesz > segment.p_memsz)
-        return fail (error, path, "ELF segment %u reaches beyond the end of the file", i);
+        return fail (error, path, _("ELF segment %u reaches beyond the end of the file"), i);
       first = MIN (first, segment.p_paddr);
       *end = MAX (*end, (uint64_t) segment.p_paddr + segment.p_memsz);
     }
   if (first >= *end || *end > low_memory || first < LINUX_KERNEL_ADDRESS - 0x1000)
-    return fail (error, path, "its segments do not lie between 1 MiB and the end of the machine's memory");
+    return fail (error, path, _("its segments do not lie between 1 MiB and the end of the machine's memory"));
   block = g_try_malloc0 (*end - first);
   if (block == NULL)
-    return fail (error, path, "there is no memory for its %" G_GUINT64_FORMAT " bytes", *end - first);
+    return fail (error, path, _("there is no memory for its %llu bytes"), (unsigned long long) (*end - first));
   for (unsigned i = 0; i < header->e_phnum; i++)
     {
       Elf32_Phdr segment;
@@ -218,17 +219,17 @@ load_addressed (DirectBoot *boot, const char *path, const uint8_t *image, size_t
   uint8_t *block;
 
   if (header_address < load || header_address - load > header_at)
-    return fail (error, path, "its multiboot header gives impossible addresses");
+    return fail (error, path, _("its multiboot header gives impossible addresses"));
   offset = header_at - (header_address - load);
   size = load_end != 0 && load_end >= load ? load_end - load : length - offset;
   if (size > length - offset)
-    return fail (error, path, "its multiboot header speaks of more bytes than the file has");
+    return fail (error, path, _("its multiboot header speaks of more bytes than the file has"));
   *end = MAX ((uint64_t) load + size, bss_end);
   if (load < LINUX_KERNEL_ADDRESS || *end > low_memory)
-    return fail (error, path, "it wants to be loaded outside the machine's memory");
+    return fail (error, path, _("it wants to be loaded outside the machine's memory"));
   block = g_try_malloc0 (*end - load);
   if (block == NULL)
-    return fail (error, path, "there is no memory for its %" G_GUINT64_FORMAT " bytes", *end - load);
+    return fail (error, path, _("there is no memory for its %llu bytes"), (unsigned long long) (*end - load));
   memcpy (block, image + offset, size);
   boot->kernel = (DirectBootPart) { load, g_bytes_new_take (block, *end - load) };
   boot->entry = get32 (header + 28);
@@ -248,24 +249,24 @@ load_multiboot (DirectBoot *boot, const char *path, const uint8_t *image, size_t
   enum { LOADER_NAME_AT = 0x70, MODULE_AT = 0x80, MODULE_LENGTH = 16 };
 
   if (flags & MULTIBOOT_MANDATORY & ~MULTIBOOT_HAS_PAGE_ALIGN_OR_MEMORY)
-    return fail (error, path, "its multiboot header asks for features that are not known here (flags %x)", flags);
+    return fail (error, path, _("its multiboot header asks for features that are not known here (flags %x)"), flags);
   if (flags & MULTIBOOT_ADDRESSES)
     {
       if (header_at + 32 > length)
-        return fail (error, path, "its multiboot header is cut off");
+        return fail (error, path, _("its multiboot header is cut off"));
       if (!load_addressed (boot, path, image, length, header_at, low_memory, &end, error))
         return FALSE;
     }
   else if (!load_elf (boot, path, image, length, low_memory, &end, error))
     return FALSE;
   if (boot->entry == 0)
-    return fail (error, path, "it has no entry point");
+    return fail (error, path, _("it has no entry point"));
   if (!place_initrd (boot, initrd, G_MAXUINT32, end, low_memory, error))
     return FALSE;
 
   line = g_strdup_printf ("%s %s", path, append);
   if (strlen (line) > LINUX_COMMAND_LINE_MAX - 1)
-    return fail (error, path, "the command line has %zu bytes, which is too long", strlen (line));
+    return fail (error, path, _("the command line has %zu bytes, which is too long"), strlen (line));
 
   info = g_malloc0 (INFO_LENGTH);
   put32 (info + 4, 639);
@@ -322,7 +323,7 @@ direct_boot_load (const char *kernel, const char *initrd, const char *append, ui
   else if (length > HDR_END && get32 (image + HDR_MAGIC) == LINUX_MAGIC)
     ok = load_linux (boot, kernel, image, length, initrd, append, low_memory, error);
   else
-    ok = fail (error, kernel, "it is neither a Linux kernel (bzImage) nor a multiboot 1 kernel");
+    ok = fail (error, kernel, _("it is neither a Linux kernel (bzImage) nor a multiboot 1 kernel"));
   if (!ok)
     return NULL;
   boot->rom = complete_rom ();

@@ -16,6 +16,7 @@
 #include "engine/devices/storage/ide.h"
 
 #include <gio/gio.h>
+#include <glib/gi18n-lib.h>
 #include <string.h>
 
 static void
@@ -234,13 +235,13 @@ check_config (const MachineConfig *config, GError **error)
   const char *cause = NULL;
 
   if (config->memory < (1 << 20) || config->memory % GUEST_PAGE_SIZE != 0)
-    cause = "its memory must be at least 1 MiB, and whole pages";
+    cause = N_("its memory must be at least 1 MiB, and whole pages");
   else if (config->cpus > MACHINE_MAX_CPUS)
-    cause = "it may have at most 64 processors";
+    cause = N_("it may have at most 64 processors");
   if (cause == NULL)
     return TRUE;
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "cannot make machine “%s”: %s",
-               config->name != NULL ? config->name : "", cause);
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, _("cannot make machine “%s”: %s"),
+               config->name != NULL ? config->name : "", _(cause));
   return FALSE;
 }
 
@@ -359,7 +360,7 @@ machine_start (Machine *m, GError **error)
 
   g_mutex_lock (&m->control);
   if (m->state != MACHINE_STATE_OFF || m->off_reason != MACHINE_OFF_NOT)
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS, "machine “%s” has been started before", m->name);
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS, _("machine “%s” has been started before"), m->name);
   else
     {
       set_state (m, MACHINE_STATE_RUNNING, MACHINE_OFF_NOT);
@@ -537,7 +538,7 @@ insert_now (Machine *m, const char *slot, Disk *disk, gboolean force, GError **e
   else if (g_str_has_prefix (slot, "floppy") && g_ascii_isdigit (slot[6]) && slot[7] == '\0')
     ok = insert_floppy (m, (unsigned) (slot[6] - '0'), disk, error);
   else
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "machine “%s” has no drive “%s”", m->name, slot);
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, _("machine “%s” has no drive “%s”"), m->name, slot);
   machine_lock_release (&m->lock);
   return ok;
 }

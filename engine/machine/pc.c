@@ -27,6 +27,7 @@
 #include "engine/machine/firmware.h"
 
 #include <gio/gio.h>
+#include <glib/gi18n-lib.h>
 #include <string.h>
 
 enum
@@ -186,14 +187,14 @@ load_bios (Machine *m, const MachineConfig *config, GError **error)
   if (length < BIOS_MIN || length > BIOS_MAX || length % GUEST_PAGE_SIZE != 0)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
-                   "“%s” is no firmware image: it has %" G_GSIZE_FORMAT " bytes, which is not between 128 KiB and 16 MiB in 4 KiB steps",
+                   _("“%s” is no firmware image: it has %zu bytes, which is not between 128 KiB and 16 MiB in 4 KiB steps"),
                    path, length);
       return FALSE;
     }
   if (is_blank (contents + length - RESET_VECTOR, RESET_VECTOR))
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
-                   "“%s” is no firmware image: it has no code where processors start, %d bytes before its end", path,
+                   _("“%s” is no firmware image: it has no code where processors start, %d bytes before its end"), path,
                    RESET_VECTOR);
       return FALSE;
     }
@@ -381,7 +382,7 @@ add_nics (Machine *m, const MachineConfig *config, GError **error)
         continue;
       if (!g_str_equal (nic->model, "e1000"))
         {
-          g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "there is no network adapter model “%s”", nic->model);
+          g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, _("there is no network adapter model “%s”"), nic->model);
           return FALSE;
         }
       m->nics[i] = device_new (&e1000_type);

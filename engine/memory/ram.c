@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <gio/gio.h>
+#include <glib/gi18n-lib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -25,8 +26,8 @@ ram_block_new (const char *name, uint64_t size, GError **error)
 
       if (fd >= 0)
         close (fd);
-      g_set_error (error, G_IO_ERROR, (int) g_io_error_from_errno (cause), "cannot allocate %" G_GUINT64_FORMAT " KiB for %s: %s",
-                   size / 1024, name, g_strerror (cause));
+      g_set_error (error, G_IO_ERROR, (int) g_io_error_from_errno (cause), _("cannot allocate %llu KiB for %s: %s"),
+                   (unsigned long long) size / 1024, name, g_strerror (cause));
       return NULL;
     }
   block = g_new0 (RamBlock, 1);

@@ -4,6 +4,7 @@
 #include "storage/disk/format.h"
 
 #include <gio/gio.h>
+#include <glib/gi18n-lib.h>
 
 struct Disk
 {
@@ -33,12 +34,12 @@ carry_out (Disk *d, DiskRequest *r, GError **error)
 
   if (r->op != DISK_FLUSH && (r->offset > img->size || r->length > img->size - r->offset))
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "beyond the end of “%s”", img->path);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, _("beyond the end of “%s”"), img->path);
       return FALSE;
     }
   if (img->read_only && (r->op == DISK_WRITE || r->op == DISK_DISCARD))
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_READ_ONLY, "“%s” is read-only", img->path);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_READ_ONLY, _("“%s” is read-only"), img->path);
       return FALSE;
     }
   g_mutex_lock (&d->image_lock);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gio/gio.h>
+#include <glib/gi18n-lib.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,8 +18,8 @@ static const ImageFormat *const formats[] = { &vdi_format, &iso_format, &raw_for
 gboolean
 image_errno (GError **error, const char *path, const char *doing, int cause)
 {
-  g_set_error (error, G_IO_ERROR, (int) g_io_error_from_errno (cause), "cannot %s “%s”: %s", doing, path,
-               g_strerror (cause));
+  g_set_error (error, G_IO_ERROR, (int) g_io_error_from_errno (cause), _("cannot %s “%s”: %s"),
+               g_dpgettext2 (NULL, "cannot", doing), path, g_strerror (cause));
   return FALSE;
 }
 
@@ -31,7 +32,7 @@ image_damaged (GError **error, Image *img, const char *format, ...)
   va_start (arguments, format);
   cause = g_strdup_vprintf (format, arguments);
   va_end (arguments);
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "the %s image “%s” is damaged: %s", img->format->name,
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, _("the %s image “%s” is damaged: %s"), img->format->name,
                img->path, cause);
   return FALSE;
 }
@@ -48,7 +49,7 @@ image_pread (Image *img, uint64_t at, void *buffer, size_t length, GError **erro
       if (got < 0 && errno == EINTR)
         continue;
       if (got < 0)
-        return image_errno (error, img->path, "read", errno);
+        return image_errno (error, img->path, NC_("cannot", "read"), errno);
       if (got == 0)
         {
           memset (out, 0, length);
@@ -73,7 +74,7 @@ image_pwrite (Image *img, uint64_t at, const void *buffer, size_t length, GError
       if (put < 0 && errno == EINTR)
         continue;
       if (put <= 0)
-        return image_errno (error, img->path, "write", put < 0 ? errno : ENOSPC);
+        return image_errno (error, img->path, NC_("cannot", "write"), put < 0 ? errno : ENOSPC);
       in += put;
       at += (uint64_t) put;
       length -= (size_t) put;
@@ -86,7 +87,7 @@ image_sync (Image *img, GError **error)
 {
   if (fdatasync (img->fd) == 0 || errno == EROFS || errno == EINVAL)
     return TRUE;
-  return image_errno (error, img->path, "flush", errno);
+  return image_errno (error, img->path, NC_("cannot", "flush"), errno);
 }
 
 void
@@ -106,12 +107,12 @@ lock_file (int fd, const char *path, gboolean exclusive, GError **error)
     return TRUE;
   if (errno == EAGAIN || errno == EACCES)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY, "cannot open “%s”: it is in use by another machine or program",
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY, _("cannot open “%s”: it is in use by another machine or program"),
                    path);
       return FALSE;
     }
   /* A file system without locks does not keep anybody from his disk. */
-  return errno == ENOLCK || errno == EINVAL || errno == EOPNOTSUPP || image_errno (error, path, "lock", errno);
+  return errno == ENOLCK || errno == EINVAL || errno == EOPNOTSUPP || image_errno (error, path, NC_("cannot", "lock"), errno);
 }
 
 static const ImageFormat *
@@ -147,12 +148,12 @@ image_open (const char *path, gboolean read_only, GError **error)
 
   if (fd < 0)
     {
-      image_errno (error, path, "open", errno);
+      image_errno (error, path, NC_("cannot", "open"), errno);
       return NULL;
     }
   if (fstat (fd, &stat_buffer) != 0 || (!S_ISREG (stat_buffer.st_mode) && !S_ISBLK (stat_buffer.st_mode)))
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE, "cannot open “%s”: it is not a file", path);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE, _("cannot open “%s”: it is not a file"), path);
       close (fd);
       return NULL;
     }
@@ -165,7 +166,7 @@ image_open (const char *path, gboolean read_only, GError **error)
   got = pread (fd, head, ISO_SAMPLE, 0);
   if (got < 0)
     {
-      image_errno (error, path, "read", errno);
+      image_errno (error, path, NC_("cannot", "read"), errno);
       close (fd);
       return NULL;
     }
@@ -227,7 +228,7 @@ format_to_create (const char *name, const char *path, GError **error)
   if (name == NULL)
     return ending != NULL && (g_ascii_strcasecmp (ending, ".img") == 0) ? &raw_format : &vdi_format;
   g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
-               "cannot create “%s”: there is no disk format “%s” (there are vdi, raw)",
+               _("cannot create “%s”: there is no disk format “%s” (there are vdi, raw)"),
                path, name);
   return NULL;
 }
@@ -245,31 +246,31 @@ disk_create (const char *path, const char *format_name, DiskVariant variant, uin
   if (size == 0 || size > (uint64_t) G_MAXINT64 - SECTOR_SIZE)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                   "cannot create “%s”: a disk of %" G_GUINT64_FORMAT " bytes is impossible",
-                   path, size);
+                   _("cannot create “%s”: a disk of %llu bytes is impossible"), path,
+                   (unsigned long long) size);
       return FALSE;
     }
   if (g_file_test (path, G_FILE_TEST_EXISTS))
-    return image_errno (error, path, "create", EEXIST);
+    return image_errno (error, path, NC_("cannot", "create"), EEXIST);
   size = (size + SECTOR_SIZE - 1) & ~(uint64_t) (SECTOR_SIZE - 1);
   fd = g_mkstemp_full (temporary, O_RDWR | O_CLOEXEC, 0644);
   if (fd < 0)
-    return image_errno (error, path, "create", errno);
+    return image_errno (error, path, NC_("cannot", "create"), errno);
   ok = format->create (fd, path, variant, size, error);
   if (ok && fsync (fd) != 0)
-    ok = image_errno (error, path, "flush", errno);
+    ok = image_errno (error, path, NC_("cannot", "flush"), errno);
   close (fd);
   /* link() does not replace what somebody else has put there meanwhile; file systems without links get a rename. */
   if (ok && link (temporary, path) != 0)
     {
       if (errno == EPERM || errno == EOPNOTSUPP)
         {
-          ok = rename (temporary, path) == 0 || image_errno (error, path, "create", errno);
+          ok = rename (temporary, path) == 0 || image_errno (error, path, NC_("cannot", "create"), errno);
           if (ok)
             return TRUE;
         }
       else
-        ok = image_errno (error, path, "create", errno);
+        ok = image_errno (error, path, NC_("cannot", "create"), errno);
     }
   unlink (temporary);
   return ok;

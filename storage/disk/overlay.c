@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gio/gio.h>
+#include <glib/gi18n-lib.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -106,7 +107,7 @@ overlay_new (Image *base, GError **error)
 
   if (fd < 0)
     {
-      image_errno (error, template, "create", errno);
+      image_errno (error, template, NC_("cannot", "create"), errno);
       image_close (base);
       return NULL;
     }

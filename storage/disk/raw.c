@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gio/gio.h>
+#include <glib/gi18n-lib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -38,7 +39,7 @@ raw_open (Image *img, GError **error)
   struct stat info;
 
   if (img->file_size == 0)
-    return image_damaged (error, img, "the file is empty");
+    return image_damaged (error, img, _("the file is empty"));
   img->fixed = fstat (img->fd, &info) == 0 && (uint64_t) info.st_blocks * 512 >= img->file_size;
   img->size = (img->file_size + SECTOR_SIZE - 1) & ~(uint64_t) (SECTOR_SIZE - 1);
   return TRUE;
@@ -54,7 +55,8 @@ iso_open (Image *img, GError **error)
   uint64_t space;
 
   if (img->file_size < ISO_DESCRIPTOR + DISC_SECTOR)
-    return image_damaged (error, img, "it ends after %" G_GUINT64_FORMAT " bytes, in its first descriptor", img->file_size);
+    return image_damaged (error, img, _("it ends after %llu bytes, in its first descriptor"),
+                          (unsigned long long) img->file_size);
   if (!image_pread (img, ISO_DESCRIPTOR, descriptor, sizeof descriptor, error))
     return FALSE;
   memcpy (&blocks, descriptor + ISO_SPACE_SIZE, sizeof blocks);
@@ -62,8 +64,8 @@ iso_open (Image *img, GError **error)
   space = (uint64_t) GUINT32_FROM_LE (blocks) * GUINT16_FROM_LE (block_size);
   if (descriptor[0] == ISO_PRIMARY && space > img->file_size + ISO_PADDING)
     return image_damaged (error, img,
-                          "it ends after %" G_GUINT64_FORMAT " of the %" G_GUINT64_FORMAT " bytes of its file system",
-                          img->file_size, space);
+                          _("it ends after %llu of the %llu bytes of its file system"),
+                          (unsigned long long) img->file_size, (unsigned long long) space);
   img->size = img->file_size & ~(uint64_t) (SECTOR_SIZE - 1);
   return TRUE;
 }
@@ -74,7 +76,7 @@ image_check_disc (Image *img, GError **error)
   if (img->format == &iso_format || (img->format == &raw_format && img->file_size % DISC_SECTOR == 0))
     return TRUE;
   g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
-               "cannot use “%s” as a disc: it is not the image of a CD or DVD", img->path);
+               _("cannot use “%s” as a disc: it is not the image of a CD or DVD"), img->path);
   return FALSE;
 }
 
@@ -84,9 +86,9 @@ raw_create (int fd, const char *path, DiskVariant variant, uint64_t size, GError
   int cause;
 
   if (ftruncate (fd, (off_t) size) != 0)
-    return image_errno (error, path, "create", errno);
+    return image_errno (error, path, NC_("cannot", "create"), errno);
   if (variant == DISK_VARIANT_FIXED && (cause = posix_fallocate (fd, 0, (off_t) size)) != 0)
-    return image_errno (error, path, "create", cause);
+    return image_errno (error, path, NC_("cannot", "create"), cause);
   return TRUE;
 }
 

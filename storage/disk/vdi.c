@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gio/gio.h>
+#include <glib/gi18n-lib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -64,38 +65,38 @@ check_header (Image *img, const VdiHeader *h, GError **error)
   uint64_t blocks;
 
   if (h->version >> 16 != 1)
-    return image_damaged (error, img, "version %u.%u is not known", h->version >> 16, h->version & 0xffff);
+    return image_damaged (error, img, _("version %u.%u is not known"), h->version >> 16, h->version & 0xffff);
   if (h->type != VDI_DYNAMIC && h->type != VDI_FIXED)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
-                   "cannot open “%s”: VDI images of type %u (differencing) cannot be used alone",
+                   _("cannot open “%s”: VDI images of type %u (differencing) cannot be used alone"),
                    img->path, h->type);
       return FALSE;
     }
   if (memcmp (h->parent_uuid, none, 16) != 0)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
-                   "cannot open “%s”: it is a differencing image and needs its parent",
+                   _("cannot open “%s”: it is a differencing image and needs its parent"),
                    img->path);
       return FALSE;
     }
   if (h->sector_size != VDI_SECTOR)
-    return image_damaged (error, img, "sectors of %u bytes", h->sector_size);
+    return image_damaged (error, img, _("sectors of %u bytes"), h->sector_size);
   if (h->block_size < 4096 || h->block_size > 256 << 20 || (h->block_size & (h->block_size - 1)) != 0)
-    return image_damaged (error, img, "blocks of %u bytes", h->block_size);
+    return image_damaged (error, img, _("blocks of %u bytes"), h->block_size);
   if (h->block_extra != 0)
-    return image_damaged (error, img, "%u extra bytes a block", h->block_extra);
+    return image_damaged (error, img, _("%u extra bytes a block"), h->block_extra);
   if (h->disk_size == 0 || h->disk_size > (uint64_t) G_MAXINT64)
-    return image_damaged (error, img, "a disk of %" G_GUINT64_FORMAT " bytes", h->disk_size);
+    return image_damaged (error, img, _("a disk of %llu bytes"), (unsigned long long) h->disk_size);
   blocks = (h->disk_size + h->block_size - 1) / h->block_size;
   if (h->block_count < blocks || (uint64_t) h->block_count * 4 > VDI_MAP_MAX)
-    return image_damaged (error, img, "%u blocks for a disk of %" G_GUINT64_FORMAT " bytes", h->block_count,
-                          h->disk_size);
+    return image_damaged (error, img, _("%u blocks for a disk of %llu bytes"), h->block_count,
+                          (unsigned long long) h->disk_size);
   if (h->map_offset < sizeof *h || h->map_offset > img->file_size ||
       (uint64_t) h->block_count * 4 > img->file_size - h->map_offset)
-    return image_damaged (error, img, "the block map at %u lies outside the file", h->map_offset);
+    return image_damaged (error, img, _("the block map at %u lies outside the file"), h->map_offset);
   if (h->data_offset < h->map_offset + (uint64_t) h->block_count * 4)
-    return image_damaged (error, img, "the data at %u overlaps the block map", h->data_offset);
+    return image_damaged (error, img, _("the data at %u overlaps the block map"), h->data_offset);
   return TRUE;
 }
 
@@ -116,9 +117,9 @@ check_map (Image *img, Vdi *vdi, GError **error)
       if (block == VDI_UNALLOCATED || block == VDI_ZERO)
         continue;
       if (block >= h->block_count || block >= in_file)
-        return image_damaged (error, img, "block %u is said to be at place %u, which the file does not have", i, block);
+        return image_damaged (error, img, _("block %u is said to be at place %u, which the file does not have"), i, block);
       if (used[block / 8] >> (block % 8) & 1)
-        return image_damaged (error, img, "place %u is used by two blocks", block);
+        return image_damaged (error, img, _("place %u is used by two blocks"), block);
       used[block / 8] |= (uint8_t) (1u << (block % 8));
       allocated = MAX (allocated, block + 1);
     }
@@ -126,7 +127,7 @@ check_map (Image *img, Vdi *vdi, GError **error)
   if (vdi->header.blocks_allocated < allocated)
     vdi->header.blocks_allocated = allocated;
   if (vdi->header.blocks_allocated > h->block_count)
-    return image_damaged (error, img, "%u of %u blocks are said to be allocated", h->blocks_allocated, h->block_count);
+    return image_damaged (error, img, _("%u of %u blocks are said to be allocated"), h->blocks_allocated, h->block_count);
   return TRUE;
 }
 
@@ -189,7 +190,7 @@ vdi_create (int fd, const char *path, DiskVariant variant, uint64_t size, GError
 
   if (blocks * 4 > VDI_MAP_MAX)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "cannot create “%s”: VDI images hold at most %u TiB",
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, _("cannot create “%s”: VDI images hold at most %u TiB"),
                    path,
                    VDI_MAP_MAX / 4 >> 20);
       return FALSE;
@@ -208,10 +209,10 @@ vdi_create (int fd, const char *path, DiskVariant variant, uint64_t size, GError
   if (!image_pwrite (&img, 0, &h, sizeof h, error) || !image_pwrite (&img, VDI_MAP_OFFSET, map, map_bytes, error))
     return FALSE;
   if (ftruncate (fd, (off_t) (h.data_offset + (uint64_t) h.blocks_allocated * VDI_BLOCK_SIZE)) != 0)
-    return image_errno (error, path, "create", errno);
+    return image_errno (error, path, NC_("cannot", "create"), errno);
   if (variant == DISK_VARIANT_FIXED && (cause = posix_fallocate (fd, h.data_offset,
                                                                  (off_t) (blocks * VDI_BLOCK_SIZE))) != 0)
-    return image_errno (error, path, "create", cause);
+    return image_errno (error, path, NC_("cannot", "create"), cause);
   return TRUE;
 }
 
@@ -265,11 +266,11 @@ allocate (Image *img, uint32_t block, uint32_t within, const void *data, size_t 
   uint64_t at = vdi->header.data_offset + (uint64_t) next * vdi->header.block_size;
 
   if (next >= vdi->header.block_count)
-    return image_damaged (error, img, "no block is left");
+    return image_damaged (error, img, _("no block is left"));
   /* The whole block becomes part of the file, zero where nothing is written. What an earlier failure left there
    * goes. */
   if (ftruncate (img->fd, (off_t) at) != 0 || ftruncate (img->fd, (off_t) (at + vdi->header.block_size)) != 0)
-    return image_errno (error, img->path, "write", errno);
+    return image_errno (error, img->path, NC_("cannot", "write"), errno);
   if (!image_pwrite (img, at + within, data, length, error))
     return FALSE;
   vdi->map[block] = next;

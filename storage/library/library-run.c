@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glib/gi18n-lib.h>
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -60,7 +61,7 @@ library_lock_machine (const LibraryMachine *machine, GError **error)
 
   if (fd < 0)
     {
-      g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), "cannot lock the machine “%s”: “%s”: %s",
+      g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), _("cannot lock the machine “%s”: “%s”: %s"),
                    machine->name, path, g_strerror (errno));
       return NULL;
     }
@@ -69,9 +70,9 @@ library_lock_machine (const LibraryMachine *machine, GError **error)
       int saved = errno;
 
       if (saved == EAGAIN || saved == EACCES)
-        g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_RUNNING, "the machine “%s” is running", machine->name);
+        g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_RUNNING, _("the machine “%s” is running"), machine->name);
       else
-        g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (saved), "cannot lock the machine “%s”: “%s”: %s",
+        g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (saved), _("cannot lock the machine “%s”: “%s”: %s"),
                      machine->name, path, g_strerror (saved));
       close (fd);
       return NULL;
@@ -183,14 +184,14 @@ library_socket_path (Library *library, const LibraryMachine *machine, GError **e
   /* In a shared place somebody else may have made the folder first: then it is not for us. */
   if (g_mkdir_with_parents (folder, 0700) != 0 || lstat (folder, &info) != 0)
     {
-      g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), "cannot create the runtime folder “%s”: %s",
+      g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), _("cannot create the runtime folder “%s”: %s"),
                    folder, g_strerror (errno));
       return NULL;
     }
   if (!S_ISDIR (info.st_mode) || info.st_uid != getuid () || (info.st_mode & 0077) != 0)
     {
       g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_ACCES,
-                   "cannot use the runtime folder “%s”: it must be a folder of this user with mode 0700", folder);
+                   _("cannot use the runtime folder “%s”: it must be a folder of this user with mode 0700"), folder);
       return NULL;
     }
   return g_steal_pointer (&path);

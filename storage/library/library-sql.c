@@ -4,6 +4,7 @@
 #include "storage/library/library-private.h"
 
 #include <errno.h>
+#include <glib/gi18n-lib.h>
 #include <unistd.h>
 
 G_DEFINE_QUARK (library-error-quark, library_error)
@@ -21,9 +22,9 @@ describe_error (Library *library)
     case SQLITE_CANTOPEN:
     case SQLITE_IOERR:
       if (access (library->home, W_OK) != 0)
-        return g_strdup_printf ("the folder cannot be written to: %s", g_strerror (errno));
+        return g_strdup_printf (_("the folder cannot be written to: %s"), g_strerror (errno));
       if (access (library->path, W_OK) != 0)
-        return g_strdup_printf ("it cannot be written to: %s", g_strerror (errno));
+        return g_strdup_printf (_("it cannot be written to: %s"), g_strerror (errno));
       return system != 0 ? g_strdup_printf ("%s: %s", text, g_strerror (system)) : g_strdup (text);
     default:
       return g_strdup (text);
@@ -35,7 +36,8 @@ library_sql_error (Library *library, GError **error, const char *what)
 {
   g_autofree char *cause = describe_error (library);
 
-  g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_FAILED, "cannot %s the library “%s”: %s", what, library->path, cause);
+  g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_FAILED, _("cannot %s the library “%s”: %s"),
+               g_dpgettext2 (NULL, "cannot", what), library->path, cause);
   return FALSE;
 }
 
@@ -46,7 +48,7 @@ prepare_va (Library *library, GError **error, const char *sql, const char *types
 
   if (sqlite3_prepare_v2 (library->db, sql, -1, &statement, NULL) != SQLITE_OK)
     {
-      library_sql_error (library, error, "read");
+      library_sql_error (library, error, NC_("cannot", "read"));
       return NULL;
     }
 
@@ -60,7 +62,7 @@ prepare_va (Library *library, GError **error, const char *sql, const char *types
         result = sqlite3_bind_int64 (statement, i + 1, va_arg (args, int64_t));
       if (result != SQLITE_OK)
         {
-          library_sql_error (library, error, "read");
+          library_sql_error (library, error, NC_("cannot", "read"));
           return NULL;
         }
     }
@@ -89,7 +91,8 @@ library_sql_step (Library *library, sqlite3_stmt *statement, GError **error)
     case SQLITE_DONE:
       return 0;
     default:
-      library_sql_error (library, error, sqlite3_stmt_readonly (statement) ? "read" : "change");
+      library_sql_error (library, error,
+                         sqlite3_stmt_readonly (statement) ? NC_("cannot", "read") : NC_("cannot", "change"));
       return -1;
     }
 }

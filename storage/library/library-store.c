@@ -4,6 +4,7 @@
 #include "storage/library/library-private.h"
 
 #include <errno.h>
+#include <glib/gi18n-lib.h>
 #include <glib/gstdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,7 +24,7 @@ lookup (Library *library, const char *const *words, unsigned count, const char *
         return TRUE;
       }
   g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_FAILED,
-               "cannot read the library “%s”: it says “%s” where %s belongs", library->path, word ? word : "",
+               _("cannot read the library “%s”: it says “%s” where %s belongs"), library->path, word ? word : "",
                words[0]);
   return FALSE;
 }
@@ -185,7 +186,7 @@ library_find (Library *library, const char *name_or_uuid, GError **error)
   if (more > 0)
     machine = load_machine (library, statement, error);
   else if (more == 0)
-    g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_NOT_FOUND, "there is no machine “%s”", name_or_uuid);
+    g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_NOT_FOUND, _("there is no machine “%s”"), name_or_uuid);
   g_clear_pointer (&statement, sqlite3_finalize);
   library_sql_end (library, FALSE, NULL);
   return machine;
@@ -199,7 +200,7 @@ machine_id (Library *library, const char *uuid, int64_t *id, GError **error)
     return FALSE;
   if (*id >= 0)
     return TRUE;
-  g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_NOT_FOUND, "there is no machine “%s”", uuid);
+  g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_NOT_FOUND, _("there is no machine “%s”"), uuid);
   return FALSE;
 }
 
@@ -290,7 +291,7 @@ store_adapters (Library *library, int64_t machine, GPtrArray *adapters, GError *
         return FALSE;
       if (taken)
         {
-          g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_INVALID, "another network adapter has the MAC address %s",
+          g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_INVALID, _("another network adapter has the MAC address %s"),
                        adapter->mac);
           return FALSE;
         }
@@ -323,7 +324,7 @@ check_name_free (Library *library, const LibraryMachine *machine, GError **error
                         machine->name, machine->uuid))
     return FALSE;
   if (taken)
-    g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_EXISTS, "there is a machine “%s” already", machine->name);
+    g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_EXISTS, _("there is a machine “%s” already"), machine->name);
   return !taken;
 }
 
@@ -337,7 +338,7 @@ make_folder (Library *library, LibraryMachine *machine, GError **error)
   machine->folder = g_build_filename (parent, base, NULL);
   if (g_mkdir_with_parents (parent, 0700) == 0 && g_mkdir (machine->folder, 0700) == 0)
     return TRUE;
-  g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), "cannot create the machine's folder “%s”: %s",
+  g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), _("cannot create the machine's folder “%s”: %s"),
                machine->folder, g_strerror (errno));
   g_clear_pointer (&machine->folder, g_free);
   return FALSE;
@@ -429,7 +430,7 @@ library_set_medium (Library *library, const char *uuid, LibraryController contro
            "iisi", medium, id, controller_names[controller], (int64_t)unit);
   if (ok && sqlite3_changes (library->db) == 0)
     {
-      g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_NOT_FOUND, "%s%u is no drive for changeable media",
+      g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_NOT_FOUND, _("%s%u is no drive for changeable media"),
                    controller_names[controller], unit);
       ok = FALSE;
     }
@@ -449,7 +450,7 @@ library_set_forwards (Library *library, const char *uuid, unsigned slot, GPtrArr
                         (int64_t) slot);
   if (ok && adapter < 0)
     {
-      g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_NOT_FOUND, "there is no network adapter %u", slot + 1);
+      g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_NOT_FOUND, _("there is no network adapter %u"), slot + 1);
       ok = FALSE;
     }
   ok = ok && library_sql_run (library, error, "DELETE FROM forward WHERE adapter = ?", "i", adapter) &&
@@ -532,7 +533,7 @@ library_delete_files (const LibraryMachine *machine, char *const *disks, GError 
   for (unsigned i = 0; disks && disks[i] != NULL; i++)
     if (g_unlink (disks[i]) != 0 && errno != ENOENT)
       {
-        g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), "cannot delete “%s”: %s", disks[i],
+        g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), _("cannot delete “%s”: %s"), disks[i],
                      g_strerror (errno));
         return FALSE;
       }

@@ -3,6 +3,7 @@
 
 #include "storage/library/library-private.h"
 
+#include <glib/gi18n-lib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -31,12 +32,12 @@ gboolean
 library_name_validate (const char *name, GError **error)
 {
   if (name == NULL || *name == '\0')
-    return invalid (error, "a machine's name must not be empty");
+    return invalid (error, _("a machine's name must not be empty"));
   if (strlen (name) > LIBRARY_NAME_MAX)
-    return invalid (error, "a machine's name must have at most %d bytes; this one has %zu", LIBRARY_NAME_MAX,
+    return invalid (error, _("a machine's name must have at most %d bytes; this one has %zu"), LIBRARY_NAME_MAX,
                     strlen (name));
   if (!g_utf8_validate (name, -1, NULL))
-    return invalid (error, "a machine's name must be UTF-8");
+    return invalid (error, _("a machine's name must be UTF-8"));
 
   for (const char *p = name; *p != '\0'; p = g_utf8_next_char (p))
     {
@@ -44,9 +45,9 @@ library_name_validate (const char *name, GError **error)
       gboolean at_end = p == name || *g_utf8_next_char (p) == '\0';
 
       if (g_unichar_iscntrl (c) || c == 0x2028 || c == 0x2029)
-        return invalid (error, "a machine's name must not have control characters");
+        return invalid (error, _("a machine's name must not have control characters"));
       if (at_end && g_unichar_isspace (c))
-        return invalid (error, "a machine's name must not begin or end with a space");
+        return invalid (error, _("a machine's name must not begin or end with a space"));
     }
   return TRUE;
 }
@@ -97,14 +98,14 @@ library_boot_parse (const char *text, LibraryBoot boot[LIBRARY_MAX_BOOT], GError
         if (strcmp (words[i], boot_names[j]) == 0)
           device = j;
       if (device == LIBRARY_BOOT_NONE)
-        return invalid (error, "boot order “%s”: “%s” is none of floppy, disk, cdrom, network", text, words[i]);
+        return invalid (error, _("boot order “%s”: “%s” is none of floppy, disk, cdrom, network"), text, words[i]);
       for (unsigned j = 0; j < count; j++)
         if (order[j] == device)
-          return invalid (error, "boot order “%s”: %s is named twice", text, words[i]);
+          return invalid (error, _("boot order “%s”: %s is named twice"), text, words[i]);
       order[count++] = device;
     }
   if (count == 0)
-    return invalid (error, "the boot order must name at least one of floppy, disk, cdrom, network");
+    return invalid (error, _("the boot order must name at least one of floppy, disk, cdrom, network"));
   memcpy (boot, order, sizeof order);
   return TRUE;
 }
@@ -126,13 +127,13 @@ attachment_validate (const LibraryMachine *machine, const LibraryAttachment *att
   gboolean floppy = attachment->controller == LIBRARY_CONTROLLER_FLOPPY;
 
   if (attachment->unit >= (floppy ? (unsigned) LIBRARY_FLOPPY_UNITS : (unsigned) LIBRARY_IDE_UNITS))
-    return invalid (error, "%s: there is no such drive", slot);
+    return invalid (error, _("%s: there is no such drive"), slot);
   if (floppy != (attachment->kind == LIBRARY_MEDIUM_FLOPPY))
-    return invalid (error, "%s: this kind of drive does not fit its controller", slot);
+    return invalid (error, _("%s: this kind of drive does not fit its controller"), slot);
   if (attachment->path == NULL)
-    return attachment->kind != LIBRARY_MEDIUM_DISK || invalid (error, "%s: a disk needs an image", slot);
+    return attachment->kind != LIBRARY_MEDIUM_DISK || invalid (error, _("%s: a disk needs an image"), slot);
   if (!g_path_is_absolute (attachment->path))
-    return invalid (error, "%s: “%s” is not an absolute path", slot, attachment->path);
+    return invalid (error, _("%s: “%s” is not an absolute path"), slot, attachment->path);
 
   for (unsigned i = 0; i < machine->attachments->len; i++)
     {
@@ -141,7 +142,7 @@ attachment_validate (const LibraryMachine *machine, const LibraryAttachment *att
       if (other == attachment)
         break;
       if (other->path && strcmp (other->path, attachment->path) == 0 && attachment->kind != LIBRARY_MEDIUM_OPTICAL)
-        return invalid (error, "%s: “%s” is attached twice", slot, attachment->path);
+        return invalid (error, _("%s: “%s” is attached twice"), slot, attachment->path);
     }
   return TRUE;
 }
@@ -150,20 +151,20 @@ static gboolean
 adapter_validate (const LibraryAdapter *adapter, GError **error)
 {
   if (adapter->slot >= LIBRARY_MAX_ADAPTERS)
-    return invalid (error, "there are at most %d network adapters", LIBRARY_MAX_ADAPTERS);
+    return invalid (error, _("there are at most %d network adapters"), LIBRARY_MAX_ADAPTERS);
   if (strcmp (adapter->model, "e1000") != 0)
-    return invalid (error, "network adapter %u: “%s” is no known model: e1000 is", adapter->slot + 1, adapter->model);
+    return invalid (error, _("network adapter %u: “%s” is no known model: e1000 is"), adapter->slot + 1, adapter->model);
   if (adapter->mac[0] != '\0' && !library_mac_valid (adapter->mac))
-    return invalid (error, "network adapter %u: “%s” is no adapter's MAC address", adapter->slot + 1, adapter->mac);
+    return invalid (error, _("network adapter %u: “%s” is no adapter's MAC address"), adapter->slot + 1, adapter->mac);
 
   for (unsigned i = 0; i < adapter->forwards->len; i++)
     {
       const LibraryForward *forward = g_ptr_array_index (adapter->forwards, i);
 
       if (adapter->kind != LIBRARY_NET_NAT)
-        return invalid (error, "network adapter %u: ports are forwarded by NAT only", adapter->slot + 1);
+        return invalid (error, _("network adapter %u: ports are forwarded by NAT only"), adapter->slot + 1);
       if (forward->host_port == 0 || forward->guest_port == 0)
-        return invalid (error, "network adapter %u: a port is 1 to 65535", adapter->slot + 1);
+        return invalid (error, _("network adapter %u: a port is 1 to 65535"), adapter->slot + 1);
     }
   return TRUE;
 }
@@ -175,8 +176,8 @@ one_of (GError **error, const char *what, const char *value, const char *const *
 
   if (value != NULL && g_strv_contains (words, value))
     return TRUE;
-  list = g_strjoinv (" or ", (char **) words);
-  return invalid (error, "%s “%s”: must be %s", what, value ? value : "", list);
+  list = g_strjoinv (_(" or "), (char **) words);
+  return invalid (error, _("%s “%s”: must be %s"), _(what), value ? value : "", list);
 }
 
 gboolean
@@ -187,18 +188,18 @@ library_machine_validate (const LibraryMachine *machine, GError **error)
   if (!library_name_validate (machine->name, error))
     return FALSE;
   if (machine->memory < LIBRARY_MIN_MEMORY || machine->memory % (1 << 20) != 0)
-    return invalid (error, "memory must be whole MiB, at least %u", (unsigned) (LIBRARY_MIN_MEMORY >> 20));
+    return invalid (error, _("memory must be whole MiB, at least %u"), (unsigned) (LIBRARY_MIN_MEMORY >> 20));
   if (machine->memory > host)
     return invalid (error,
-                    "%" G_GUINT64_FORMAT " MiB of memory are more than this computer's %" G_GUINT64_FORMAT " MiB",
-                    machine->memory >> 20, host >> 20);
+                    _("%llu MiB of memory are more than this computer's %llu MiB"),
+                    (unsigned long long) machine->memory >> 20, (unsigned long long) host >> 20);
   if (machine->cpus < 1 || machine->cpus > LIBRARY_MAX_CPUS)
-    return invalid (error, "a machine has 1 to %d processors, not %u", LIBRARY_MAX_CPUS, machine->cpus);
+    return invalid (error, _("a machine has 1 to %d processors, not %u"), LIBRARY_MAX_CPUS, machine->cpus);
   if (machine->boot[0] == LIBRARY_BOOT_NONE)
-    return invalid (error, "the boot order must name at least one of floppy, disk, cdrom, network");
-  if (!one_of (error, "accelerator", machine->accel, (const char *const[]) { "auto", "kvm", "jit", "interp", NULL }) ||
-      !one_of (error, "firmware", machine->firmware, (const char *const[]) { "bios", NULL }) ||
-      !one_of (error, "chipset", machine->chipset, (const char *const[]) { "piix3", NULL }))
+    return invalid (error, _("the boot order must name at least one of floppy, disk, cdrom, network"));
+  if (!one_of (error, N_("accelerator"), machine->accel, (const char *const[]) { "auto", "kvm", "jit", "interp", NULL }) ||
+      !one_of (error, N_("firmware"), machine->firmware, (const char *const[]) { "bios", NULL }) ||
+      !one_of (error, N_("chipset"), machine->chipset, (const char *const[]) { "piix3", NULL }))
     return FALSE;
 
   for (unsigned i = 0; i < machine->attachments->len; i++)

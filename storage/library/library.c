@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glib/gi18n-lib.h>
 #include <glib/gstdio.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -39,7 +40,7 @@ migrate_to (Library *library, int version, GError **error)
     return FALSE;
   /* Resource data ends with a zero byte that its size does not count. */
   if (sqlite3_exec (library->db, g_bytes_get_data (sql, NULL), NULL, NULL, NULL) != SQLITE_OK)
-    return library_sql_error (library, error, "bring up to date");
+    return library_sql_error (library, error, NC_("cannot", "bring up to date"));
   return library_sql_run (library, error, pragma, "");
 }
 
@@ -58,21 +59,21 @@ check_version (Library *library, int64_t *version, GError **error)
   if (*version > LIBRARY_SCHEMA_VERSION)
     {
       g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_NEWER_SCHEMA,
-                   "cannot open the library “%s”: it has schema version %" G_GINT64_FORMAT
-                   ", written by a newer Bunshin; this one knows version %d",
-                   library->path, *version, LIBRARY_SCHEMA_VERSION);
+                   _("cannot open the library “%s”: it has schema version %lld, written by a newer Bunshin; this one knows version %d"),
+                   library->path, (long long) *version, LIBRARY_SCHEMA_VERSION);
       return FALSE;
     }
   if (*version < 0)
     {
       g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_FAILED,
-                   "cannot open the library “%s”: its schema version is %" G_GINT64_FORMAT, library->path, *version);
+                   _("cannot open the library “%s”: its schema version is %lld"), library->path,
+                   (long long) *version);
       return FALSE;
     }
   if (*version == 0 && tables > 0)
     {
       g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_FAILED,
-                   "cannot open the library “%s”: it is a database of another program", library->path);
+                   _("cannot open the library “%s”: it is a database of another program"), library->path);
       return FALSE;
     }
   return TRUE;
@@ -120,7 +121,7 @@ library_open (const char *home, GError **error)
     {
       int saved = errno;
 
-      g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (saved), "cannot create the data folder “%s”: %s",
+      g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (saved), _("cannot create the data folder “%s”: %s"),
                    library->home, g_strerror (saved));
       return NULL;
     }
@@ -128,7 +129,7 @@ library_open (const char *home, GError **error)
     {
       int code = library->db ? sqlite3_system_errno (library->db) : 0;
 
-      g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_FAILED, "cannot open the library “%s”: %s", library->path,
+      g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_FAILED, _("cannot open the library “%s”: %s"), library->path,
                    code ? g_strerror (code) : library->db ? sqlite3_errmsg (library->db) : "out of memory");
       return NULL;
     }

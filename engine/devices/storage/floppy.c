@@ -4,6 +4,7 @@
 #include "engine/devices/storage/floppy-private.h"
 
 #include <gio/gio.h>
+#include <glib/gi18n-lib.h>
 #include <string.h>
 
 enum
@@ -551,7 +552,7 @@ floppy_before_load (Device *dev, GError **error)
     {
       if (f->drives[i].flushing || (f->busy && f->unit == i))
         {
-          g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY, "floppy drive %u is at work", i);
+          g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY, _("floppy drive %u is at work"), i);
           return FALSE;
         }
     }
@@ -670,7 +671,7 @@ put_disk (FloppyDrive *drive, Disk *disk, GError **error)
   if (disk != NULL && geometry == NULL)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                   "“%s” is no floppy image: it is larger than 2.88 MB", disk_path (disk));
+                   _("“%s” is no floppy image: it is larger than 2.88 MB"), disk_path (disk));
       return FALSE;
     }
   g_clear_pointer (&drive->disk, disk_unref);
@@ -702,12 +703,12 @@ floppy_set_disk (Device *dev, unsigned number, Disk *disk, GError **error)
 
   if (drive == NULL)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "there is no floppy drive %u", number);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, _("there is no floppy drive %u"), number);
       return FALSE;
     }
   if (drive->flushing || (f->busy && f->unit == number))
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK, "floppy drive %u is at work: try again", number);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK, _("floppy drive %u is at work: try again"), number);
       return FALSE;
     }
   if (!put_disk (drive, disk, error))

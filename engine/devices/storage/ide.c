@@ -6,6 +6,7 @@
 #include "engine/devices/platform/piix3.h"
 
 #include <gio/gio.h>
+#include <glib/gi18n-lib.h>
 #include <string.h>
 
 enum
@@ -532,17 +533,17 @@ piix3_ide_set_disc (Device *dev, unsigned number, Disk *disk, gboolean force, GE
 
   if (drive == NULL || drive->kind != IDE_CDROM)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "drive ide%u is no CD drive", number);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, _("drive ide%u is no CD drive"), number);
       return FALSE;
     }
   if (drive->locked && drive->disk != NULL && !force)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY, "the guest has locked the disc in drive ide%u", number);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY, _("the guest has locked the disc in drive ide%u"), number);
       return FALSE;
     }
   if (drive->busy)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK, "drive ide%u is reading: try again", number);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK, _("drive ide%u is reading: try again"), number);
       return FALSE;
     }
   g_clear_pointer (&drive->disk, disk_unref);
