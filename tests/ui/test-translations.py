@@ -28,14 +28,15 @@ def is_marked(path):
     text = path.read_text()
     if path.suffix == '.ui':
         return 'translatable="yes"' in text
-    return re.search(r'(?<![A-Za-z0-9_])(_|N_|ngettext) ?\("', text) is not None
+    return re.search(r'(?<![A-Za-z0-9_])(_|N_|NC_|ngettext) ?\("', text) is not None
 
 
 languages = listed(po / 'LINGUAS')
 files = listed(po / 'POTFILES.in')
 print(f'1..{len(languages) + 1}')
 
-marked = {str(path.relative_to(top)) for folder in ('ui', 'app') for path in (top / folder).glob('*')
+folders = ('app', 'engine', 'network', 'storage', 'ui')
+marked = {str(path.relative_to(top)) for folder in folders for path in (top / folder).rglob('*')
           if path.suffix in ('.c', '.ui') and is_marked(path)}
 missing = sorted(marked - set(files))
 report(1, not missing, 'POTFILES.in names every file with strings', '\n'.join('missing: ' + name for name in missing))
