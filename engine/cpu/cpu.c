@@ -65,6 +65,8 @@ x86_system_free (X86System *system)
   if (system == NULL)
     return;
   address_space_remove_listener (system->memory, system);
+  if (system->accel->close != NULL)
+    system->accel->close (system);
   x86_watch_free (system->watch);
   g_cond_clear (&system->alone_cond);
   g_mutex_clear (&system->alone_lock);

@@ -420,7 +420,11 @@ pc_assemble (Machine *m, const MachineConfig *config, GError **error)
   m->ioapic = device_new (&ioapic_type);
   ioapic_set_bus (m->ioapic, m->apic_bus);
   if (!vcpus_create (m, config, error))
-    return FALSE;
+    {
+      device_free (m->pic);
+      device_free (m->ioapic);
+      return FALSE;
+    }
   for (unsigned i = 0; i < m->cpu_count; i++)
     {
       DeviceEnv env = environment (m);
