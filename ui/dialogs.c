@@ -164,12 +164,16 @@ dialog_choose_file (GtkWindow *parent, const char *title, DialogFiles kind, cons
       = gtk_file_chooser_native_new (title, parent, saves ? GTK_FILE_CHOOSER_ACTION_SAVE : GTK_FILE_CHOOSER_ACTION_OPEN,
                                      saves ? _("_Save") : _("_Open"), _("_Cancel"));
   Closure *closure = closure_new (data, data_free);
+  const char *folder = saves ? g_get_user_special_dir (G_USER_DIRECTORY_PICTURES) : NULL;
+  g_autoptr (GFile) pictures = folder != NULL ? g_file_new_for_path (folder) : NULL;
 
   closure->chosen = chosen;
   gtk_native_dialog_set_modal (GTK_NATIVE_DIALOG (native), TRUE);
   add_filters (GTK_FILE_CHOOSER (native), kind);
   if (name != NULL)
     gtk_file_chooser_set_current_name (GTK_FILE_CHOOSER (native), name);
+  if (pictures != NULL)
+    gtk_file_chooser_set_current_folder (GTK_FILE_CHOOSER (native), pictures, NULL);
   g_signal_connect_data (native, "response", G_CALLBACK (on_file_response), closure, closure_free, 0);
   gtk_native_dialog_show (GTK_NATIVE_DIALOG (native));
 }

@@ -178,14 +178,21 @@ on_created (BunshinWizard *wizard, const char *uuid, gboolean start, gpointer da
     manager_window_toast (self, _("The machine was created"));
 }
 
-static void
-on_new (GSimpleAction *action, GVariant *parameter, gpointer data)
+void
+manager_window_open_wizard (BunshinManagerWindow *self, const char *disc)
 {
-  BunshinManagerWindow *self = data;
   BunshinWizard *wizard = bunshin_wizard_new (GTK_WINDOW (self), self->env.library, self->systems);
 
   g_signal_connect_object (wizard, "created", G_CALLBACK (on_created), self, 0);
+  if (disc != NULL)
+    bunshin_wizard_set_disc (wizard, disc);
   gtk_window_present (GTK_WINDOW (wizard));
+}
+
+static void
+on_new (GSimpleAction *action, GVariant *parameter, gpointer data)
+{
+  manager_window_open_wizard (data, NULL);
 }
 
 static void

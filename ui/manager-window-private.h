@@ -64,4 +64,6 @@ void manager_window_init_demo (BunshinManagerWindow *self);
 void manager_window_start_demo (BunshinManagerWindow *self);
 
 /* Runs a verb of the item's control; a failure is shown. */
+/* @disc: an image to install from, or NULL. */
+void manager_window_open_wizard (BunshinManagerWindow *self, const char *disc);
 void manager_window_run (BunshinManagerWindow *self, BunshinMachineItem *item, BunshinVerb verb);

@@ -146,6 +146,18 @@ on_secondary_click (BunshinManagerWindow *self, int n_press, double x, double y)
   popup_context_menu (self, x, y);
 }
 
+/* A disc that is dropped on the window is one to install from. */
+static gboolean
+on_drop (BunshinManagerWindow *self, const GValue *value)
+{
+  g_autofree char *path = g_file_get_path (g_value_get_object (value));
+
+  if (path == NULL)
+    return FALSE;
+  manager_window_open_wizard (self, path);
+  return TRUE;
+}
+
 /* --- The list --- */
 
 static gboolean
@@ -353,6 +365,8 @@ bunshin_manager_window_class_init (BunshinManagerWindowClass *klass)
 static void
 bunshin_manager_window_init (BunshinManagerWindow *self)
 {
+  GtkDropTarget *drop = gtk_drop_target_new (G_TYPE_FILE, GDK_ACTION_COPY);
+
   self->systems = bunshin_os_database_new ();
   manager_window_init_deletions (self);
   gtk_widget_init_template (GTK_WIDGET (self));
@@ -360,6 +374,8 @@ bunshin_manager_window_init (BunshinManagerWindow *self)
   gtk_widget_set_parent (GTK_WIDGET (self->context_menu), GTK_WIDGET (self->list));
   gtk_application_window_set_help_overlay (GTK_APPLICATION_WINDOW (self),
                                            GTK_SHORTCUTS_WINDOW (shortcuts_new_manager ()));
+  g_signal_connect_swapped (drop, "drop", G_CALLBACK (on_drop), self);
+  gtk_widget_add_controller (GTK_WIDGET (self), GTK_EVENT_CONTROLLER (drop));
   gtk_search_bar_connect_entry (self->search_bar, GTK_EDITABLE (self->search_entry));
   gtk_search_bar_set_key_capture_widget (self->search_bar, self->sidebar);
   bunshin_machine_details_set_os_database (self->details, self->systems);

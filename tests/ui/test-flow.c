@@ -27,25 +27,6 @@ run (const char *const *argv)
 }
 
 static void
-on_exited (GObject *source, GAsyncResult *result, gpointer data)
-{
-  *(gboolean *) data = TRUE;
-}
-
-/* While the interface goes on. */
-static void
-run_beside (const char *const *argv)
-{
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GSubprocess) process = g_subprocess_newv (argv, G_SUBPROCESS_FLAGS_NONE, &error);
-  gboolean exited = FALSE;
-
-  g_assert_no_error (error);
-  g_subprocess_wait_async (process, NULL, on_exited, &exited);
-  test_wait_until (exited);
-}
-
-static void
 on_created (BunshinWizard *wizard, const char *uuid, gboolean start, gpointer data)
 {
   *(char **) data = g_strdup (uuid);
@@ -113,15 +94,14 @@ test_first_machine (void)
   g_autoptr (TestStage) stage = test_stage_new ();
   g_autofree char *disc = g_build_filename (stage->home, "grub.iso", NULL), *uuid = NULL;
   const char *const make_disc[] = { "grub-mkrescue", "-d", "/usr/lib/grub/i386-pc", "-o", disc, NULL };
-  const char *const focus[] = { "xdotool", "search", "--onlyvisible", "--name", "First machine", "windowfocus", NULL };
-  const char *const type[] = { "xdotool", "type", "--delay", "120", "echo Hello from $grub_platform", NULL };
-  const char *const press_enter[] = { "xdotool", "key", "Return", NULL };
   g_autoptr (LibraryMachine) record = NULL;
   g_autoptr (LibraryLock) lock = NULL;
   g_autoptr (BunshinSession) session = NULL;
   g_autoptr (GError) error = NULL;
   BunshinMachineWindow *window;
 
+  if (!test_has_hands ())
+    return;
   if (!run (make_disc))
     {
       g_test_skip ("grub-mkrescue or its parts are not installed");
@@ -143,15 +123,10 @@ test_first_machine (void)
   g_assert_true (wait_for_text (window, "grub>"));
   test_screenshot ("flow-2-grub");
 
-  if (run (focus))
-    {
-      test_wait_until (gtk_window_is_active (GTK_WINDOW (window)));
-      gtk_widget_grab_focus (GTK_WIDGET (window->view));
-      run_beside (type);
-      run_beside (press_enter);
-    }
-  else
-    bunshin_display_view_type_text (window->view, "echo Hello from $grub_platform\n");
+  test_focus_window (window);
+  g_assert_true (gtk_window_get_focus (GTK_WINDOW (window)) == GTK_WIDGET (window->view));
+  test_xdotool ("type", "--delay", "120", "echo Hello from $grub_platform", NULL);
+  test_xdotool ("key", "Return", NULL);
   g_assert_true (wait_for_text (window, "Hello from pc"));
   test_screenshot ("flow-3-typed");
 

@@ -108,6 +108,72 @@ test_verbs (void)
   g_assert_true (gtk_widget_is_sensitive (test_find (window, "start_button")));
 }
 
+/* Hands what was dropped to whatever waits for it on the window. */
+static gboolean
+drop (GtkWidget *window, const char *path)
+{
+  g_autoptr (GListModel) controllers = gtk_widget_observe_controllers (window);
+  g_auto (GValue) value = G_VALUE_INIT;
+  gboolean taken = FALSE;
+
+  g_value_init (&value, G_TYPE_FILE);
+  g_value_take_object (&value, g_file_new_for_path (path));
+  for (guint i = 0; i < g_list_model_get_n_items (controllers); i++)
+    {
+      g_autoptr (GObject) controller = g_list_model_get_item (controllers, i);
+
+      if (GTK_IS_DROP_TARGET (controller))
+        g_signal_emit_by_name (controller, "drop", &value, 10.0, 10.0, &taken);
+    }
+  return taken;
+}
+
+static void
+test_drop (void)
+{
+  g_autoptr (TestStage) stage = test_stage_new ();
+  GtkWidget *window = open_manager (stage);
+  GtkWindow *wizard;
+
+  g_assert_true (drop (window, "/images/debian.iso"));
+  wizard = test_find_window (BUNSHIN_TYPE_WIZARD);
+  g_assert_nonnull (wizard);
+  g_assert_cmpstr (adw_action_row_get_subtitle (ADW_ACTION_ROW (test_find (wizard, "disc_row"))), ==,
+                   "/images/debian.iso");
+  test_wait_until (!gtk_spinner_get_spinning (GTK_SPINNER (test_find (wizard, "disc_spinner"))));
+}
+
+/* Two clicks and Enter start a machine. */
+static void
+test_open (void)
+{
+  g_autoptr (TestStage) stage = test_stage_new ();
+  g_autoptr (LibraryMachine) record = test_stage_add_machine (stage, "Debian", "debian12");
+  GtkWidget *window = open_manager (stage), *row;
+  BunshinMachineControl *control = BUNSHIN_MACHINE_CONTROL (test_stage_control (stage, record->uuid));
+  g_autofree char *x = NULL, *y = NULL;
+  double row_x, row_y;
+
+  if (!test_has_hands ())
+    return;
+  test_wait_until (selected_name (window) != NULL);
+  test_focus_window (window);
+  row = GTK_WIDGET (gtk_list_box_get_row_at_index (GTK_LIST_BOX (test_find (window, "list")), 0));
+  g_assert_true (gtk_widget_translate_coordinates (row, window, 20, 10, &row_x, &row_y));
+  x = g_strdup_printf ("%d", (int) row_x + 5);
+  y = g_strdup_printf ("%d", (int) row_y + 5);
+  test_xdotool ("mousemove", x, y, "click", "1", NULL);
+  test_pass_time (600);
+  g_assert_cmpint (bunshin_machine_control_get_state (control), ==, LIBRARY_STATE_POWERED_OFF);
+  test_xdotool ("click", "--repeat", "2", "--delay", "80", "1", NULL);
+  test_wait_until (bunshin_machine_control_get_state (control) == LIBRARY_STATE_RUNNING);
+
+  test_control_set_state (TEST_CONTROL (control), LIBRARY_STATE_POWERED_OFF, NULL);
+  gtk_widget_grab_focus (row);
+  test_xdotool ("key", "Return", NULL);
+  test_wait_until (bunshin_machine_control_get_state (control) == LIBRARY_STATE_RUNNING);
+}
+
 static void
 test_search (void)
 {
@@ -224,6 +290,8 @@ main (int argc, char *argv[])
   test_ui_init (&argc, &argv);
   g_test_add_func ("/ui/manager/empty", test_empty);
   g_test_add_func ("/ui/manager/verbs", test_verbs);
+  g_test_add_func ("/ui/manager/drop", test_drop);
+  g_test_add_func ("/ui/manager/open", test_open);
   g_test_add_func ("/ui/manager/search", test_search);
   g_test_add_func ("/ui/manager/outside-changes", test_outside_changes);
   g_test_add_func ("/ui/manager/delete", test_delete);
