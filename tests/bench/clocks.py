@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How late timers are in a machine, and how well its clocks agree: runs tests/guest/clocks and reads what it prints."""
 import os
-import pathlib
 import select
 import subprocess
 import time
 
-TOP = pathlib.Path(__file__).resolve().parent.parent.parent
+from common import TOP, bunshin_run
+
 SOURCES = TOP / 'tests/guest/clocks'
 PM_NS = 1e9 / 3579545
 
@@ -86,3 +86,17 @@ def clocks(command, seconds):
     elapsed = behind[-1][0] - behind[0][0]
     print(f'over {elapsed:.0f} s: ' + ', '.join(f'{name} {offset.text()}' for name, offset in offsets.items()) +
           f'; the time-stamp counter went {1e6 * (begin - end):+.0f} µs from the host\'s clock')
+
+
+def machine(work, task):
+    return bunshin_run('jit', '--nic', 'none', '--memory', '64M', '--kernel', str(build(work)), '--append', task)
+
+
+def bench_timers(arguments, work):
+    """how late timers' interrupts are"""
+    late(machine(work, 'late'))
+
+
+def bench_clocks(arguments, work):
+    """how the guest's clocks agree, watched for --seconds"""
+    clocks(machine(work, 'clocks'), arguments.seconds)

@@ -15,7 +15,8 @@ import statistics
 import subprocess
 import time
 
-TOP = pathlib.Path(__file__).resolve().parent.parent.parent
+from common import BUNSHIN, TOP, bunshin_run, can_run, guest, processor_clock, qemu
+
 SOURCES = TOP / 'tests/bench/guest'
 FLAGS = ['-std=gnu17', '-D_GNU_SOURCE', '-O2', '-static', '-fno-math-errno', '-fno-strict-aliasing',
          '-Wall', '-Wextra', '-Werror', '-Wno-unused-parameter', '-Wno-missing-field-initializers']
@@ -23,6 +24,9 @@ THREADED = ('counter', 'pair')
 MEMORY = '512M'
 BOOT_TIMEOUT = 180 # seconds without a line; a guest that hangs is a fault, not a wait for the night
 STEP_TIMEOUT = 600
+REST = 0.03         # seconds that the program rests after “begin”, before it measures
+CLOCK_OFF = 0.05    # seconds that a guest's clock may be off by in a run, for the way of the lines to us,
+CLOCK_DRIFT = 0.002 # and in each second of it
 
 
 def build(work):
@@ -48,7 +52,7 @@ def initramfs(work, program):
 
 
 class Result:
-    """One sub-benchmark once: seconds a step, and what it computed."""
+    """One sub-benchmark once: seconds, what it computed, and in how many steps."""
 
     def __init__(self, wall, processor, checksum, count):
         self.wall, self.processor, self.checksum, self.count = wall, processor, checksum, count
@@ -57,15 +61,12 @@ class Result:
         return (self.wall if name in THREADED else self.processor) / self.count
 
 
-def processor_clock(pid):
-    """The processor time of all threads of process @pid, those that ended too (the kernel's CPUCLOCK_SCHED)."""
-    return time.clock_gettime((~pid << 3) | 2)
-
-
-def run_native(program, scale, names):
+def run_native(program, scale, names, cpus=None):
     command = [str(program), repr(scale), ','.join(names)]
     results = {}
-    for line in subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines():
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True,
+                            preexec_fn=cpus and (lambda: os.sched_setaffinity(0, cpus))).stdout
+    for line in output.splitlines():
         words = line.split()
         if len(words) == 5:
             results[words[0]] = Result(float(words[1]), float(words[2]), words[3], int(words[4]))
@@ -73,7 +74,8 @@ def run_native(program, scale, names):
 
 
 def run_machine(command):
-    """Runs the guest to its end; {name: Result}, how many processors it saw, and why it stopped early, or None."""
+    """Runs the guest to its end; {name: Result}, how many processors it saw, by how many seconds its clock was off
+    in how many, and why it stopped early, or None."""
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         return follow(child)
@@ -84,7 +86,7 @@ def run_machine(command):
 
 def follow(child):
     """What run_machine() returns, from the lines of the running @child."""
-    results, begun, rest, tail, processors = {}, None, b'', [], 0
+    results, begun, rest, tail, processors, first, clock = {}, None, b'', [], 0, None, (0, 1)
     timeout, ended, fault = BOOT_TIMEOUT, False, None
     while not ended and fault is None:
         ready = select.select([child.stdout], [], [], timeout)[0]
@@ -100,14 +102,15 @@ def follow(child):
             tail = [*tail[-7:], ' '.join(words)]
             if len(words) == 2 and words[0] == 'begin':
                 begun, timeout = now, STEP_TIMEOUT
-            elif len(words) == 2 and words[0] == 'processors':
-                processors = int(words[1])
+            elif len(words) == 3 and words[0] == 'processors':
+                processors, first = int(words[1]), (now[1], float(words[2]))
             elif len(words) == 5 and begun:
                 # The host's clocks: a guest's may be wrong.
-                results[words[0]] = Result(now[1] - begun[1], now[0] - begun[0], words[3], int(words[4]))
+                results[words[0]] = Result(now[1] - begun[1] - REST, now[0] - begun[0], words[3], int(words[4]))
                 begun = None
-            elif words == ['end']:
+            elif len(words) == 2 and words[0] == 'end' and first:
                 ended = True
+                clock = float(words[1]) - first[1] - (now[1] - first[0]), now[1] - first[0]
             elif words and (words[0] == 'failed' or 'Kernel panic' in line.decode(errors='replace')):
                 fault = 'it failed'
     if fault is None:
@@ -117,24 +120,25 @@ def follow(child):
             fault = 'it did not power off'
     if fault:
         fault += ': ' + ' | '.join([*tail, rest.decode(errors='replace')])[-500:]
-    return results, processors, fault
+    return results, processors, clock, fault
 
 
 class Peer:
     """A way to run the guest program."""
 
-    def __init__(self, title, scale, command, is_pair=False):
-        self.title, self.scale, self.command, self.is_pair = title, scale, command, is_pair
-        self.rounds, self.faults = [], []
+    def __init__(self, title, scale, command, cpus=1):
+        self.title, self.scale, self.command, self.cpus = title, scale, command, cpus
+        self.rounds, self.faults, self.clocks = [], [], []
         self.is_out = False # it has nothing to compare, which is no failure
 
-    def run(self, kernel, archive, names):
+    def run(self, archive, names):
         line = f'console=ttyS0 quiet panic=-1 -- {self.scale!r} {",".join(names)}'
-        results, processors, fault = run_machine(self.command(kernel, archive, line))
-        if self.is_pair and fault is None and processors < 2:
+        results, processors, clock, fault = run_machine(self.command(archive, line))
+        if fault is None and processors < self.cpus:
             results, self.is_out = {}, True
-            print(' (the guest sees one processor)', end='', flush=True)
+            print(f' (the guest sees {processors} of {self.cpus} processors)', end='', flush=True)
         self.rounds.append(results)
+        self.clocks.append(clock)
         if fault:
             self.faults.append(fault)
             print(f'{self.title}: {fault}', flush=True)
@@ -144,44 +148,49 @@ class Peer:
         return statistics.median(values) if values else None
 
 
-def bunshin_command(executable, accelerator, cpus):
-    def command(kernel, archive, line):
-        return [executable, 'run', '--headless', '--accel', accelerator, '--cpus', str(cpus), '--memory', MEMORY,
-                '--nic', 'none', '--serial', 'stdio', '--kernel', kernel, '--initrd', str(archive), '--append', line]
+def machine_words(archive, line):
+    return ['-serial', 'stdio', '-kernel', guest('cloud/vmlinuz'), '-initrd', str(archive), '-append', line]
+
+
+def bunshin_command(executable, accelerator, model, cpus):
+    def command(archive, line):
+        words = machine_words(archive, line)
+        options = ['-' + word if at % 2 == 0 else word for at, word in enumerate(words)]
+        return bunshin_run(accelerator, '--cpus', str(cpus), '--memory', MEMORY, '--nic', 'none', *model, *options,
+                           executable=executable)
     return command
 
 
 def qemu_command(threads, cpus):
-    def command(kernel, archive, line):
-        return ['qemu-system-x86_64', '-accel', f'tcg,thread={threads}', '-cpu', 'max', '-smp', str(cpus),
-                '-m', MEMORY, '-display', 'none', '-monitor', 'none', '-no-reboot', '-serial', 'stdio', '-net', 'none',
-                '-kernel', kernel, '-initrd', str(archive), '-append', line]
+    def command(archive, line):
+        return qemu('-smp', str(cpus), '-m', MEMORY, '-net', 'none', *machine_words(archive, line), threads=threads)
     return command
 
 
-def has_accelerator(executable, accelerator):
-    """Whether a machine without anything to run starts with it: status 124 is the end of its time."""
-    command = [executable, 'run', '--headless', '--accel', accelerator, '--memory', '64M', '--nic', 'none',
-               '--timeout', '1']
-    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False)
-    return result.returncode == 124
-
-
-def make_peers(executable, scales, wanted):
+def make_peers(arguments):
+    """{key: Peer}, in the order in which they run; those with two processors end in “-2”."""
     peers = {}
-    for accelerator in ('interp', 'jit'):
-        if accelerator not in wanted:
-            continue
-        if not has_accelerator(executable, accelerator):
-            print(f'{accelerator}: this Bunshin does not have it')
-            continue
-        scale = scales[accelerator]
-        peers[accelerator] = Peer(accelerator, scale, bunshin_command(executable, accelerator, 1))
-        peers[accelerator + '-2'] = Peer(accelerator + ', 2 CPUs', scale,
-                                         bunshin_command(executable, accelerator, 2), is_pair=True)
-    if 'tcg' in wanted:
-        peers['tcg'] = Peer('TCG', scales['tcg'], qemu_command('single', 1))
-        peers['tcg-2'] = Peer('TCG, 2 CPUs', scales['tcg'], qemu_command('multi', 2), is_pair=True)
+
+    def add(key, accelerator, executable, title, scale):
+        if not can_run('--accel', accelerator, executable=executable):
+            print(f'{title}: this Bunshin does not have it')
+            return
+        # All that this processor has, as with QEMU's -cpu max.
+        model = ('--cpu-model', arguments.cpu_model)
+        if not can_run('--accel', accelerator, *model, executable=executable):
+            model = ()
+        peers[key] = Peer(title, scale, bunshin_command(executable, accelerator, model, 1))
+        peers[key + '-2'] = Peer(title + ', 2 CPUs', scale, bunshin_command(executable, accelerator, model, 2), cpus=2)
+
+    if 'interp' in arguments.peers:
+        add('interp', 'interp', BUNSHIN, 'interp', arguments.scale_interp)
+    if arguments.other:
+        add('other', 'jit', arguments.other, 'other jit', arguments.scale_jit)
+    if 'jit' in arguments.peers:
+        add('jit', 'jit', BUNSHIN, 'jit', arguments.scale_jit)
+    if 'tcg' in arguments.peers:
+        peers['tcg'] = Peer('TCG', arguments.scale_tcg, qemu_command('single', 1))
+        peers['tcg-2'] = Peer('TCG, 2 CPUs', arguments.scale_tcg, qemu_command('multi', 2), cpus=2)
     return peers
 
 
@@ -190,7 +199,7 @@ def geometric_mean(values):
 
 
 def ratio_text(value):
-    return '—' if value is None else f'{value:.1f} ×' if value < 99.95 else f'{value:.0f} ×'
+    return '—' if value is None else f'{value:.2f} ×' if value < 9.995 else f'{value:.1f} ×' if value < 99.95 else f'{value:.0f} ×'
 
 
 def check_sums(peers, natives):
@@ -205,78 +214,116 @@ def check_sums(peers, natives):
                     yield f'{peer.title}: {name}: checksum differs: {result.checksum}, natively {native.checksum}'
 
 
-def print_table(names, native, peers):
-    """Rows of ratios to the native time, and their geometric means over what every peer of a column ran."""
-    table = []
+def print_rows(rows, columns):
+    """@rows: (name, native seconds, {title: ratio}) and @columns their titles."""
+    print(f'{"":12} {"native s":>9}' + ''.join(f' {title:>14}' for title in columns))
+    for name, seconds, ratios in rows:
+        print(f'{name:12} ' + (f'{seconds:9.3f}' if seconds else ' ' * 9) +
+              ''.join(f' {ratio_text(ratios.get(title)):>14}' for title in columns))
+
+
+def print_single(names, native, peers):
+    """What each peer costs beside the native run, and TCG beside ours; with means over what all peers ran."""
+    rows, quotients = [], {}
+    for key, peer in peers.items():
+        if key in ('interp', 'other', 'jit') and ('tcg' in peers or ('other' in peers and key == 'jit')):
+            for against in ('tcg', 'other'):
+                if against in peers and against != key:
+                    quotients[f'{peers[against].title}/{peer.title}'] = (peers[against], peer)
     for name in names:
         base = native.median(name)
         if base is None:
             continue
-        seconds = statistics.median(r[name].wall if name in THREADED else r[name].processor for r in native.rounds)
-        ratios = {key: peer.median(name) / base if peer.median(name) else None for key, peer in peers.items()}
-        table.append((name, seconds, ratios))
-    single = [key for key, peer in peers.items() if not peer.is_pair]
-    pairs = [key for key, peer in peers.items() if peer.is_pair and any(peer.rounds)]
-
-    def print_rows(rows, keys, against):
-        print(f'{"":12} {"native s":>9}' + ''.join(f' {peers[key].title:>16}' for key in keys) +
-              (f' {against + " against TCG":>20}' if against else ''))
-        for name, seconds, ratios in rows:
-            line = f'{name:12} {seconds:9.3f}' + ''.join(f' {ratio_text(ratios[key]):>16}' for key in keys)
-            if against and ratios[keys[-1]] and ratios[against]:
-                line += f' {ratios[keys[-1]] / ratios[against]:15.2f} × as fast'
-            print(line)
-
-    against = next((key for key in ('jit', 'interp') if key in single and 'tcg' in single), None)
-    rows = [row for row in table if row[0] not in THREADED]
-    if rows and single:
-        print_rows(rows, single, against)
-        means = [geometric_mean([ratios[key] for _, _, ratios in rows if ratios[key]]) for key in single]
-        line = f'{"mean":12} {"":9}' + ''.join(f' {ratio_text(mean):>16}' for mean in means)
-        both = [r['tcg'] / r[against] for _, _, r in rows if r['tcg'] and r[against]] if against else []
-        print(line + (f' {geometric_mean(both):15.2f} × as fast' if both else ''))
-        slower = [name for name, _, r in rows if against and r['tcg'] and r[against] and r[against] > r['tcg']]
-        if slower:
-            print(f'{peers[against].title} is slower than TCG in: {", ".join(slower)}')
-    rows = [row for row in table if row[0] in THREADED]
-    if rows and (single or pairs):
-        print('\ntwo threads, time that passed (natively on two processors)')
-        print_rows(rows, single + pairs, None)
-        for key in single:
-            one, two = peers[key].median('pair'), peers[key + '-2'].median('pair') if key + '-2' in peers else None
-            if one and two:
-                print(f'{peers[key].title}: two virtual processors do {one / two:.2f} × the work of one')
-    return table
+        ratios = {peer.title: peer.median(name) / base for peer in peers.values() if peer.median(name)}
+        ratios |= {title: a.median(name) / b.median(name) for title, (a, b) in quotients.items()
+                   if a.median(name) and b.median(name)}
+        rows.append((name, statistics.median(round_[name].processor for round_ in native.rounds), ratios))
+    columns = [*(peer.title for peer in peers.values()), *quotients]
+    print_rows(rows, columns)
+    whole = [row for row in rows if all(title in row[2] for title in columns)]
+    if whole:
+        print_rows_mean(whole, columns)
+    for name, _, ratios in rows:
+        missing = [peer.title for peer in peers.values() if peer.title not in ratios]
+        if missing:
+            print(f'{name} did not run in {", ".join(missing)}')
+    slower = [name for name, _, ratios in rows if ratios.get('TCG/jit', 1) < 1]
+    if slower:
+        print(f'jit is slower than TCG in: {", ".join(slower)}')
+    return rows
 
 
-def measure(work, executable, kernel, arguments):
-    """All rounds of all peers in turn; False if a checksum differs or a machine failed."""
+def print_rows_mean(rows, columns):
+    print(f'{"mean":12} {"":9}' +
+          ''.join(f' {ratio_text(geometric_mean([row[2][title] for row in rows])):>14}' for title in columns) +
+          (f'   (geometric, of {len(rows)})' if len(rows) != 1 else ''))
+
+
+def print_threaded(names, native, native_one, peers):
+    """Time that passed, with one processor and with two."""
+    rows = []
+    for name in names:
+        base = native.median(name)
+        if base is None:
+            continue
+        ratios = {peer.title: peer.median(name) / base for peer in peers.values() if peer.median(name)}
+        rows.append((name, statistics.median(round_[name].wall for round_ in native.rounds), ratios))
+    print('\nTwo threads, time that passed (natively on two processors):')
+    print_rows(rows, [peer.title for peer in peers.values() if peer.rounds and not peer.is_out])
+    pairs = [('natively', native_one, native)]
+    pairs += [(peer.title, peer, peers[key + '-2']) for key, peer in peers.items() if key + '-2' in peers]
+    for title, one, two in pairs:
+        if one.median('pair') and two.median('pair'):
+            print(f'{title}: two processors do {one.median("pair") / two.median("pair"):.2f} × the work of one')
+    return rows
+
+
+def measure(work, arguments):
+    """All rounds of all peers in turn; False if a checksum differs, a clock was wrong, or a machine failed."""
     program = build(work)
     archive = initramfs(work, program)
-    scales = {'interp': arguments.scale_interp, 'jit': arguments.scale_jit, 'tcg': arguments.scale_tcg}
     chosen = arguments.only.split(',') if arguments.only else []
     # A little of each names them in the program's order and says which this processor has.
     names = list(run_native(program, 0.0001, chosen))
-    if not names:
-        raise SystemExit(f'there is no such sub-benchmark: {arguments.only}')
-    peers = make_peers(executable, scales, arguments.peers.split(','))
+    unknown = set(chosen) - set(names)
+    if not names or unknown:
+        raise SystemExit(f'there is no such sub-benchmark here: {", ".join(sorted(unknown))}')
+    peers = make_peers(arguments)
     threaded = [name for name in names if name in THREADED]
-    native = Peer('native', 1.0, None)
+    native, native_one = Peer('native', 1.0, None), Peer('native, 1 CPU', 1.0, None)
     natives = {scale: run_native(program, scale, names) for scale in {peer.scale for peer in peers.values()}}
     for number in range(1, arguments.rounds + 1):
         print(f'round {number} of {arguments.rounds}: native', end='', flush=True)
         native.rounds.append(run_native(program, 1.0, names))
+        if threaded:
+            native_one.rounds.append(run_native(program, 1.0, threaded, {min(os.sched_getaffinity(0))}))
         for peer in peers.values():
-            chosen = threaded if peer.is_pair else names
-            if chosen and not peer.is_out:
+            some = names if peer.cpus == 1 else threaded
+            if some and not peer.is_out:
                 print(f', {peer.title}', end='', flush=True)
-                peer.run(kernel, archive, chosen)
+                peer.run(archive, some)
         print(flush=True)
-    table = print_table(names, native, peers)
+    print()
+    rows = []
+    if len(names) > len(threaded):
+        rows += print_single([name for name in names if name not in THREADED], native,
+                             {key: peer for key, peer in peers.items() if peer.cpus == 1})
+    if threaded:
+        rows += print_threaded(threaded, native, native_one, peers)
     faults = sorted(set(check_sums(peers.values(), natives)))
+    faults += [f'{peer.title}: the guest\'s clock is off by {off:+.3f} s in {passed:.1f} s' for peer in peers.values()
+               for off, passed in peer.clocks if abs(off) > CLOCK_OFF + CLOCK_DRIFT * passed]
     for fault in faults:
         print(fault)
+    if not faults:
+        print('All checksums are the native ones, and the guests\' clocks agree with the host\'s.')
     if arguments.json:
-        rows = [{'name': name, 'native_seconds': seconds, 'ratios': ratios} for name, seconds, ratios in table]
-        pathlib.Path(arguments.json).write_text(json.dumps(rows, indent=1) + '\n')
+        table = [{'name': name, 'native_seconds': seconds, 'ratios': ratios} for name, seconds, ratios in rows]
+        pathlib.Path(arguments.json).write_text(json.dumps(table, indent=1) + '\n')
     return not faults and not any(peer.faults for peer in peers.values())
+
+
+def bench_programs(arguments, work):
+    """what work costs in a machine against the same work natively"""
+    if not measure(work, arguments):
+        arguments.failed = True

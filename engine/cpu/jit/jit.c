@@ -607,25 +607,25 @@ name_thunks (X86Cpu *cpu, const struct X86Jit *jit)
 
 /* --- Memory --- */
 
+/* Shared memory without a file can be had a second time from mremap(), and perf takes it for a compiler's. */
 static gboolean
 map_code (struct X86Jit *jit, GError **error)
 {
-  int fd = memfd_create ("translated code", MFD_CLOEXEC);
+  void *write = mmap (NULL, jit->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void *exec = write != MAP_FAILED ? mremap (write, 0, jit->size, MREMAP_MAYMOVE) : MAP_FAILED;
 
-  if (fd >= 0 && ftruncate (fd, (off_t) jit->size) == 0)
-    {
-      jit->write = mmap (NULL, jit->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-      jit->exec = mmap (NULL, jit->size, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
-    }
-  if (fd < 0 || jit->write == NULL || jit->write == MAP_FAILED || jit->exec == MAP_FAILED)
+  if (exec == MAP_FAILED || mprotect (exec, jit->size, PROT_READ | PROT_EXEC) < 0)
     {
       g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), "cannot get executable memory for translated code: %s",
                    g_strerror (errno));
-      if (fd >= 0)
-        close (fd);
+      if (exec != MAP_FAILED)
+        munmap (exec, jit->size);
+      if (write != MAP_FAILED)
+        munmap (write, jit->size);
       return FALSE;
     }
-  close (fd);
+  jit->write = write;
+  jit->exec = exec;
   return TRUE;
 }
 

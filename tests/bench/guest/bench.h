@@ -10,7 +10,7 @@
 typedef struct
 {
   const char *name;
-  uint64_t    count;              /* steps at scale 1: 0.3 to 0.5 s on a fast processor */
+  uint64_t    count;              /* steps at scale 1: 0.3 to 1 s of a processor */
   size_t      state_size;         /* bytes of page-aligned, zeroed memory handed to the functions below */
   bool        is_threaded;        /* may use every processor; the others are bound to one */
   bool      (*is_there) (void);   /* whether the processor can run it; NULL: always */

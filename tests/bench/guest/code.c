@@ -128,8 +128,8 @@ run_rewrite (void *state, uint64_t count)
 }
 
 const Bench code_benches[] = {
-  { .name = "newcode", .count = 3000, .run = run_newcode },
+  { .name = "newcode", .count = 5000, .run = run_newcode },
   { .name = "patch", .count = 3000000, .run = run_patch },
-  { .name = "rewrite", .count = 150000, .run = run_rewrite },
+  { .name = "rewrite", .count = 220000, .run = run_rewrite },
   { 0 },
 };

@@ -122,11 +122,11 @@ run_x87 (void *state, uint64_t count)
 
 const Bench float_benches[] = {
   { .name = "matrix",
-    .count = 350,
+    .count = 700,
     .state_size = 3 * MATRIX * MATRIX * sizeof (float),
     .setup = setup_matrix,
     .run = run_matrix },
-  { .name = "nbody", .count = 5000000, .run = run_nbody },
-  { .name = "x87", .count = 35000000, .run = run_x87 },
+  { .name = "nbody", .count = 8000000, .run = run_nbody },
+  { .name = "x87", .count = 55000000, .run = run_x87 },
   { 0 },
 };

@@ -62,6 +62,6 @@ run_gzip (void *state, uint64_t count)
 }
 
 const Bench gzip_benches[] = {
-  { .name = "gzip", .count = 170, .state_size = sizeof (Gzip), .setup = setup_gzip, .run = run_gzip },
+  { .name = "gzip", .count = 260, .state_size = sizeof (Gzip), .setup = setup_gzip, .run = run_gzip },
   { 0 },
 };

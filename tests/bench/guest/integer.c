@@ -269,8 +269,8 @@ run_quicksort (void *state, uint64_t count)
 
 const Bench integer_benches[] = {
   { .name = "integer", .count = 120000000, .run = run_integer },
-  { .name = "interpret", .count = 10000000, .state_size = sizeof (Machine), .run = run_interpret },
-  { .name = "carry", .count = 10000000, .state_size = 2 * CARRY_WORDS * sizeof (uint64_t), .run = run_carry },
+  { .name = "interpret", .count = 15000000, .state_size = sizeof (Machine), .run = run_interpret },
+  { .name = "carry", .count = 15000000, .state_size = 2 * CARRY_WORDS * sizeof (uint64_t), .run = run_carry },
   { .name = "recursion", .count = 70000, .run = run_recursion },
   { .name = "indirect", .count = 130000000, .run = run_indirect },
   { .name = "quicksort", .count = 240, .state_size = SORT_SIZE * sizeof (uint32_t), .run = run_quicksort },

@@ -4,11 +4,11 @@
  *
  *     programs [SCALE] [NAME,NAME…]
  *
- * SCALE multiplies the work (1 by default). It prints “processors N”, for each sub-benchmark “begin NAME”, then
+ * SCALE multiplies the work (1 by default). It prints “processors N TIME”, for each sub-benchmark “begin NAME”, then
  *
  *     NAME seconds processor-seconds checksum steps
  *
- * or “NAME absent” where the processor lacks what it needs, and at last “end”. It rests a moment around each
+ * or “NAME absent” where the processor lacks what it needs, and at last “end TIME”. It rests a moment around each
  * line, so that who reads them can take the emulator's own processor time in between.
  */
 
@@ -176,12 +176,13 @@ main (int argc, char **argv)
       mkdir ("/sys", 0755);
       mount ("sys", "/sys", "sysfs", 0, NULL);
     }
-  printf ("processors %ld\n", sysconf (_SC_NPROCESSORS_ONLN));
+  printf ("processors %ld %.6f\n", sysconf (_SC_NPROCESSORS_ONLN), wall_seconds ());
+  rest ();
   for (size_t i = 0; i < sizeof all_benches / sizeof all_benches[0]; i++)
     for (const Bench *bench = all_benches[i]; bench->name != NULL; bench++)
       if (is_chosen (names, bench->name))
         measure (bench, scale);
-  printf ("end\n");
+  printf ("end %.6f\n", wall_seconds ());
   fflush (stdout);
   if (getpid () == 1)
     power_off ();

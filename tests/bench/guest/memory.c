@@ -175,10 +175,10 @@ const Bench memory_benches[] = {
     .setup = setup_chase,
     .run = run_chase },
   { .name = "stream",
-    .count = 180,
+    .count = 300,
     .state_size = 3 * STREAM_SIZE * sizeof (double),
     .setup = setup_stream,
     .run = run_stream },
-  { .name = "string", .count = 280000, .state_size = 3 * STRING_SIZE, .run = run_string },
+  { .name = "string", .count = 1200000, .state_size = 3 * STRING_SIZE, .run = run_string },
   { 0 },
 };

@@ -105,7 +105,7 @@ run_avx2 (void *state, uint64_t count)
 
 const Bench simd_benches[] = {
   { .name = "blend",
-    .count = 50000,
+    .count = 80000,
     .state_size = 2 * PIXEL_COUNT * sizeof (uint32_t),
     .setup = setup_pixels,
     .run = run_blend },

@@ -128,9 +128,9 @@ run_fault (void *state, uint64_t count)
 }
 
 const Bench system_benches[] = {
-  { .name = "getpid", .count = 2500000, .run = run_getpid },
-  { .name = "pipe", .count = 50000, .run = run_pipe },
-  { .name = "exec", .count = 700, .run = run_exec },
-  { .name = "fault", .count = 3500, .run = run_fault },
+  { .name = "getpid", .count = 4000000, .run = run_getpid },
+  { .name = "pipe", .count = 90000, .run = run_pipe },
+  { .name = "exec", .count = 900, .run = run_exec },
+  { .name = "fault", .count = 4500, .run = run_fault },
   { 0 },
 };
