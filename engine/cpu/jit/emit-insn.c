@@ -152,7 +152,7 @@ make_site (Translation *t, const JitInsn *insn, unsigned size, X86Access access,
       return NULL;
     }
   *site = (JitSite) { .rip = insn->rip, .next_rip = insn->next_rip, .size = (uint8_t) size, .access = (uint8_t) access,
-                      .aligned = (uint8_t) aligned, .mnemonic = (uint16_t) insn->z.mnemonic };
+                      .uses_sse = (uint8_t) t->uses_sse, .aligned = (uint8_t) aligned, .mnemonic = (uint16_t) insn->z.mnemonic };
   site->ops[0] = insn->op;
   if (insn->kind >= KIND_JUMP)
     site->tail = &t->block->ops[insn - t->insns];
@@ -774,6 +774,38 @@ emit_opcode_register (Translation *t, const JitInsn *insn)
   after_flags (t, insn);
 }
 
+/* LODS and STOS upwards; with DF set the interpreter runs them. */
+static void
+emit_one_element (Translation *t, const JitInsn *insn)
+{
+  Emit *e = t->e;
+  gboolean loads = insn->kind == KIND_LODS;
+  unsigned size = insn->op.size, pointer = loads ? RSI : RDI;
+  uint8_t *upwards, *finished;
+  JitSite *site;
+  JitSlow *slow;
+
+  if (needed_before (insn))
+    jit_save_flags (t);
+  t->in_host = FALSE;
+  emit_rm (e, 0, FALSE, MAP_1, 0xf7, 0, STATE_FIELD (eflags)); /* TEST */
+  emit32 (e, X86_FLAG_DF);
+  upwards = emit_jcc (e, CC_Z);
+  site = make_site (t, insn, 0, X86_ACCESS_READ, 0);
+  emit_constant (e, S2, (uint64_t) (uintptr_t) site);
+  emit_call_to (e, jit_write (t->jit, t->jit->site));
+  finished = emit_jump (e);
+  if (!e->is_full)
+    emit_patch (upwards, e->at);
+  slow = emit_lookup (t, insn, MEM (pointer, 0), size, loads ? X86_ACCESS_READ : X86_ACCESS_WRITE, 0);
+  emit_rm (e, size == 2 ? 0x66 : 0, size == 8, MAP_1, (loads ? 0x8a : 0x88) | (size != 1), RAX, slow->at);
+  slow->end = e->at;
+  emit_lea (e, TRUE, pointer, MEM (pointer, (int32_t) size));
+  end_lookup (t, slow);
+  if (!e->is_full)
+    emit_patch (finished, e->at);
+}
+
 /* --- Ends --- */
 
 /* To @rip at @host in the block's page. @in_host: by the way that takes flags in the host's, if there is one there. */
@@ -999,6 +1031,8 @@ jit_emit_insn (Translation *t, const JitInsn *insn)
     case KIND_BSWAP:
     case KIND_INC_DEC: emit_opcode_register (t, insn); break;
     case KIND_LEAVE: emit_leave_insn (t, insn); break;
+    case KIND_LODS:
+    case KIND_STOS: emit_one_element (t, insn); break;
     case KIND_JUMP: jit_emit_exit (t, target_of (t, insn)); break;
     case KIND_JCC: emit_jcc_insn (t, insn); break;
     case KIND_CALL: emit_call (t, insn); break;

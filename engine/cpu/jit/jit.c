@@ -469,7 +469,7 @@ make_thunks (struct X86Jit *jit)
 {
   static const uint8_t saved[] = { RBX, RBP, R12, R13, R14, R15 };
   Emit *e = &jit->emit;
-  uint8_t *epilogue, *to, *leave_saved;
+  uint8_t *epilogue, *to, *leave_saved, *without;
 
   /* The way in: const X86Op *enter (cpu, code). */
   jit->enter = (const X86Op *(*) (X86Cpu *, const uint8_t *)) (uintptr_t) jit_exec (jit, e->at);
@@ -544,7 +544,11 @@ make_thunks (struct X86Jit *jit)
   emit_rr (e, 0, FALSE, MAP_1, 0x89, RAX, S1);
   emit_alu_imm (e, FALSE, 7, RAX, JIT_LEAVE);
   to = emit_jcc (e, CC_Z);
+  /* Blocks that come after ask for them. */
+  compare_byte (e, MEM (S2, G_STRUCT_OFFSET (JitSite, uses_sse)));
+  without = emit_jcc (e, CC_Z);
   unpark_vectors (jit, e);
+  emit_patch (without, e->at);
   unpark_x87 (e);
   load_registers (e);
   emit8 (e, 0xc3);

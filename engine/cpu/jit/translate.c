@@ -152,6 +152,14 @@ is_native_branch (const Translation *t, const JitInsn *insn)
          && (t->is_64 || !(insn->z.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE));
 }
 
+/* A string instruction that neither repeats nor has a pointer that needs care. */
+static gboolean
+is_one_element (const Translation *t, const JitInsn *insn)
+{
+  return t->is_64 && insn->op.asize == 8 && insn->op.seg == X86_ZERO
+         && !(insn->op.flags & (X86_OPF_REPE | X86_OPF_REPNE));
+}
+
 static gboolean
 is_register (const JitInsn *insn, unsigned n)
 {
@@ -192,6 +200,10 @@ classify (const Translation *t, JitInsn *insn)
       return is_32_or_64 (t, insn) && is_register (insn, 0) && is_general (insn->opr[0].reg.value) ? KIND_POP : KIND_SITE;
     case ZYDIS_MNEMONIC_LEAVE:
       return is_32_or_64 (t, insn) ? KIND_LEAVE : KIND_SITE;
+    case ZYDIS_MNEMONIC_LODSB: case ZYDIS_MNEMONIC_LODSW: case ZYDIS_MNEMONIC_LODSD: case ZYDIS_MNEMONIC_LODSQ:
+      return is_one_element (t, insn) ? KIND_LODS : KIND_SITE;
+    case ZYDIS_MNEMONIC_STOSB: case ZYDIS_MNEMONIC_STOSW: case ZYDIS_MNEMONIC_STOSD: case ZYDIS_MNEMONIC_STOSQ:
+      return is_one_element (t, insn) ? KIND_STOS : KIND_SITE;
     case ZYDIS_MNEMONIC_BSWAP:
       return insn->z.operand_width >= 32 ? KIND_BSWAP : KIND_SITE;
     case ZYDIS_MNEMONIC_JMP:
@@ -519,6 +531,7 @@ jit_translate (X86Cpu *cpu, X86Block *block, uint64_t rip, gboolean *useless)
       uses_x87 |= t->insns[i].uses_x87;
     }
 
+  t->uses_sse = uses_sse;
   e->at = jit->write + ((e->at - jit->write + 15) & ~(ptrdiff_t) 15);
   t->start = e->at;
   t->in_state = t->are_uppers_clean = TRUE;

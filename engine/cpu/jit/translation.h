@@ -15,7 +15,7 @@ typedef enum
   KIND_MODRM,     /* the same instruction with other registers */
   KIND_COPY,      /* byte for byte */
   KIND_VZERO,     /* so, too */
-  KIND_LEA, KIND_MOVE_IMM, KIND_PUSH, KIND_PUSH_IMM, KIND_POP, KIND_EXCHANGE_RAX, KIND_BSWAP, KIND_INC_DEC, KIND_LEAVE,
+  KIND_LEA, KIND_MOVE_IMM, KIND_PUSH, KIND_PUSH_IMM, KIND_POP, KIND_EXCHANGE_RAX, KIND_BSWAP, KIND_INC_DEC, KIND_LEAVE, KIND_LODS, KIND_STOS,
   KIND_JUMP, KIND_JCC, KIND_CALL, KIND_JUMP_INDIRECT, KIND_CALL_INDIRECT, KIND_RETURN
 } JitKind;
 
@@ -63,6 +63,7 @@ typedef struct Translation
   gboolean in_host, in_state; /* where the flags are */
   gboolean are_uppers_clean;  /* jit_sse may tell that the upper halves of YMM registers are 0 */
   gboolean failed;            /* no room */
+  gboolean uses_sse;
   uint32_t live_in;           /* flags that the block needs when it begins */
   uint8_t *start, *leave, *host_start, *host_guard_end, *host_leave;
   JitInsn insns[X86_BLOCK_MAX]; /* @count of them; nothing is cleared from here on */
