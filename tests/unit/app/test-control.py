@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import stat
@@ -147,6 +148,43 @@ def start_refused():
         assert 'running' not in bunshin.ok('list')
 
 
+def no_room_for_memory():
+    """A library that came from a larger computer."""
+    if not shutil.which('sqlite3'):
+        raise tap.Skip('there is no sqlite3')
+    with cli() as bunshin:
+        bunshin.ok('create', 'a', '--memory', '32M', '--disk', 'none')
+        subprocess.run(['sqlite3', bunshin.home / 'bunshin.db', 'UPDATE machine SET memory = 1 << 50'], check=True)
+        bunshin.refused(1, ['start', 'a', '--headless'], '1073741824 MiB', 'this computer')
+        bunshin.ok('set', 'a', 'memory=32M')
+        bunshin.ok('start', 'a', '--headless')
+        bunshin.ok('power-off', 'a')
+
+
+def no_kvm():
+    """Where there is no /dev/kvm, that is said, and machines run all the same."""
+    with cli() as bunshin:
+        command = [BUNSHIN]
+        if os.path.exists('/dev/kvm'):
+            (bunshin.folder / 'dev').mkdir()
+            hide = """mount -t tmpfs none "$1" && mkdir "$1/shm" && for n in null zero full random urandom; do
+                touch "$1/$n" && mount --bind "/dev/$n" "$1/$n" || exit; done && mount --rbind "$1" /dev && shift && exec "$@" """
+            command = ['unshare', '--map-root-user', '--mount', 'sh', '-c', hide, 'sh', str(bunshin.folder / 'dev'), BUNSHIN]
+            if subprocess.run([*command[:-1], 'true'], capture_output=True).returncode != 0:
+                raise tap.Skip('mounts are not to be had')
+
+        def run(*words):
+            return subprocess.run([*command, 'run', '--headless', '--memory', '32M', '--timeout', '1', *words],
+                                  env=bunshin.environment, cwd=bunshin.folder, capture_output=True, text=True, timeout=120)
+        result = run('--accel', 'kvm')
+        assert result.returncode == 1 and '/dev/kvm: No such file' in result.stderr, result
+        assert len(result.stderr.splitlines()) == 1, result
+        result = run('--info', 'i.json')
+        assert result.returncode == 124, result
+        figures = json.loads((bunshin.folder / 'i.json').read_text())
+        assert figures['accel'] == 'jit' and 'no /dev/kvm' in figures['accel-reason'], figures
+
+
 def killed():
     with running(disk='16M') as bunshin:
         os.kill(process_of(bunshin), signal.SIGKILL)
@@ -211,4 +249,4 @@ def run_ends():
 
 if __name__ == '__main__':
     tap.run([(function.__name__.replace('_', '-'), function) for function in (
-        verbs, screen_and_keys, media, forwards, start_refused, killed, private_socket, serial_terminal, run_ends)])
+        verbs, screen_and_keys, media, forwards, start_refused, no_room_for_memory, no_kvm, killed, private_socket, serial_terminal, run_ends)])
