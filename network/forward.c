@@ -47,7 +47,8 @@ forward_rule_parse (const char *text, ForwardRule *rule, GError **error)
     rule->protocol = FORWARD_UDP;
   else if (words[0] == NULL || !g_str_equal (words[0], "tcp"))
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, _("“%s” begins neither with “tcp:” nor with “udp:”"), text);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                   _("“%s” begins neither with “tcp:” nor with “udp:”"), text);
       return FALSE;
     }
   if (!parse_end (words, &at, &rule->host_address, &rule->host_port) ||

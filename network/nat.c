@@ -461,7 +461,8 @@ nat_new (const NatConfig *config, GMainContext *context, GError **error)
 
   if (config->index > 200)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, _("cannot make NAT network %u: there are 200"), config->index);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, _("cannot make NAT network %u: there are 200"),
+                   config->index);
       return NULL;
     }
   nat = g_new0 (Nat, 1);

@@ -49,7 +49,8 @@ update (gpointer data)
   Information *self = data;
   MachineInfo info = { 0 };
   gint64 now = g_get_monotonic_time ();
-  g_autofree char *accel = NULL, *reason = NULL, *duration = NULL, *read = NULL, *written = NULL, *received = NULL, *sent = NULL;
+  g_autofree char *accel = NULL, *reason = NULL, *duration = NULL, *read = NULL, *written = NULL;
+  g_autofree char *received = NULL, *sent = NULL;
   g_autofree char *disk = NULL, *network = NULL, *exits = NULL;
   g_autofree char *ports = NULL, *mmio = NULL, *interrupts = NULL;
 

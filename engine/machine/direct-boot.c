@@ -129,7 +129,8 @@ load_linux (DirectBoot *boot, const char *path, const uint8_t *image, size_t len
     return fail (error, path, _("it speaks version %x.%02x of the Linux boot protocol, 2.02 is the oldest known here"),
                  version >> 8, version & 0xff);
   if (setup_size > LINUX_SETUP_MAX + 512 || setup_size >= length)
-    return fail (error, path, _("its set-up code is said to be longer than the file (%zu of %zu bytes)"), setup_size, length);
+    return fail (error, path, _("its set-up code is said to be longer than the file (%zu of %zu bytes)"), setup_size,
+                 length);
   if (version >= 0x206)
     maximum = MIN (get32 (image + HDR_CMDLINE_SIZE), LINUX_COMMAND_LINE_MAX - 1);
   if (strlen (append) > maximum)

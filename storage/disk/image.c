@@ -107,12 +107,13 @@ lock_file (int fd, const char *path, gboolean exclusive, GError **error)
     return TRUE;
   if (errno == EAGAIN || errno == EACCES)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY, _("cannot open “%s”: it is in use by another machine or program"),
-                   path);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
+                   _("cannot open “%s”: it is in use by another machine or program"), path);
       return FALSE;
     }
   /* A file system without locks does not keep anybody from his disk. */
-  return errno == ENOLCK || errno == EINVAL || errno == EOPNOTSUPP || image_errno (error, path, NC_("cannot", "lock"), errno);
+  return errno == ENOLCK || errno == EINVAL || errno == EOPNOTSUPP
+         || image_errno (error, path, NC_("cannot", "lock"), errno);
 }
 
 static const ImageFormat *

@@ -117,7 +117,8 @@ check_map (Image *img, Vdi *vdi, GError **error)
       if (block == VDI_UNALLOCATED || block == VDI_ZERO)
         continue;
       if (block >= h->block_count || block >= in_file)
-        return image_damaged (error, img, _("block %u is said to be at place %u, which the file does not have"), i, block);
+        return image_damaged (error, img, _("block %u is said to be at place %u, which the file does not have"), i,
+                              block);
       if (used[block / 8] >> (block % 8) & 1)
         return image_damaged (error, img, _("place %u is used by two blocks"), block);
       used[block / 8] |= (uint8_t) (1u << (block % 8));
@@ -127,7 +128,8 @@ check_map (Image *img, Vdi *vdi, GError **error)
   if (vdi->header.blocks_allocated < allocated)
     vdi->header.blocks_allocated = allocated;
   if (vdi->header.blocks_allocated > h->block_count)
-    return image_damaged (error, img, _("%u of %u blocks are said to be allocated"), h->blocks_allocated, h->block_count);
+    return image_damaged (error, img, _("%u of %u blocks are said to be allocated"), h->blocks_allocated,
+                          h->block_count);
   return TRUE;
 }
 
@@ -190,9 +192,8 @@ vdi_create (int fd, const char *path, DiskVariant variant, uint64_t size, GError
 
   if (blocks * 4 > VDI_MAP_MAX)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, _("cannot create “%s”: VDI images hold at most %u TiB"),
-                   path,
-                   VDI_MAP_MAX / 4 >> 20);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                   _("cannot create “%s”: VDI images hold at most %u TiB"), path, VDI_MAP_MAX / 4 >> 20);
       return FALSE;
     }
   map_bytes = blocks * 4;

@@ -153,7 +153,8 @@ adapter_validate (const LibraryAdapter *adapter, GError **error)
   if (adapter->slot >= LIBRARY_MAX_ADAPTERS)
     return invalid (error, _("there are at most %d network adapters"), LIBRARY_MAX_ADAPTERS);
   if (strcmp (adapter->model, "e1000") != 0)
-    return invalid (error, _("network adapter %u: “%s” is no known model: e1000 is"), adapter->slot + 1, adapter->model);
+    return invalid (error, _("network adapter %u: “%s” is no known model: e1000 is"), adapter->slot + 1,
+                    adapter->model);
   if (adapter->mac[0] != '\0' && !library_mac_valid (adapter->mac))
     return invalid (error, _("network adapter %u: “%s” is no adapter's MAC address"), adapter->slot + 1, adapter->mac);
 
@@ -197,7 +198,8 @@ library_machine_validate (const LibraryMachine *machine, GError **error)
     return invalid (error, _("a machine has 1 to %d processors, not %u"), LIBRARY_MAX_CPUS, machine->cpus);
   if (machine->boot[0] == LIBRARY_BOOT_NONE)
     return invalid (error, _("the boot order must name at least one of floppy, disk, cdrom, network"));
-  if (!one_of (error, N_("accelerator"), machine->accel, (const char *const[]) { "auto", "kvm", "jit", "interp", NULL }) ||
+  if (!one_of (error, N_("accelerator"), machine->accel,
+               (const char *const[]) { "auto", "kvm", "jit", "interp", NULL }) ||
       !one_of (error, N_("firmware"), machine->firmware, (const char *const[]) { "bios", NULL }) ||
       !one_of (error, N_("chipset"), machine->chipset, (const char *const[]) { "piix3", NULL }))
     return FALSE;

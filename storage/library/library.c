@@ -59,7 +59,8 @@ check_version (Library *library, int64_t *version, GError **error)
   if (*version > LIBRARY_SCHEMA_VERSION)
     {
       g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_NEWER_SCHEMA,
-                   _("cannot open the library “%s”: it has schema version %lld, written by a newer Bunshin; this one knows version %d"),
+                   _("cannot open the library “%s”: it has schema version %lld, written by a newer Bunshin; "
+                     "this one knows version %d"),
                    library->path, (long long) *version, LIBRARY_SCHEMA_VERSION);
       return FALSE;
     }

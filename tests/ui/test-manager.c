@@ -100,7 +100,8 @@ test_verbs (void)
                    LIBRARY_STATE_POWERED_OFF);
 
   /* A failure is told, and the machine can be tried again. */
-  test_control_fail_next (control, G_IO_ERROR_BUSY, "cannot open “system.vdi”: it is in use by another machine or program");
+  test_control_fail_next (control, G_IO_ERROR_BUSY,
+                          "cannot open “system.vdi”: it is in use by another machine or program");
   test_click (test_find (window, "start_button"));
   test_wait_until (test_find_window (ADW_TYPE_MESSAGE_DIALOG) != NULL);
   test_screenshot ("manager-error");
