@@ -46,10 +46,30 @@ unlock (void *opaque)
   g_rec_mutex_unlock (&((Smp *) opaque)->lock);
 }
 
-/* @count processors in 64-bit mode, running as @accel says. */
+/* Windows are for global pages: all are. */
+static void
+use_windows (Smp *smp)
+{
+  Guest *guest = smp->guest;
+
+  for (unsigned i = 0; i < GUEST_RAM >> 12; i++)
+    {
+      uint64_t entry = GUEST_TABLES + 0x3000 + i * 8;
+
+      guest_put64 (guest, entry, guest_u64 (guest, entry) | 0x100);
+    }
+  for (unsigned i = 0; i < smp->count; i++)
+    {
+      x86_jit_set_window_delay (smp->cpus[i], 0);
+      x86_update_mode (smp->cpus[i]);
+    }
+}
+
+/* @count processors in 64-bit mode, running as @accel says: “interp”, “jit”, or “windows”, which are the latter's. */
 static Smp *
 smp_new (unsigned count, const char *accel)
 {
+  gboolean has_windows = g_str_equal (accel, "windows");
   static const X86HostOps ops = { .lock = lock, .unlock = unlock };
   Smp *smp = g_new0 (Smp, 1);
   Guest *guest = smp->guest = guest_new ();
@@ -59,7 +79,7 @@ smp_new (unsigned count, const char *accel)
   g_rec_mutex_init (&smp->lock);
   smp->count = count;
   x86_cpu_free (guest->cpu);
-  g_assert_true (x86_system_set_accel (guest->system, x86_accel_find (accel), &error));
+  g_assert_true (x86_system_set_accel (guest->system, x86_accel_find (has_windows ? "jit" : accel), &error));
   g_assert_no_error (error);
   for (unsigned i = 0; i < count; i++)
     {
@@ -74,6 +94,8 @@ smp_new (unsigned count, const char *accel)
     }
   guest_put64 (guest, table + (ALIAS >> 12 & 511) * 8, ALIAS_FIRST | 7);
   guest_put64 (guest, table + ((ALIAS >> 12 & 511) + 1) * 8, ALIAS_SECOND | 7);
+  if (has_windows)
+    use_windows (smp);
   return smp;
 }
 
@@ -349,7 +371,7 @@ run_case (gconstpointer data)
 static void
 add (const char *name, void (*run) (const char *accel, const Place *place), const Place *place)
 {
-  static const char *const accels[] = { "interp", "jit" };
+  static const char *const accels[] = { "interp", "jit", "windows" };
 
   for (unsigned i = 0; i < G_N_ELEMENTS (accels); i++)
     {
