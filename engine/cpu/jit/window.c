@@ -5,6 +5,7 @@
 
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <time.h>
 
 enum
 {
@@ -18,6 +19,8 @@ enum
   AROUND = 16,                     /* pages looked at around a small one */
   HASH_BITS = 12, HASH_SIZE = 1 << HASH_BITS,
   DELAY = 5000,                    /* µs */
+  CLOCK_LOOKS = 16,                /* one of so many looks at the clock is a system call */
+  NOT_YET = -1,
   HWCAP2_FSGSBASE_BIT = 1 << 1
 };
 #define REGION_SIZE ((uint64_t) 1 << REGION_SHIFT)
@@ -67,8 +70,11 @@ struct JitWindows
   unsigned region_count, extent_count;
   gboolean is_exhausted;
   uint64_t switches;
-  int64_t delay, kernel_born;
+  int64_t delay;               /* µs that an address space has to run first */
+  int64_t kernel_born;         /* in what executed() tells, or NOT_YET */
   int64_t *key_born;           /* by TLB key */
+  int64_t clock;
+  unsigned clock_looks;
   Extent *by_lin[HASH_SIZE], *by_host[HASH_SIZE], *large;
 };
 
@@ -110,7 +116,7 @@ jit_windows_new (X86Cpu *cpu)
   w->key_born = g_new0 (int64_t, 1 << 12);
   for (unsigned i = 0; i < WINDOW_COUNT; i++)
     w->window[i].table = (uint64_t *) (w->tables + TABLES_SIZE / 2 + ((int64_t) i - WINDOW_COUNT / 2) * (int64_t) TABLE_SPACING);
-  w->kernel_born = g_get_monotonic_time ();
+  w->kernel_born = NOT_YET;
   return w;
 }
 
@@ -543,7 +549,7 @@ jit_windows_flush_all (JitWindows *w, gboolean user_only)
   if (!user_only)
     {
       empty_window (w, &w->window[KERNEL]);
-      w->kernel_born = g_get_monotonic_time ();
+      w->kernel_born = NOT_YET;
     }
   w->wanted = NULL;
 }
@@ -592,10 +598,35 @@ jit_windows_protect (JitWindows *w, const uint8_t *host_page)
 void
 jit_windows_new_key (JitWindows *w, unsigned key)
 {
-  w->key_born[key & 0xfff] = g_get_monotonic_time ();
+  w->key_born[key & 0xfff] = NOT_YET;
 }
 
 /* --- Modes --- */
+
+/* µs that this thread has run, for each processor of the machine: the more there are, the dearer are changes of the
+ * process's mappings, and the less is each one's work. */
+static int64_t
+executed (JitWindows *w)
+{
+  struct timespec now;
+
+  if (w->clock_looks++ % CLOCK_LOOKS == 0)
+    {
+      clock_gettime (CLOCK_THREAD_CPUTIME_ID, &now);
+      w->clock = (now.tv_sec * G_USEC_PER_SEC + now.tv_nsec / 1000) / MAX (w->cpu->system->cpu_count, 1);
+    }
+  return w->clock;
+}
+
+static gboolean
+is_old_enough (JitWindows *w, int64_t *born)
+{
+  int64_t now = executed (w);
+
+  if (*born == NOT_YET)
+    *born = now;
+  return now - *born >= w->delay;
+}
 
 static Window *
 take_window (JitWindows *w, unsigned key)
@@ -609,7 +640,7 @@ take_window (JitWindows *w, unsigned key)
       if (w->window[i].key == 0 || (oldest->key != 0 && w->window[i].used < oldest->used))
         oldest = &w->window[i];
     }
-  if (g_get_monotonic_time () - w->key_born[key & 0xfff] < w->delay)
+  if (!is_old_enough (w, &w->key_born[key & 0xfff]))
     return NULL;
   if (!make_table_page (w, oldest, 0))
     return NULL;
@@ -639,7 +670,7 @@ jit_windows_mode (JitWindows *w)
       window = &w->window[KERNEL];
       if (!(cpu->cr4 & X86_CR4_PGE) || !x86_long_mode (cpu))
         return 0;
-      if (window->extents == NULL && g_get_monotonic_time () - w->kernel_born < w->delay)
+      if (window->extents == NULL && !is_old_enough (w, &w->kernel_born))
         return 0;
     }
   w->wanted = window->table;
