@@ -45,6 +45,8 @@ void x86_tlb_flush_page (X86Cpu *cpu, uint64_t lin);
 void x86_tlb_switch (X86Cpu *cpu, gboolean keep);
 /* INVPCID of one process-context identifier. */
 void x86_tlb_flush_pcid (X86Cpu *cpu, unsigned pcid);
+/* Stores to pages with a dirty log take the slow path once. */
+void x86_tlb_protect_logged (X86Cpu *cpu);
 /* Stores to this host page take the slow path from now on. */
 void x86_tlb_protect_host (X86Cpu *cpu, const uint8_t *host_page);
 /* Empties cpu->ram_…, after the topology changed. */

@@ -29,6 +29,15 @@ memory_changed (void *opaque)
 }
 
 static void
+memory_cleaned (void *opaque)
+{
+  X86System *system = opaque;
+
+  for (unsigned i = 0; i < system->cpu_count; i++)
+    x86_cpu_raise (system->cpus[i], X86_REQ_CLEANED);
+}
+
+static void
 memory_written (void *opaque, uint64_t gpa, uint64_t length)
 {
   x86_code_device_wrote (opaque, gpa, length);
@@ -46,7 +55,7 @@ collect_dirty (void *opaque, RamBlock *block)
 X86System *
 x86_system_new (AddressSpace *memory)
 {
-  static const AddressSpaceListener listener = { .changed = memory_changed, .written = memory_written, .collect_dirty = collect_dirty };
+  static const AddressSpaceListener listener = { .changed = memory_changed, .cleaned = memory_cleaned, .written = memory_written, .collect_dirty = collect_dirty };
   X86System *system = g_new0 (X86System, 1);
 
   system->memory = memory;

@@ -204,6 +204,14 @@ x86_tlb_flush_page (X86Cpu *cpu, uint64_t lin)
 }
 
 void
+x86_tlb_protect_logged (X86Cpu *cpu)
+{
+  for (unsigned i = 0; i < X86_MMU_COUNT * X86_TLB_SIZE; i++)
+    if (cpu->tlb_info[i].page != X86_TLB_NONE && cpu->tlb_info[i].dirty != NULL)
+      cpu->tlbs[i].tag_write = tag_none (i);
+}
+
+void
 x86_tlb_protect_host (X86Cpu *cpu, const uint8_t *host_page)
 {
   for (unsigned i = 0; i < X86_MMU_COUNT * X86_TLB_SIZE; i++)
@@ -257,7 +265,11 @@ x86_translate (X86Cpu *cpu, const X86Op *op, uint64_t lin, X86Access access, uns
   X86Walk walk;
 
   if (info->page == page && (info->rights & (1 << access)))
-    return info;
+    {
+      if (access == X86_ACCESS_WRITE && info->dirty != NULL)
+        set_tags (cpu, i); /* see x86_tlb_protect_logged() */
+      return info;
+    }
   if (((info->page ^ page) & X86_PAGE_MASK) == 0 && info->is_global && info->page != X86_TLB_NONE
       && (info->rights & (1 << access)))
     {

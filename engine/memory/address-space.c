@@ -187,6 +187,18 @@ address_space_notify_changed (AddressSpace *as)
 }
 
 void
+address_space_notify_cleaned (AddressSpace *as)
+{
+  for (guint i = 0; i < as->listeners->len; i++)
+    {
+      Listener *l = &g_array_index (as->listeners, Listener, i);
+
+      if (l->ops->cleaned != NULL)
+        l->ops->cleaned (l->opaque);
+    }
+}
+
+void
 address_space_collect_dirty (AddressSpace *as, RamBlock *block)
 {
   for (guint i = 0; i < as->listeners->len; i++)

@@ -104,14 +104,15 @@ void address_space_collect (AddressSpace *as);
 /* How many replaced views wait for that. */
 unsigned address_space_retired (AddressSpace *as);
 
-/* @changed runs with the machine lock held after every new view and whenever
- * dirty logging needs write permissions taken back: flush software TLBs before
- * running more guest code. @written runs after a device wrote RAM, so that
+/* @changed runs with the machine lock held after every new view and must flush
+ * software TLBs before more guest code runs; @cleaned when dirty logging needs
+ * write permissions of logged pages taken back. @written runs after a device wrote RAM, so that
  * translated or cached code of that range is dropped. @collect_dirty runs before
  * a dirty log is read: whoever logs writes elsewhere enters them now. */
 typedef struct
 {
   void (*changed) (void *opaque);
+  void (*cleaned) (void *opaque);
   void (*written) (void *opaque, uint64_t gpa, uint64_t length);
   void (*collect_dirty) (void *opaque, RamBlock *block);
 } AddressSpaceListener;

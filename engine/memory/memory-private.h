@@ -17,5 +17,6 @@ struct RamBlock
 /* Makes a new view from the regions and publishes it. */
 void address_space_rebuild (AddressSpace *as);
 void address_space_notify_changed (AddressSpace *as);
+void address_space_notify_cleaned (AddressSpace *as);
 /* Has what is logged elsewhere of writes to @block entered in its log. */
 void address_space_collect_dirty (AddressSpace *as, RamBlock *block);

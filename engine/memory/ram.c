@@ -106,6 +106,6 @@ ram_block_collect_dirty (RamBlock *block, uint64_t first, uint64_t count, uint8_
       block->reported[first + i] = now;
     }
   if (fresh)
-    address_space_notify_changed (block->as);
+    address_space_notify_cleaned (block->as);
   return any;
 }

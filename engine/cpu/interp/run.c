@@ -323,6 +323,11 @@ handle_events (X86Cpu *cpu, X86Exit *why)
       take (cpu, X86_REQ_CODE);
       x86_code_take_events (cpu);
     }
+  if (pending & X86_REQ_CLEANED)
+    {
+      take (cpu, X86_REQ_CLEANED);
+      x86_tlb_protect_logged (cpu);
+    }
   if (pending & X86_REQ_TLB_FLUSH)
     {
       take (cpu, X86_REQ_TLB_FLUSH);
