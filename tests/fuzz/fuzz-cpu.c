@@ -10,6 +10,7 @@
  */
 
 #include "engine/cpu/cpu-private.h"
+#include "engine/cpu/cpuid.h"
 #include "engine/cpu/fp.h"
 #include "engine/cpu/jit/jit.h"
 #include "tests/fuzz/input.h"
@@ -40,6 +41,8 @@ enum
   SEL_CALL = 0x68 /* two slots */, SEL_UCODE16 = 0x7b, SEL_LDT = 0x80 /* two slots */, SEL_TSS16 = 0x90, SEL_LAST = 0x98
 };
 
+/* Of the first byte, over the mode. */
+enum { USER = 8, NO_AVX = 16 };
 enum { MODE_REAL, MODE_VM86, MODE_16, MODE_32, MODE_PAGED, MODE_PAE, MODE_COMPAT, MODE_LONG, MODES };
 /* How a guest's code is run. */
 enum { INTERPRETED, TRANSLATED, WINDOWS, WAYS };
@@ -53,7 +56,8 @@ typedef struct
   MemoryRegion *hole;
   X86System *system;
   X86Cpu *cpu;
-  uint64_t ticks;
+  uint64_t ticks, apic_base, deadline;
+  uint8_t tpr;
   int vector;
   uint32_t cursor;   /* where the next code goes */
   int runs, reloads;
@@ -142,6 +146,19 @@ static uint64_t
 tsc (void *opaque)
 {
   return ((Guest *) opaque)->ticks += 1000;
+}
+
+static uint64_t apic_base_get (void *opaque) { return ((Guest *) opaque)->apic_base; }
+static uint8_t tpr_get (void *opaque) { return ((Guest *) opaque)->tpr; }
+static void tpr_set (void *opaque, uint8_t priority_class) { ((Guest *) opaque)->tpr = priority_class; }
+static uint64_t tsc_deadline_get (void *opaque) { return ((Guest *) opaque)->deadline; }
+static void tsc_deadline_set (void *opaque, uint64_t tsc) { ((Guest *) opaque)->deadline = tsc; }
+
+static gboolean
+apic_base_set (void *opaque, uint64_t value)
+{
+  ((Guest *) opaque)->apic_base = value;
+  return (value & 0xff) == 0;
 }
 
 static void fpu_error (void *opaque, gboolean level) {}
@@ -306,7 +323,7 @@ set_segments (Guest *g, unsigned mode, gboolean user)
 }
 
 static void
-set_registers (Guest *g, unsigned mode, gboolean user)
+set_registers (Guest *g, unsigned mode, gboolean user, gboolean avx)
 {
   X86Cpu *cpu = g->cpu;
 
@@ -332,6 +349,11 @@ set_registers (Guest *g, unsigned mode, gboolean user)
       for (unsigned i = 0; i < 4; i++)
         cpu->pdpte[i] = PD | PRESENT;
     }
+  if (avx && x86_has (cpu, X86_FEAT_AVX))
+    {
+      cpu->cr4 |= X86_CR4_OSXSAVE;
+      cpu->xcr0 = 7;
+    }
   cpu->msr.lstar = cpu->msr.cstar = cpu->msr.sysenter_eip = CODE;
   cpu->msr.star = (uint64_t) SEL_CODE32 << 32 | (uint64_t) SEL_UCODE32 << 48;
   cpu->msr.sysenter_cs = SEL_CODE32;
@@ -340,12 +362,14 @@ set_registers (Guest *g, unsigned mode, gboolean user)
 }
 
 static void
-start (Guest *g, unsigned mode, gboolean user)
+start (Guest *g, unsigned flags)
 {
-  user |= mode == MODE_VM86;
-  user &= mode != MODE_REAL;
+  unsigned mode = flags % MODES;
+  gboolean user = mode == MODE_VM86 || (mode != MODE_REAL && (flags & USER) != 0);
+
   g->vector = 0x40;
-  g->ticks = 0;
+  g->ticks = g->deadline = g->tpr = 0;
+  g->apic_base = 0xfee00900;
   g->cursor = CODE;
   g->runs = RUNS;
   g->reloads = RELOADS;
@@ -369,7 +393,7 @@ start (Guest *g, unsigned mode, gboolean user)
       put (g, TSS + 8, SEL_DATA, 4);
     }
   put (g, TSS + 100, (uint32_t) 0x88 << 16, 4);
-  set_registers (g, mode, user);
+  set_registers (g, mode, user, !(flags & NO_AVX));
   set_segments (g, mode, user);
   g->cpu->cpl = user ? 3 : 0;
   x86_fp_update (g->cpu);
@@ -381,7 +405,9 @@ static Guest *
 guest_new (unsigned way)
 {
   static const X86HostOps ops = {
-    .pio_read = pio_read, .pio_write = pio_write, .interrupt_ack = interrupt_ack, .tsc = tsc, .fpu_error = fpu_error
+    .pio_read = pio_read, .pio_write = pio_write, .interrupt_ack = interrupt_ack, .tsc = tsc, .fpu_error = fpu_error,
+    .apic_base_get = apic_base_get, .apic_base_set = apic_base_set, .tpr_get = tpr_get, .tpr_set = tpr_set,
+    .tsc_deadline_get = tsc_deadline_get, .tsc_deadline_set = tsc_deadline_set
   };
   static const MmioOps mmio = { .read = mmio_read, .write = mmio_write };
   Guest *g = g_new0 (Guest, 1);
@@ -539,10 +565,9 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t length)
   for (unsigned i = 0; i < G_N_ELEMENTS (guests); i++)
     {
       FuzzInput in = { data, length };
-      uint32_t mode = take (&in, 1);
       gboolean is_on = TRUE;
 
-      start (guests[i], mode & (MODES - 1), (mode & MODES) != 0);
+      start (guests[i], take (&in, 1));
       while (is_on && in.length > 0)
         is_on = command (guests[i], &in, timer);
       if (is_on)
