@@ -42,12 +42,16 @@ case "${1:-}" in
     name="Debian installer"
     build/app/bunshin show "$name" >/dev/null 2>&1 ||
       build/app/bunshin create "$name" --os debian12 --memory 1G --disk 20G --iso "$iso"
-    if has_display; then
+    if ! build/app/bunshin wait "$name" --state powered-off --timeout 0 2>/dev/null; then
+      echo "The machine “$name” is on already." >&2
+    elif has_display; then
       build/app/bunshin start "$name"
     else
       build/app/bunshin start "$name" --headless
+    fi
+    if ! has_display; then
       say_without_display
-      echo "The machine “$name” is running: build/app/bunshin screenshot '$name' screen.txt && cat screen.txt" >&2
+      echo "The machine “$name” is running: build/app/bunshin screenshot '$name' screen.png" >&2
     fi
     ;;
   '')
