@@ -12,7 +12,8 @@ enum
 {
   STEP_MS = 15,        /* 30 characters a second: a BIOS keyboard buffer holds 16 */
   HOME_STEP = 200,     /* counts, within a PS/2 packet's range */
-  CREEP_STEP = 3       /* counts: below the speed from which guests accelerate */
+  CREEP_STEP = 3,      /* counts: below the speed from which guests accelerate */
+  PATIENCE = 40        /* steps: a guest that reads nothing for longer is not waited for */
 };
 
 typedef enum { STEP_KEY, STEP_ABSOLUTE, STEP_RELATIVE, STEP_BUTTON, STEP_DONE } StepKind;
@@ -31,6 +32,7 @@ struct Typist
   Display *display;
   GQueue steps;
   guint source;
+  unsigned waited;     /* steps, since the guest last had read everything */
 };
 
 Typist *
@@ -103,12 +105,32 @@ play (Typist *typist, const Step *step)
     }
 }
 
+/* A guest that is slow to read would lose keys, and take movement in one go for a fast one. */
+static gboolean
+must_wait (Typist *typist)
+{
+  if (input_is_pending (typist->input))
+    {
+      if (typist->waited == PATIENCE)
+        return FALSE;
+      typist->waited++;
+      return TRUE;
+    }
+  /* One step more, so that what comes next keeps its distance. */
+  if (typist->waited == 0)
+    return FALSE;
+  typist->waited = 0;
+  return TRUE;
+}
+
 static gboolean
 on_step (gpointer data)
 {
   Typist *typist = data;
   gboolean took_time = FALSE;
 
+  if (must_wait (typist))
+    return G_SOURCE_CONTINUE;
   while (!took_time && !g_queue_is_empty (&typist->steps))
     {
       g_autofree Step *step = g_queue_pop_head (&typist->steps);

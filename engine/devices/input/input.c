@@ -216,3 +216,19 @@ input_leds (Input *input)
   machine_lock_release (input->lock);
   return leds;
 }
+
+gboolean
+input_is_pending (Input *input)
+{
+  gboolean pending = FALSE;
+
+  machine_lock_take (input->lock);
+  for (guint i = 0; i < input->sinks->len && !pending; i++)
+    {
+      const Registered *r = &g_array_index (input->sinks, Registered, i);
+
+      pending = r->sink->pending != NULL && r->sink->pending (r->opaque);
+    }
+  machine_lock_release (input->lock);
+  return pending;
+}

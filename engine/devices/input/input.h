@@ -31,6 +31,8 @@ typedef struct
   gboolean (*absolute_active) (void *opaque);
   /* Of a keyboard: LEDs the guest switched on (bit 0 scroll, 1 num, 2 caps). */
   unsigned (*leds) (void *opaque);
+  /* Whether there is something that the guest has yet to read. */
+  gboolean (*pending) (void *opaque);
 } InputSink;
 
 Input *input_new (MachineLock *lock);
@@ -49,3 +51,5 @@ void input_release_all (Input *input);
 /* TRUE when absolute events reach the guest; a view then needs no capture. */
 gboolean input_is_absolute (Input *input);
 unsigned input_leds (Input *input);
+/* TRUE while a device holds something that the guest has yet to read; without a driver it never will. */
+gboolean input_is_pending (Input *input);

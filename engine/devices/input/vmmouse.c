@@ -195,7 +195,15 @@ absolute_active (void *opaque)
   return d->enabled && d->absolute;
 }
 
-static const InputSink input_sink = { .absolute = absolute, .button = button, .absolute_active = absolute_active };
+static gboolean
+pending (void *opaque)
+{
+  return absolute_active (opaque) && ((VmMouse *) opaque)->count > 0;
+}
+
+static const InputSink input_sink = {
+  .absolute = absolute, .button = button, .absolute_active = absolute_active, .pending = pending
+};
 
 static gboolean
 vmmouse_realize (Device *dev, const DeviceEnv *env, GError **error)

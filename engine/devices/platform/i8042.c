@@ -406,7 +406,17 @@ leds (void *opaque)
   return ((I8042 *) opaque)->keyboard.leds;
 }
 
-static const InputSink input_sink = { .key = key, .relative = relative, .button = button, .leds = leds };
+static gboolean
+pending (void *opaque)
+{
+  I8042 *d = opaque;
+
+  return d->status & STATUS_OBF || !ps2_queue_is_empty (&d->keyboard.queue) || !ps2_queue_is_empty (&d->mouse.queue);
+}
+
+static const InputSink input_sink = {
+  .key = key, .relative = relative, .button = button, .leds = leds, .pending = pending
+};
 
 void
 i8042_mouse_notify (Device *dev)

@@ -353,6 +353,29 @@ test_keyboard_burst (Fixture *f, gconstpointer unused)
 }
 
 static void
+test_pending (Fixture *f, gconstpointer unused)
+{
+  set_mode (f, 0x43);
+  g_assert_false (input_is_pending (f->input));
+  input_key (f->input, KEY_A, TRUE);
+  input_key (f->input, KEY_A, FALSE);
+  g_assert_true (input_is_pending (f->input));
+  g_assert_cmphex (board_in (f->board, 0x60), ==, 0x1e);
+  g_assert_true (input_is_pending (f->input));
+  EXPECT_KEYS (f, 0x9e);
+  g_assert_false (input_is_pending (f->input));
+  /* Not while the mouse is off; then until its packet has been read. */
+  input_relative (f->input, 1, 0, 0);
+  g_assert_false (input_is_pending (f->input));
+  to_mouse (f, 0xf4);
+  EXPECT_MOUSE (f, 0xfa);
+  input_relative (f->input, 1, 0, 0);
+  g_assert_true (input_is_pending (f->input));
+  EXPECT_MOUSE (f, 0x08, 0x01, 0x00);
+  g_assert_false (input_is_pending (f->input));
+}
+
+static void
 test_release_all (Fixture *f, gconstpointer unused)
 {
   set_mode (f, 0x41);
@@ -607,6 +630,7 @@ main (int argc, char **argv)
   ADD ("/input/keyboard/full", test_keyboard_full);
   ADD ("/input/keyboard/burst", test_keyboard_burst);
   ADD ("/input/keyboard/release-all", test_release_all);
+  ADD ("/input/pending", test_pending);
   ADD ("/input/mouse/stream", test_mouse);
   ADD ("/input/mouse/wheel", test_wheel);
   ADD ("/input/mouse/remote-and-wrap", test_remote_and_wrap);
