@@ -44,6 +44,7 @@ case "${1:-}" in
       build/app/bunshin create "$name" --os debian12 --memory 1G --disk 20G --iso "$iso"
     if ! build/app/bunshin wait "$name" --state powered-off --timeout 0 2>/dev/null; then
       echo "The machine “$name” is on already." >&2
+      ! has_display || exec build/app/bunshin # the manager can show its window
     elif has_display; then
       build/app/bunshin start "$name"
     else

@@ -166,19 +166,22 @@ typist_chords (Typist *typist, const GArray *chords, TypistDone done, void *opaq
   add (typist, (Step) { .kind = STEP_DONE, .done = done, .opaque = opaque });
 }
 
-/* A relative mouse is sent into the top left corner first, whose place is known, and creeps from there. */
+/* A relative mouse is sent into the nearest corner first, whose place is known, and creeps from there. */
 static void
 creep_to (Typist *typist, int x, int y, int width, int height)
 {
-  for (int gone = 0; gone < 2 * MAX (width, height); gone += HOME_STEP)
-    add (typist, (Step) { .kind = STEP_RELATIVE, .a = -HOME_STEP, .b = -HOME_STEP });
-  while (x > 0 || y > 0)
-    {
-      int dx = MIN (x, CREEP_STEP), dy = MIN (y, CREEP_STEP);
+  int towards_x = 2 * x < width ? -1 : 1, towards_y = 2 * y < height ? -1 : 1;
+  int left_x = towards_x < 0 ? x : width - 1 - x, left_y = towards_y < 0 ? y : height - 1 - y;
 
-      add (typist, (Step) { .kind = STEP_RELATIVE, .a = dx, .b = dy });
-      x -= dx;
-      y -= dy;
+  for (int gone = 0; gone < 2 * MAX (width, height); gone += HOME_STEP)
+    add (typist, (Step) { .kind = STEP_RELATIVE, .a = towards_x * HOME_STEP, .b = towards_y * HOME_STEP });
+  while (left_x > 0 || left_y > 0)
+    {
+      int dx = MIN (left_x, CREEP_STEP), dy = MIN (left_y, CREEP_STEP);
+
+      add (typist, (Step) { .kind = STEP_RELATIVE, .a = -towards_x * dx, .b = -towards_y * dy });
+      left_x -= dx;
+      left_y -= dy;
     }
 }
 

@@ -157,15 +157,24 @@ class Guest:
             if re.search(pattern, text):
                 return words
             time.sleep(1)
+        self.picture('failure.png')
         raise Failure(f'“{pattern}” could not be read on the screen in {timeout} s: {text}\n'
                       + self.library('info', self.name, check=False).stdout)
 
-    def click_word(self, text, timeout=60):
-        """Clicks in the middle of a word that is on the screen."""
-        for word in self.wait_words(rf'(?<!\S){re.escape(text)}(?!\S)', timeout):
-            if word.text == text:
-                self.library('mouse', self.name, str(word.x), str(word.y), 'click')
-                return
+    def click_word(self, text, effect, timeout):
+        """Clicks in the middle of a word that is on the screen, as often as it takes until the words match the effect: how far a
+        relative mouse goes is up to the guest."""
+        end = time.monotonic() + timeout
+        while True:
+            for word in self.wait_words(rf'(?<!\S){re.escape(text)}(?!\S)', timeout):
+                if word.text == text:
+                    self.library('mouse', self.name, str(word.x), str(word.y), 'click')
+                    break
+            try:
+                return self.wait_words(effect, min(timeout, 60))
+            except Failure:
+                if time.monotonic() > end:
+                    raise
 
     def type(self, text):
         self.library('type', self.name, text)
