@@ -12,11 +12,12 @@ enum
 {
   STEP_MS = 15,        /* 30 characters a second: a BIOS keyboard buffer holds 16 */
   HOME_STEP = 200,     /* counts, within a PS/2 packet's range */
-  CREEP_STEP = 3,      /* counts: below the speed from which guests accelerate */
+  /* Guests slow down below 70 counts a second and accelerate above 400, or from more than this in one packet. */
+  CREEP_SPEED = 200, CREEP_STEP = 6,
   PATIENCE = 40        /* steps: a guest that reads nothing for longer is not waited for */
 };
 
-typedef enum { STEP_KEY, STEP_ABSOLUTE, STEP_RELATIVE, STEP_BUTTON, STEP_DONE } StepKind;
+typedef enum { STEP_KEY, STEP_ABSOLUTE, STEP_RELATIVE, STEP_CREEP, STEP_BUTTON, STEP_DONE } StepKind;
 
 typedef struct
 {
@@ -33,6 +34,7 @@ struct Typist
   GQueue steps;
   guint source;
   unsigned waited;     /* steps, since the guest last had read everything */
+  gint64 moved;        /* microseconds: when the last relative movement was sent */
 };
 
 Typist *
@@ -79,6 +81,24 @@ typist_free (Typist *typist)
   g_free (typist);
 }
 
+/* Moves on as far as the time since the last movement allows; the rest becomes the next step. */
+static void
+creep (Typist *typist, const Step *step)
+{
+  gint64 now = g_get_monotonic_time ();
+  int most = (int) CLAMP ((now - typist->moved) * CREEP_SPEED / G_USEC_PER_SEC, 1, CREEP_STEP);
+  int dx = CLAMP (step->a, -most, most), dy = CLAMP (step->b, -most, most);
+
+  typist->moved = now;
+  input_relative (typist->input, dx, dy, 0);
+  if (dx != step->a || dy != step->b)
+    {
+      Step rest = { .kind = STEP_CREEP, .a = step->a - dx, .b = step->b - dy };
+
+      g_queue_push_head (&typist->steps, g_memdup2 (&rest, sizeof rest));
+    }
+}
+
 /* Returns whether the step took time. */
 static gboolean
 play (Typist *typist, const Step *step)
@@ -92,7 +112,11 @@ play (Typist *typist, const Step *step)
       input_absolute (typist->input, step->a, step->b, 0);
       return TRUE;
     case STEP_RELATIVE:
+      typist->moved = g_get_monotonic_time ();
       input_relative (typist->input, step->a, step->b, 0);
+      return TRUE;
+    case STEP_CREEP:
+      creep (typist, step);
       return TRUE;
     case STEP_BUTTON:
       input_button (typist->input, (InputButton) step->a, step->b);
@@ -175,14 +199,7 @@ creep_to (Typist *typist, int x, int y, int width, int height)
 
   for (int gone = 0; gone < 2 * MAX (width, height); gone += HOME_STEP)
     add (typist, (Step) { .kind = STEP_RELATIVE, .a = towards_x * HOME_STEP, .b = towards_y * HOME_STEP });
-  while (left_x > 0 || left_y > 0)
-    {
-      int dx = MIN (left_x, CREEP_STEP), dy = MIN (left_y, CREEP_STEP);
-
-      add (typist, (Step) { .kind = STEP_RELATIVE, .a = -towards_x * dx, .b = -towards_y * dy });
-      left_x -= dx;
-      left_y -= dy;
-    }
+  add (typist, (Step) { .kind = STEP_CREEP, .a = -towards_x * left_x, .b = -towards_y * left_y });
 }
 
 static int
