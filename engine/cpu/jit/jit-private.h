@@ -129,3 +129,39 @@ jit_guest_mem (unsigned guest)
 {
   return MEM (STATE, (int32_t) (guest * 8) - STATE_BIAS);
 }
+
+/* EFLAGS' SF ZF AF PF CF are AH's after LAHF. */
+enum { LAHF_MASK = X86_FLAG_SF | X86_FLAG_ZF | X86_FLAG_AF | X86_FLAG_PF | X86_FLAG_CF };
+
+static inline void
+jit_flags_to_host (X86Cpu *cpu)
+{
+  uint32_t flags = x86_get_arith_flags (cpu);
+
+  cpu->jit_flags = (uint16_t) ((flags & LAHF_MASK) << 8 | (flags & X86_FLAG_OF ? 1 : 0));
+}
+
+static inline void
+jit_flags_from_host (X86Cpu *cpu)
+{
+  x86_set_arith_flags (cpu, ((cpu->jit_flags >> 8) & LAHF_MASK) | (cpu->jit_flags & 1 ? X86_FLAG_OF : 0));
+}
+
+/* @op is its block's first. */
+static inline X86Block *
+jit_block_of (const X86Op *op)
+{
+  return (X86Block *) (uintptr_t) ((const uint8_t *) op - G_STRUCT_OFFSET (X86Block, ops));
+}
+
+/* helpers.c: called through thunks. */
+uint32_t jit_run_site (X86Cpu *cpu, JitSite *site, uint64_t lin, uint32_t has_sse);
+const uint8_t *jit_link_edge (X86Cpu *cpu, JitEdge *edge);
+uint32_t jit_enter_sse (X86Cpu *cpu);
+uint32_t jit_enter_x87 (X86Cpu *cpu);
+/* The guest's x87 unit is the state's again. */
+void jit_x87_from_image (X86Cpu *cpu);
+
+/* thunks.c */
+void jit_make_thunks (struct X86Jit *jit);
+void jit_name_thunks (X86Cpu *cpu, const struct X86Jit *jit);
