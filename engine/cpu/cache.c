@@ -114,9 +114,7 @@ x86_block_cache_flush (X86Cpu *cpu)
   cache->used = 0;
   cache->free_pages = NULL;
   x86_jit_flush (cpu);
-  for (unsigned i = 0; i < X86_JUMP_SIZE; i++)
-    cpu->jumps[i].key = 0;
-  /* Stores to pages that no longer hold code may be fast again. */
+  /* Jump entries are void from now on, and stores to pages that no longer hold code may be fast again. */
   x86_tlb_flush_all (cpu);
 }
 
