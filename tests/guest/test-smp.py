@@ -34,6 +34,13 @@ def smp(guest, accelerator, count):
         if len(timers) != count or '0' in timers:
             raise Failure(f'timer interrupts: {timers}')
         linux.expect('timers-2', 60)
+        # Processors go and come back: INIT and start-up IPIs to one that was in use.
+        if count in (2, 4):
+            linux.send('cd /sys/devices/system/cpu; for n in 0 1 0 1; do for i in cpu[1-9]*; do echo $n > $i/online; done; done;'
+                       ' echo online $(cat online) end; cd /\n')
+            online = linux.expect(r'online (.*) end', 60)[1]
+            if online != f'0-{count - 1}':
+                raise Failure(f'after all but one had gone and come back these are online: {online}')
         linux.send(f"dmesg | grep -i -E '{COMPLAINTS}'; echo complaints-$((1 + 1))\n")
         said = linux.expect(r'(?s)(.*?)complaints-2', 60)[1].replace('/ # ', '').strip()
         if said:
