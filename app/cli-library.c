@@ -12,6 +12,8 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
+enum { DEFAULT_CPUS = 2 };
+
 typedef struct
 {
   const char *os, *memory, *cpus, *firmware, *chipset, *disk, *disk_format, *disk_variant, *controller, *iso, *floppy;
@@ -178,6 +180,7 @@ cli_create (char **args, GError **error)
   if (ok)
     {
       machine = library_machine_new (g_ptr_array_index (words, 0));
+      machine->cpus = DEFAULT_CPUS;
       /* Before anything is made: names, figures and files that are wrong are the usual mistakes. */
       ok = apply_settings (machine, &o, error) && add_adapters (machine, &o, error) &&
            library_machine_validate (machine, error) && machine_check_cpu_model (machine->cpu_model, error) &&

@@ -11,7 +11,7 @@
 
 const CliCommand cli_commands[] = {
   { "create", cli_create,
-    "create NAME [--os ID] [--memory 1G] [--cpus 1] [--firmware bios] [--chipset piix3]\n"
+    "create NAME [--os ID] [--memory 1G] [--cpus 2] [--firmware bios] [--chipset piix3]\n"
     "        [--disk 20G|none] [--disk-format vdi|raw] [--disk-variant dynamic|fixed] [--controller ide]\n"
     "        [--attach FILE]... [--iso FILE] [--floppy FILE] [--nic nat|nat:host-access|none]... [--nic-model e1000]\n"
     "        [--accel auto|kvm|jit|interp] [--cpu-model MODEL]",

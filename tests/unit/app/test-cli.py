@@ -17,7 +17,7 @@ def create_and_show():
                           '--nic', 'nat:host-access', '--nic', 'none', '--nic', 'nat', '--accel', 'interp').strip()
         shown = json.loads(bunshin.ok('show', 'Debian 12', '--json'))
         assert shown['uuid'] == uuid and shown['name'] == 'Debian 12' and shown['state'] == 'powered-off', shown
-        assert shown['memory'] == 256 << 20 and shown['os'] == 'debian12' and shown['clock'] == 'utc', shown
+        assert shown['memory'] == 256 << 20 and shown['cpus'] == 2 and shown['os'] == 'debian12' and shown['clock'] == 'utc', shown
         drives = {drive['slot']: drive for drive in shown['drives']}
         assert drives['ide2']['kind'] == 'cdrom' and drives['ide2']['path'] == iso, drives
         assert drives['ide0']['kind'] == 'disk' and drives['ide0']['format'] == 'vdi', drives
