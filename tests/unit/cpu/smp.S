@@ -240,6 +240,21 @@ smp_modify_code:
     ret
     finish smp_modify
 
+snippet smp_ping_pong                 /* R8: a counter that the two take turns to count up to RSI */
+1:  mov (%r8), %rax
+    cmp %rsi, %rax
+    jae 3f
+    mov %eax, %edx
+    and $1, %edx
+    cmp %edi, %edx
+    je 2f
+    pause
+    jmp 1b
+2:  incq (%r8)
+    jmp 1b
+3:
+    finish smp_ping_pong
+
 snippet smp_sum                       /* RAX: the sum of RSI and what the immediate at + 3 says */
     lea 1(%rsi), %rax
     finish smp_sum

@@ -4,6 +4,9 @@
 #include "tests/unit/cpu/guest.h"
 #include "engine/cpu/jit/jit.h"
 
+#include <sched.h>
+#include <time.h>
+
 enum
 {
   CPUS_MAX = 4,
@@ -355,6 +358,53 @@ test_late_store (const char *accel, const Place *place)
 
 typedef struct
 {
+  X86Cpu *cpu;
+  int64_t used;              /* processor time, ns */
+} Pinned;
+
+static gpointer
+run_pinned (gpointer data)
+{
+  Pinned *pinned = data;
+  struct timespec used;
+
+  run_cpu (pinned->cpu);
+  clock_gettime (CLOCK_THREAD_CPUTIME_ID, &used);
+  pinned->used = used.tv_sec * 1000000000 + used.tv_nsec;
+  return NULL;
+}
+
+/* Two processors wait for each other where only one of them can run: each leaves the host's processor to the other, and
+ * does not keep it for as long as the host's scheduler allows. */
+static void
+test_yield (const char *accel, const Place *place)
+{
+  enum { TURNS = 2000, NS_A_TURN = 500000 /* time slices are some milliseconds */ };
+  g_autoptr (Smp) smp = smp_new (2, accel);
+  Pinned pinned[2] = { { smp->cpus[0], 0 }, { smp->cpus[1], 0 } };
+  cpu_set_t before, one;
+  GThread *threads[2];
+
+  SNIPPET (smp, smp_ping_pong);
+  set_registers (smp, X86_R8, SHARED);
+  set_registers (smp, X86_RSI, TURNS);
+  /* Threads inherit it. */
+  g_assert_cmpint (sched_getaffinity (0, sizeof before, &before), ==, 0);
+  CPU_ZERO (&one);
+  CPU_SET (sched_getcpu (), &one);
+  g_assert_cmpint (sched_setaffinity (0, sizeof one, &one), ==, 0);
+  for (unsigned i = 0; i < 2; i++)
+    threads[i] = g_thread_new ("cpu", run_pinned, &pinned[i]);
+  for (unsigned i = 0; i < 2; i++)
+    g_thread_join (threads[i]);
+  g_assert_cmpint (sched_setaffinity (0, sizeof before, &before), ==, 0);
+  g_assert_cmpuint (guest_u64 (smp->guest, SHARED), ==, TURNS);
+  g_test_message ("%.1f µs a turn", (double) (pinned[0].used + pinned[1].used) / TURNS / 1000);
+  g_assert_cmpint ((pinned[0].used + pinned[1].used) / TURNS, <, NS_A_TURN);
+}
+
+typedef struct
+{
   void (*run) (const char *accel, const Place *place);
   const char *accel;
   const Place *place;
@@ -410,6 +460,7 @@ main (int argc, char **argv)
   add ("peterson", test_peterson, &places[0]);
   add ("modify", test_modify, NULL);
   add ("modify-page", test_modify_page, NULL);
+  add ("yield", test_yield, NULL);
   add ("sleeper", test_sleeper, NULL);
   add ("late-store", test_late_store, NULL);
   return g_test_run ();
