@@ -466,7 +466,7 @@ delay (uint32_t ns)
     pause ();
 }
 
-/* “warps COUNT LOOKS APS” */
+/* “started”, and after 0.3 s “warps COUNT LOOKS APS” */
 static void
 do_warps (void)
 {
@@ -481,6 +481,7 @@ do_warps (void)
   LAPIC (LAPIC_ICR) = 0xc4608; /* start-up at 8000 */
   delay (200000);
   LAPIC (LAPIC_ICR) = 0xc4608;
+  put ("started\n");
   end = rdtsc () + 300000000;
   while ((int64_t) (rdtsc () - end) < 0)
     look_for_warp ();

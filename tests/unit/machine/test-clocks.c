@@ -212,9 +212,8 @@ test_agree (gconstpointer data)
 }
 
 static void
-test_in_step (gconstpointer data)
+expect_no_warps (Fixture *f)
 {
-  g_autoptr (Fixture) f = start (accel_of (data), 4, "warps");
   g_autofree char *line = next_line (f, "warps ", NULL);
   int warps, looks, processors, parsed;
 
@@ -225,6 +224,31 @@ test_in_step (gconstpointer data)
   g_assert_cmpint (looks, >, 100);
   g_assert_cmpint (warps, ==, 0);
   g_free (next_line (f, "end", NULL));
+}
+
+static void
+test_in_step (gconstpointer data)
+{
+  g_autoptr (Fixture) f = start (accel_of (data), 4, "warps");
+
+  expect_no_warps (f);
+}
+
+/* Stopping and going on in the middle of it must not set one processor's counter back against another's. */
+static void
+test_in_step_paused (gconstpointer data)
+{
+  enum { PAUSES = 100, RUN = 2000 /* µs */ };
+  g_autoptr (Fixture) f = start (accel_of (data), 4, "warps");
+
+  g_free (next_line (f, "started", NULL));
+  for (int i = 0; i < PAUSES; i++)
+    {
+      g_usleep (RUN);
+      machine_pause (f->machine);
+      machine_resume (f->machine);
+    }
+  expect_no_warps (f);
 }
 
 /* --- Pauses --- */
@@ -283,6 +307,7 @@ main (int argc, char **argv)
   add ("periodic", test_periodic);
   add ("agree", test_agree);
   add ("in-step", test_in_step);
+  add ("in-step-paused", test_in_step_paused);
   add ("pause", test_pause);
   return g_test_run ();
 }
