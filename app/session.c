@@ -568,12 +568,11 @@ bunshin_session_forward (BunshinSession *self, unsigned slot, const char *rule, 
 gboolean
 bunshin_session_set_cable (BunshinSession *self, unsigned slot, gboolean connected, GError **error)
 {
-  NetPort *port = find_port (self, slot, error);
   LibraryAdapter *adapter;
 
-  if (!port)
+  if (!find_port (self, slot, error))
     return FALSE;
-  net_port_set_connected (port, connected);
+  machine_set_cable (self->machine, slot, connected);
   adapter = library_machine_find_adapter (self->record, slot);
   if (!adapter)
     return TRUE;

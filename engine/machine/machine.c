@@ -10,6 +10,7 @@
 
 #include "engine/machine/machine-private.h"
 
+#include "engine/devices/net/e1000.h"
 #include "engine/devices/platform/piix4-pm.h"
 #include "engine/devices/platform/uart16550.h"
 #include "engine/devices/storage/floppy.h"
@@ -567,6 +568,16 @@ NetPort *
 machine_net_port (Machine *m, unsigned nic)
 {
   return nic < MACHINE_MAX_NICS ? m->net_ports[nic] : NULL;
+}
+
+void
+machine_set_cable (Machine *m, unsigned nic, gboolean connected)
+{
+  if (nic >= MACHINE_MAX_NICS || m->nics[nic] == NULL)
+    return;
+  machine_lock_take (&m->lock);
+  e1000_set_link (m->nics[nic], connected);
+  machine_lock_release (&m->lock);
 }
 
 GMainContext *

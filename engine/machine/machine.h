@@ -185,8 +185,10 @@ void machine_info (Machine *machine, MachineInfo *info);
 /* How often translated code left an instruction to the interpreter: mnemonics (const char *) to uint64_t *. To be
  * unreferenced. */
 GHashTable *machine_interpreted (Machine *machine);
-/* The adapter's port in this slot, or NULL; for forwards and the cable. */
+/* The adapter's port in this slot, or NULL; for forwards. */
 NetPort *machine_net_port (Machine *machine, unsigned nic);
+/* Plugs the cable of an adapter in, or pulls it: frames pass or do not, and the guest sees its link change. */
+void machine_set_cable (Machine *machine, unsigned nic, gboolean connected);
 /* The I/O thread's context, for back ends that need to live there (NAT). Valid while the machine is. */
 GMainContext *machine_context (Machine *machine);
 /* Processor registers of every vCPU as text, for logs and bug reports. Caller frees. */
