@@ -3,7 +3,7 @@
 # Fetches the guests of the tests from Debian's packages into a cache outside the repository and prints the
 # cache's path. Each guest is made once:
 #   memtest86+{x64,ia32}.iso grub-rescue-{cdrom.iso,floppy.img} ipxe.iso
-#   cloud/{vmlinuz,initrd} generic/{vmlinuz,initrd} i386/{vmlinuz,initrd} grub-linux.iso
+#   cloud/{vmlinuz,initrd} generic/{vmlinuz,initrd,tests} i386/{vmlinuz,initrd} grub-linux.iso
 #   debian-installer-12-{amd64,i386}-{text,gtk}.iso          (only with the argument “installer”)
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -131,6 +131,22 @@ CFG
   mv "$cache/grub-linux.iso.new" "$cache/grub-linux.iso"
 }
 
+# Modules with which the generic kernel tests itself, to be appended to its initramfs. They fit one release only.
+kernel_tests ()
+{
+  [ -f "$cache/generic/tests" ] && [ ! "$cache/generic/vmlinuz" -nt "$cache/generic/tests" ] && return 0
+  package=$(kernel_package linux-image-amd64)
+  unpack "$package"
+  release=${package#linux-image-}
+  cmp -s "$work/$package/boot/vmlinuz-$release" "$cache/generic/vmlinuz" || { say "there is a newer kernel: remove $cache/generic"; return 0; }
+  tree=$work/kernel-tests
+  mkdir -p "$tree/tests"
+  for module in test_static_key_base test_static_keys test_bpf; do
+    cp "$work/$package/lib/modules/$release/kernel/lib/$module.ko" "$tree/tests/"
+  done
+  pack_initrd "$tree" "$cache/generic/tests"
+}
+
 copy_once memtest86+ usr/lib/memtest86+/memtest86+x64.iso memtest86+x64.iso
 copy_once memtest86+ usr/lib/memtest86+/memtest86+ia32.iso memtest86+ia32.iso
 copy_once grub-rescue-pc usr/lib/grub-rescue/grub-rescue-cdrom.iso grub-rescue-cdrom.iso
@@ -138,6 +154,7 @@ copy_once grub-rescue-pc usr/lib/grub-rescue/grub-rescue-floppy.img grub-rescue-
 copy_once ipxe usr/lib/ipxe/ipxe.iso ipxe.iso
 linux cloud linux-image-cloud-amd64
 linux generic linux-image-amd64 ata_piix sd_mod sr_mod ext4 crc32c_generic e1000 button evdev
+kernel_tests
 linux_i386
 grub_iso
 if [ "${1:-}" = installer ]; then
