@@ -362,6 +362,30 @@ test_state (Fixture *f, gconstpointer unused)
   board_free (other);
 }
 
+/* While the HPET has the line no edge comes through, and afterwards they are where they would have been. */
+static void
+test_cut_off (Fixture *f, gconstpointer unused)
+{
+  program (f, 0, 2, 1000);
+  board_pass (f->board, ticks (2500), 0);
+  g_assert_cmpuint (f->board->rises[0], >=, 2);
+  pit_set_irq_enabled (f->pit, FALSE);
+  f->board->rises[0] = 0;
+  board_pass (f->board, ticks (10000), ticks (100));
+  g_assert_cmpuint (f->board->rises[0], ==, 0);
+  g_assert_cmpint (f->board->level[0], ==, 0);
+  g_assert_cmpuint (latched (f, 0), >=, 490);
+  g_assert_cmpuint (latched (f, 0), <=, 510);
+  pit_set_irq_enabled (f->pit, TRUE);
+  f->board->rises[0] = 0;
+  board_pass (f->board, ticks (400), 0);
+  g_assert_cmpuint (f->board->rises[0], ==, 0);
+  board_pass (f->board, ticks (200), 0);
+  g_assert_cmpuint (f->board->rises[0], ==, 1);
+  board_pass (f->board, ticks (3000), ticks (100));
+  g_assert_cmpuint (f->board->rises[0], ==, 4);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -386,6 +410,7 @@ main (int argc, char **argv)
   ADD ("/pit/strobe", NULL, test_strobe);
   ADD ("/pit/speaker", NULL, test_speaker);
   ADD ("/pit/refresh", NULL, test_refresh);
+  ADD ("/pit/cut-off", NULL, test_cut_off);
   ADD ("/pit/state", NULL, test_state);
   return g_test_run ();
 }
