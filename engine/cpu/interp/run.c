@@ -447,6 +447,7 @@ step (X86Cpu *cpu)
 void
 x86_interp_step (X86Cpu *cpu)
 {
+  x86_jit_begin (cpu);
   cpu->is_stepped = TRUE;
   x86_update_mode (cpu);
   if (setjmp (cpu->fault_jump) == 0)

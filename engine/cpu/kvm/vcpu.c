@@ -380,6 +380,8 @@ handle_events (X86Cpu *cpu, X86Exit *why)
   pending = __atomic_load_n (&cpu->pending, __ATOMIC_SEQ_CST);
   /* The hardware has its own caches. */
   x86_cpu_lower (cpu, X86_REQ_TLB_FLUSH | X86_REQ_CODE | X86_REQ_CLEANED);
+  if (take (cpu, X86_REQ_STOP))
+    x86_alone_stop (cpu);
 
   if (X86_UNLIKELY (__atomic_load_n (&cpu->system->kvm->failure, __ATOMIC_SEQ_CST) != NULL))
     {
@@ -419,6 +421,7 @@ kvm_run (X86Cpu *cpu)
   X86Exit why;
 
   enter_thread (cpu->kvm);
+  __atomic_store_n (&cpu->is_running, 1, __ATOMIC_SEQ_CST);
   x86_attend (cpu);
   for (;;)
     {
@@ -442,5 +445,7 @@ kvm_run (X86Cpu *cpu)
         }
     }
   complete (cpu);
+  __atomic_store_n (&cpu->is_running, 0, __ATOMIC_SEQ_CST);
+  x86_alone_left (cpu);
   return why;
 }
