@@ -137,6 +137,8 @@ machine_build_parse_accel (const char *name, MachineAccel *accel, GError **error
     *accel = MACHINE_ACCEL_JIT;
   else if (strcmp (name, "kvm") == 0)
     *accel = MACHINE_ACCEL_KVM;
+  else if (strcmp (name, "lockstep") == 0)
+    *accel = MACHINE_ACCEL_LOCKSTEP;
   else
     {
       g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_INVALID, _("accelerator “%s”: must be auto, kvm, jit or interp"), name);

@@ -10,8 +10,8 @@ const X86Accel x86_accel_interp = { .name = "interp", .run = x86_interp_run };
 /* Translated code is entered from the interpreter's blocks and shares its state. */
 const X86Accel x86_accel_jit = { .name = "jit", .create = x86_jit_enable, .destroy = x86_jit_free, .run = x86_interp_run };
 
-/* The fastest first. */
-static const X86Accel *const accels[] = { &x86_accel_kvm, &x86_accel_jit, &x86_accel_interp };
+/* The fastest first; the last is for developers. */
+static const X86Accel *const accels[] = { &x86_accel_kvm, &x86_accel_jit, &x86_accel_interp, &x86_accel_lockstep };
 
 const X86Accel *
 x86_accel_find (const char *name)

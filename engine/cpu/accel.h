@@ -39,4 +39,4 @@ struct X86Accel
   const char *(*failure) (const X86System *system);
 };
 
-extern const X86Accel x86_accel_interp, x86_accel_jit, x86_accel_kvm;
+extern const X86Accel x86_accel_interp, x86_accel_jit, x86_accel_kvm, x86_accel_lockstep;

@@ -171,6 +171,9 @@ struct X86System
   AddressSpace *memory;
   const X86Accel *accel;
   struct X86Kvm *kvm;      /* while the hardware runs the processors */
+  struct X86Lockstep *lockstep; /* while two processors of ours run what one shows */
+  gboolean is_compared;    /* with another: translations keep all flags, page faults of stale translations are not taken */
+  gboolean is_solo;        /* translated blocks do not lead to one another */
   gboolean is_started;     /* the guest may have looked at CPUID */
   X86Cpu *cpus[64];
   unsigned cpu_count;      /* registered */
@@ -199,6 +202,11 @@ void x86_decoder_free (X86Cpu *cpu);
 X86Exit x86_interp_run (X86Cpu *cpu);
 /* One instruction, with the faults and traps that come of it. */
 void x86_interp_step (X86Cpu *cpu);
+/* What x86_interp_run() does between two looks at events: one block if it @attends to them at the block's end, else
+ * until translated code comes back. */
+void x86_interp_block (X86Cpu *cpu, gboolean attends);
+/* Delivers an external interrupt. */
+void x86_interp_interrupt (X86Cpu *cpu, uint8_t vector);
 /* The ops at the current rip; raises what the fetch raises. */
 const X86Op *x86_find_ops (X86Cpu *cpu);
 /* Looks the target up, remembers it in *@link, returns it; NULL when there is something else to do first. */

@@ -33,7 +33,8 @@ memory_cleaned (void *opaque)
 {
   X86System *system = opaque;
 
-  for (unsigned i = 0; i < system->cpu_count; i++)
+  /* Who looks after memory by itself has no TLB here. */
+  for (unsigned i = 0; system->accel->memory_changed == NULL && i < system->cpu_count; i++)
     x86_cpu_raise (system->cpus[i], X86_REQ_CLEANED);
 }
 

@@ -36,6 +36,7 @@ typedef struct
   /* Guest time-stamp counter without IA32_TSC_ADJUST: ticks at X86_TSC_HZ as told by tsc_hz. */
   uint64_t (*tsc) (void *opaque);
   uint64_t (*tsc_hz) (void *opaque); /* optional: 0 or absent means unknown */
+  uint64_t (*random) (void *opaque); /* for RDRAND and RDSEED; optional: the host's */
   /* Local APIC; all optional: without them there is no APIC in CPUID. Bits as in IA32_APIC_BASE. */
   uint64_t (*apic_base_get) (void *opaque);
   gboolean (*apic_base_set) (void *opaque, uint64_t value); /* FALSE: #GP */

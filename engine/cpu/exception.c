@@ -286,6 +286,18 @@ cut_rip (const X86Cpu *cpu, uint64_t rip)
   return rip & x86_rip_mask (cpu);
 }
 
+enum { PF_WRITE = 1 << 1, PF_USER = 1 << 2, PF_FETCH = 1 << 4 };
+
+/* Whether the tables allow what the TLB's old translation did not. */
+static gboolean
+is_stale_fault (X86Cpu *cpu)
+{
+  X86Access access = cpu->event_error & PF_FETCH ? X86_ACCESS_EXEC : cpu->event_error & PF_WRITE ? X86_ACCESS_WRITE : X86_ACCESS_READ;
+  X86Walk walk;
+
+  return cpu->event_vector == X86_EXC_PF && x86_walk (cpu, cpu->cr2, access, x86_mmu_for (cpu, cpu->event_error & PF_USER ? 3 : 0), TRUE, &walk);
+}
+
 /* The fault in event_vector: delivered, or turned into a double fault or a shutdown. */
 void
 x86_deliver_fault (X86Cpu *cpu)
@@ -293,6 +305,12 @@ x86_deliver_fault (X86Cpu *cpu)
   Event event = { .vector = cpu->event_vector, .error = cpu->event_error };
   unsigned first = cpu->delivering;
 
+  /* A processor may have forgotten the translation, too; the one that it is compared with perhaps has. */
+  if (X86_UNLIKELY (cpu->system->is_compared) && first == 0 && is_stale_fault (cpu))
+    {
+      x86_tlb_flush_page (cpu, cpu->cr2);
+      return;
+    }
   if (cpu->gathered)
     {
       uint64_t bits = cpu->mode & X86_MODE_STEP ? cpu->debug_hits | (cpu->step_trap ? 1 << 14 : 0) : 0;

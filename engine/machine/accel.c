@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* In the order of MachineAccel. */
-static const char *const names[] = { NULL, "interp", "jit", "kvm" };
+static const char *const names[] = { NULL, "interp", "jit", "kvm", "lockstep" };
 
 /* Noise of a short measurement. */
 #define SLOWDOWN_MAX 1.25

@@ -26,7 +26,8 @@ typedef enum
   MACHINE_ACCEL_AUTO,   /* the fastest that works here */
   MACHINE_ACCEL_INTERP, /* our interpreter */
   MACHINE_ACCEL_JIT,    /* our translator */
-  MACHINE_ACCEL_KVM     /* the hardware, through Linux's KVM */
+  MACHINE_ACCEL_KVM,    /* the hardware, through Linux's KVM */
+  MACHINE_ACCEL_LOCKSTEP /* for developers: the translator beside the interpreter, up to the first difference */
 } MachineAccel;
 
 typedef enum

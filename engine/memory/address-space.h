@@ -47,6 +47,8 @@ gboolean ram_block_map (RamBlock *block, uint64_t offset, uint64_t length, void 
 /* Dirty logging, off until switched on. Writers store 1 into one byte a page;
  * processors do so when they fill a TLB entry for writing. */
 void ram_block_enable_dirty_log (RamBlock *block, AddressSpace *as);
+/* The log as it is, a byte a page; NULL: it is off. */
+const uint8_t *ram_block_dirty (const RamBlock *block);
 /* Reports (sets in @pages, one byte a page, @count of them from page @first)
  * the pages written since the last call and arranges for later writes to be
  * seen; a page is reported once more at the next call, so that a write that

@@ -81,6 +81,12 @@ ram_block_enable_dirty_log (RamBlock *block, AddressSpace *as)
   address_space_rebuild (as);
 }
 
+const uint8_t *
+ram_block_dirty (const RamBlock *block)
+{
+  return block->dirty;
+}
+
 gboolean
 ram_block_collect_dirty (RamBlock *block, uint64_t first, uint64_t count, uint8_t *pages)
 {

@@ -198,8 +198,10 @@ library_machine_validate (const LibraryMachine *machine, GError **error)
     return invalid (error, _("a machine has 1 to %d processors, not %u"), LIBRARY_MAX_CPUS, machine->cpus);
   if (machine->boot[0] == LIBRARY_BOOT_NONE)
     return invalid (error, _("the boot order must name at least one of floppy, disk, cdrom, network"));
-  if (!one_of (error, N_("accelerator"), machine->accel,
-               (const char *const[]) { "auto", "kvm", "jit", "interp", NULL }) ||
+  /* “lockstep” is for developers, who know. */
+  if ((strcmp (machine->accel, "lockstep") != 0 &&
+       !one_of (error, N_("accelerator"), machine->accel,
+                (const char *const[]) { "auto", "kvm", "jit", "interp", NULL })) ||
       !one_of (error, N_("firmware"), machine->firmware, (const char *const[]) { "bios", NULL }) ||
       !one_of (error, N_("chipset"), machine->chipset, (const char *const[]) { "piix3", NULL }))
     return FALSE;

@@ -216,15 +216,20 @@ lower_crc32 (X86Lower *lw, X86Op *op, const X86OpEntry *entry)
 /* --- RDRAND, RDSEED --- */
 
 static G_GNUC_NO_INLINE gboolean
-random_bits (uint64_t *value)
+random_bits (X86Cpu *cpu, uint64_t *value)
 {
+  if (cpu->ops->random != NULL)
+    {
+      *value = cpu->ops->random (cpu->opaque);
+      return TRUE;
+    }
   return getrandom (value, sizeof *value, 0) == sizeof *value;
 }
 
 X86_HANDLER (op_rdrand)
 {
   u64 value = 0;
-  gboolean done = random_bits (&value);
+  gboolean done = random_bits (cpu, &value);
 
   x86_reg_set (cpu, op->dst, op->size, done ? value : 0);
   x86_set_arith_flags (cpu, done ? X86_FLAG_CF : 0);

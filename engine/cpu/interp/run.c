@@ -303,6 +303,21 @@ x86_cpu_has_work (X86Cpu *cpu)
   return ((pending & X86_REQ_NMI) && !cpu->nmi_masked) || ((pending & X86_REQ_INTR) && (cpu->eflags & X86_FLAG_IF));
 }
 
+/* What others did to memory and code. */
+static void
+take_cache_events (X86Cpu *cpu)
+{
+  if (take (cpu, X86_REQ_CODE))
+    x86_code_take_events (cpu);
+  if (take (cpu, X86_REQ_CLEANED))
+    x86_tlb_protect_logged (cpu);
+  if (take (cpu, X86_REQ_TLB_FLUSH))
+    {
+      x86_forget_ram (cpu);
+      x86_tlb_flush_all (cpu);
+    }
+}
+
 /* Deals with everything pending. Returns TRUE when the loop shall leave, with *@why. */
 static gboolean
 handle_events (X86Cpu *cpu, X86Exit *why)
@@ -318,22 +333,8 @@ handle_events (X86Cpu *cpu, X86Exit *why)
       take (cpu, X86_REQ_STOP);
       x86_alone_stop (cpu);
     }
-  if (pending & X86_REQ_CODE)
-    {
-      take (cpu, X86_REQ_CODE);
-      x86_code_take_events (cpu);
-    }
-  if (pending & X86_REQ_CLEANED)
-    {
-      take (cpu, X86_REQ_CLEANED);
-      x86_tlb_protect_logged (cpu);
-    }
-  if (pending & X86_REQ_TLB_FLUSH)
-    {
-      take (cpu, X86_REQ_TLB_FLUSH);
-      x86_forget_ram (cpu);
-      x86_tlb_flush_all (cpu);
-    }
+  if (pending & (X86_REQ_CODE | X86_REQ_CLEANED | X86_REQ_TLB_FLUSH))
+    take_cache_events (cpu);
   if (cpu->halted == X86_HALT_SHUTDOWN)
     {
       *why = X86_EXIT_SHUTDOWN;
@@ -448,6 +449,7 @@ void
 x86_interp_step (X86Cpu *cpu)
 {
   x86_jit_begin (cpu);
+  take_cache_events (cpu);
   cpu->is_stepped = TRUE;
   x86_update_mode (cpu);
   if (setjmp (cpu->fault_jump) == 0)
@@ -465,6 +467,48 @@ x86_interp_step (X86Cpu *cpu)
   cpu->is_stepped = FALSE;
   x86_update_mode (cpu);
   x86_fp_leave (cpu);
+}
+
+void
+x86_interp_block (X86Cpu *cpu, gboolean attends)
+{
+  x86_jit_begin (cpu);
+  take_cache_events (cpu);
+  if (attends)
+    x86_attend (cpu);
+  else
+    {
+      __atomic_store_n (&cpu->guard, &cpu->attention, __ATOMIC_SEQ_CST);
+      __atomic_store_n (&cpu->attention, 0, __ATOMIC_SEQ_CST);
+    }
+  switch (setjmp (cpu->fault_jump))
+    {
+    case 0:
+      if (cpu->mode & X86_MODE_STEP)
+        step (cpu);
+      else
+        for (const X86Op *op = x86_find_ops (cpu); op != NULL;)
+          op = op->fn (cpu, op);
+      break;
+    case 2: /* x86_restart() */
+      break;
+    default:
+      x86_fpu_discard (cpu);
+      x86_deliver_fault (cpu);
+      break;
+    }
+  x86_fp_leave (cpu);
+}
+
+void
+x86_interp_interrupt (X86Cpu *cpu, uint8_t vector)
+{
+  cpu->halted = X86_HALT_NONE;
+  take_cache_events (cpu);
+  if (setjmp (cpu->fault_jump) == 0)
+    x86_deliver_event (cpu, vector, TRUE);
+  else
+    x86_deliver_fault (cpu);
 }
 
 X86Exit

@@ -199,7 +199,7 @@ jit_link_edge (X86Cpu *cpu, JitEdge *edge)
   X86Block *block = x86_block_find (cpu, edge->host, edge->mode);
 
   cpu->r[X86_RIP] = edge->rip;
-  if (block == NULL)
+  if (block == NULL || cpu->system->is_solo)
     return NULL;
   for (JitBlock *to = block->translations; to != NULL; to = to->next)
     if (to->rip == edge->rip)

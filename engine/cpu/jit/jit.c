@@ -306,7 +306,7 @@ run_translation (X86Cpu *cpu, const X86Op *op, const JitBlock *to)
   X86Jump *jump = x86_jump_entry (cpu, to->rip);
   const X86Op *next;
 
-  if (jump->lin == to->rip && jump->ops == op)
+  if (jump->lin == to->rip && jump->ops == op && !cpu->system->is_solo)
     jump->native = to->code;
   cpu->counters.entered++;
   jit_flags_to_host (cpu);

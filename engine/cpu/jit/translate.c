@@ -324,6 +324,8 @@ jit_live_at (Translation *t, const uint8_t *host, uint64_t rip)
   uint32_t live = 0, pending = ARITH;
   const uint8_t *page_end = (const uint8_t *) (((uintptr_t) host & X86_PAGE_MASK) + GUEST_PAGE_SIZE);
 
+  if (t->cpu->system->is_compared)
+    return ARITH;
   for (unsigned i = 0; i < AHEAD && host < page_end && pending != 0; i++)
     {
       unsigned room = (unsigned) MIN (page_end - host, 15);
@@ -432,7 +434,7 @@ find_live_flags (Translation *t)
   for (unsigned i = t->count; i-- > 0;)
     {
       t->insns[i].live = live;
-      live = (live & ~t->insns[i].writes) | t->insns[i].reads;
+      live = t->cpu->system->is_compared ? ARITH : (live & ~t->insns[i].writes) | t->insns[i].reads;
     }
   t->live_in = live;
 }
