@@ -5,7 +5,7 @@ import pathlib
 import subprocess
 import tempfile
 
-from guest import Failure, guest_file, machine, run, tap
+from guest import ACCEL, Failure, guest_file, machine, run, tap
 
 CONSOLE = 'console=tty0 console=ttyS0'
 BOOT = 600 # seconds; an upper bound, not a measure
@@ -50,6 +50,7 @@ def from_grub(entry, architecture):
         guest.wait_screen(r'screen-shell-ready', 60)
         guest.type('echo screen-$((6 * 7)) $(uname -m)\n')
         guest.wait_screen(rf'screen-42 {architecture}', 60)
+        guest.picture(f'linux-{entry}-{ACCEL}.png')
         guest.type('poweroff -f\n')
         guest.wait_off(120)
 
