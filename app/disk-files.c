@@ -15,20 +15,21 @@ disk_file_check_options (const char *format, const char *variant, GError **error
 
   if (format && !g_strv_contains (formats, format))
     {
-      g_autofree char *list = g_strjoinv (" or ", (char **) formats);
+      g_autofree char *list = g_strjoinv (" or ", (char **)formats);
 
-      return usage_error (error, _("format %s: must be %s"), format, list);
+      return usage_error (error, _ ("format %s: must be %s"), format, list);
     }
   if (variant && strcmp (variant, "dynamic") != 0 && strcmp (variant, "fixed") != 0)
-    return usage_error (error, _("variant %s: must be dynamic or fixed"), variant);
+    return usage_error (error, _ ("variant %s: must be dynamic or fixed"), variant);
   return TRUE;
 }
 
 gboolean
 disk_file_create (const char *path, guint64 size, const char *format, const char *variant, GError **error)
 {
-  return disk_create (path, format, g_strcmp0 (variant, "fixed") == 0 ? DISK_VARIANT_FIXED : DISK_VARIANT_DYNAMIC, size,
-                      error);
+  const DiskCreateOptions options = { .format = format, .variant = variant, .size = size };
+
+  return disk_create (path, &options, error);
 }
 
 gboolean

@@ -18,7 +18,10 @@ typedef struct
   guint timer;
 } Making;
 
-enum { TICK_MS = 100 };
+enum
+{
+  TICK_MS = 100
+};
 
 static void
 making_free (gpointer data)
@@ -43,10 +46,11 @@ static void
 make_thread (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
 {
   Making *making = task_data;
+  const DiskCreateOptions options
+      = { .format = making->format, .variant = making->fixed ? "fixed" : "dynamic", .size = making->size };
   GError *error = NULL;
 
-  if (!disk_create (making->path, making->format, making->fixed ? DISK_VARIANT_FIXED : DISK_VARIANT_DYNAMIC,
-                    making->size, &error))
+  if (!disk_create (making->path, &options, &error))
     g_task_return_error (task, error);
   else if (g_cancellable_set_error_if_cancelled (cancellable, &error))
     {
@@ -67,9 +71,8 @@ on_done (GObject *source, GAsyncResult *result, gpointer data)
 }
 
 void
-disk_maker_run_async (const char *path, const char *format, gboolean fixed, guint64 size,
-                      DiskMakerTick tick, GCancellable *cancellable, GAsyncReadyCallback callback,
-                      gpointer data)
+disk_maker_run_async (const char *path, const char *format, gboolean fixed, guint64 size, DiskMakerTick tick,
+                      GCancellable *cancellable, GAsyncReadyCallback callback, gpointer data)
 {
   g_autoptr (GTask) task = g_task_new (NULL, cancellable, on_done, NULL);
   Making *making = g_new0 (Making, 1);

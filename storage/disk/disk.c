@@ -1,30 +1,54 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The block layer: a queue, a worker thread, completions on a main context, and what happens when writing fails. */
+/* The block layer: a queue, its workers, completions on a main context, and what happens when writing fails. */
 
 #include "storage/disk/format.h"
 
 #include <gio/gio.h>
 #include <glib/gi18n-lib.h>
 
+enum
+{
+  WORKERS_MAX = 8
+};
+
 struct Disk
 {
   int refs;
   Image *image;
-  GMutex image_lock;           /* one user of the image at a time */
-  GThread *worker;
 
-  GMutex lock;                 /* guards all below */
-  GCond cond;
-  GQueue queue;                /* DiskRequest, waiting */
-  GQueue completed;            /* DiskRequest, to be told */
-  gboolean busy, quit;
+  GMutex lock;      /* guards all below */
+  GCond work;       /* something may be there to do */
+  GCond progress;   /* something was done */
+  GQueue queue;     /* DiskRequest, waiting; in the order they came */
+  GQueue running;   /* DiskRequest, being carried out */
+  GQueue completed; /* DiskRequest, to be told */
+  GThread *workers[WORKERS_MAX];
+  unsigned worker_count, idle_workers;
+  gboolean quit;
   gboolean stalled, stall_untold;
   GError *stall_error;
   void (*stall_handler) (Disk *disk, const GError *error, void *opaque);
   void *stall_opaque;
 
-  GSource *source;             /* tells completions */
+  GSource *source; /* tells completions */
 };
+
+static gboolean
+changes (const DiskRequest *r)
+{
+  return r->op == DISK_WRITE || r->op == DISK_DISCARD || r->op == DISK_ZERO;
+}
+
+/* Discarding gives back whole units only. */
+static gboolean
+discard (Image *img, uint64_t offset, uint64_t length, GError **error)
+{
+  uint64_t end = offset + length, first = (offset + img->unit - 1) / img->unit * img->unit,
+           last = end == img->size ? end : end / img->unit * img->unit;
+
+  return !(img->format->caps & IMAGE_CAN_DISCARD) || first >= last
+         || img->format->discard (img, first, last - first, error);
+}
 
 static gboolean
 carry_out (Disk *d, DiskRequest *r, GError **error)
@@ -34,42 +58,76 @@ carry_out (Disk *d, DiskRequest *r, GError **error)
 
   if (r->op != DISK_FLUSH && (r->offset > img->size || r->length > img->size - r->offset))
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, _("beyond the end of “%s”"), img->path);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, _ ("beyond the end of “%s”"), img->path);
       return FALSE;
     }
-  if (img->read_only && (r->op == DISK_WRITE || r->op == DISK_DISCARD))
+  if (img->read_only && changes (r))
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_READ_ONLY, _("“%s” is read-only"), img->path);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_READ_ONLY, _ ("“%s” is read-only"), img->path);
       return FALSE;
     }
-  g_mutex_lock (&d->image_lock);
   switch (r->op)
     {
     case DISK_READ:
-      ok = img->format->read (img, r->offset, r->buffer, r->length, error);
-      break;
+      return img->format->read (img, r->offset, r->buffer, r->length, error);
     case DISK_WRITE:
       ok = img->format->write (img, r->offset, r->buffer, r->length, error);
       break;
     case DISK_DISCARD:
-      ok = img->format->discard == NULL || img->format->discard (img, r->offset, r->length, error);
+      return discard (img, r->offset, r->length, error);
+    case DISK_ZERO:
+      ok = image_zero (img, r->offset, r->length, error);
       break;
     default:
-      ok = img->read_only || img->format->flush (img, error);
-      break;
+      return img->read_only || img->format->flush (img, error);
     }
-  g_mutex_unlock (&d->image_lock);
-  return ok;
+  return ok && (!r->force || img->format->flush (img, error));
 }
 
 /* Whether waiting may help: the file could not be written, though nothing is wrong with the request. */
 static gboolean
 may_stall (Disk *d, const DiskRequest *r, const GError *error)
 {
-  return d->stall_handler != NULL && (r->op == DISK_WRITE || r->op == DISK_FLUSH) &&
-         !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_READ_ONLY) &&
-         !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT) &&
-         !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA);
+  return d->stall_handler != NULL && (r->op == DISK_WRITE || r->op == DISK_ZERO || r->op == DISK_FLUSH)
+         && !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_READ_ONLY)
+         && !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT)
+         && !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA);
+}
+
+/* Whether @later has to wait for @earlier. */
+static gboolean
+conflict (const DiskRequest *earlier, const DiskRequest *later)
+{
+  if (later->op == DISK_FLUSH)
+    return changes (earlier);
+  if (earlier->op == DISK_FLUSH || (earlier->op == DISK_READ && later->op == DISK_READ))
+    return FALSE;
+  return earlier->offset < later->offset + later->length && later->offset < earlier->offset + earlier->length;
+}
+
+static gboolean
+may_start (Disk *d, const DiskRequest *r)
+{
+  for (GList *l = d->running.head; l != NULL; l = l->next)
+    if (conflict (l->data, r))
+      return FALSE;
+  for (GList *l = d->queue.head; l != NULL && l->data != r; l = l->next)
+    if (conflict (l->data, r))
+      return FALSE;
+  return TRUE;
+}
+
+static DiskRequest *
+next_request (Disk *d)
+{
+  for (GList *l = d->stalled ? NULL : d->queue.head; l != NULL; l = l->next)
+    if (may_start (d, l->data))
+      {
+        g_queue_unlink (&d->queue, l);
+        g_queue_push_tail_link (&d->running, l);
+        return l->data;
+      }
+  return NULL;
 }
 
 static gpointer
@@ -83,19 +141,21 @@ worker (gpointer data)
       DiskRequest *r;
       GError *error = NULL;
 
-      while (!d->quit && (d->stalled || g_queue_is_empty (&d->queue)))
-        g_cond_wait (&d->cond, &d->lock);
-      if (d->quit)
+      while ((r = next_request (d)) == NULL && !d->quit)
+        {
+          d->idle_workers++;
+          g_cond_wait (&d->work, &d->lock);
+          d->idle_workers--;
+        }
+      if (r == NULL)
         break;
-      r = g_queue_pop_head (&d->queue);
-      d->busy = TRUE;
       g_mutex_unlock (&d->lock);
       carry_out (d, r, &error);
       g_mutex_lock (&d->lock);
-      d->busy = FALSE;
+      g_queue_unlink (&d->running, &r->link);
       if (error != NULL && may_stall (d, r, error))
         {
-          g_queue_push_head (&d->queue, r);
+          g_queue_push_head_link (&d->queue, &r->link);
           d->stalled = d->stall_untold = TRUE;
           g_clear_error (&d->stall_error);
           d->stall_error = error;
@@ -103,11 +163,14 @@ worker (gpointer data)
       else
         {
           r->error = error;
-          g_queue_push_tail (&d->completed, r);
+          g_queue_push_tail_link (&d->completed, &r->link);
         }
       if (d->source != NULL)
         g_source_set_ready_time (d->source, 0);
-      g_cond_broadcast (&d->cond);
+      /* What waited for this one can go on. */
+      if (!g_queue_is_empty (&d->queue))
+        g_cond_broadcast (&d->work);
+      g_cond_broadcast (&d->progress);
     }
   g_mutex_unlock (&d->lock);
   return NULL;
@@ -134,8 +197,9 @@ tell (gpointer data)
     }
   g_mutex_unlock (&d->lock);
 
-  for (DiskRequest *r; (r = g_queue_pop_head (&done)) != NULL;)
+  for (GList *l; (l = g_queue_pop_head_link (&done)) != NULL;)
     {
+      DiskRequest *r = l->data;
       GError *error = r->error;
 
       r->done (r);
@@ -155,13 +219,23 @@ source_dispatch (GSource *source, GSourceFunc callback, gpointer data)
 
 static GSourceFuncs source_funcs = { .dispatch = source_dispatch };
 
-Disk *
-disk_open (const char *path, DiskOpenFlags flags, GError **error)
+static Image *
+open_image (const char *path, const DiskOpenOptions *options, GError **error)
 {
-  gboolean discard = flags & DISK_OPEN_DISCARD_CHANGES;
-  Image *img = image_open (path, flags & DISK_OPEN_READ_ONLY || discard, error);
-  Disk *d;
+  DiskOpenFlags flags = options->flags;
+  gboolean discard_changes = (flags & DISK_OPEN_DISCARD_CHANGES) != 0;
+  ImageOpenFlags how = 0;
+  Image *img;
 
+  if (flags & (DISK_OPEN_READ_ONLY | DISK_OPEN_DISCARD_CHANGES | DISK_OPEN_LAYER))
+    how |= IMAGE_OPEN_READ_ONLY;
+  if (flags & DISK_OPEN_LAYER)
+    how |= IMAGE_OPEN_NO_BASE;
+  if (flags & DISK_OPEN_TRUST)
+    how |= IMAGE_OPEN_TRUSTED;
+  if (flags & DISK_OPEN_NO_CACHE)
+    how |= IMAGE_OPEN_DIRECT;
+  img = image_open (path, how, options->format, options->base, error);
   if (img == NULL)
     return NULL;
   if (flags & DISK_OPEN_DISC && !image_check_disc (img, error))
@@ -169,22 +243,37 @@ disk_open (const char *path, DiskOpenFlags flags, GError **error)
       image_close (img);
       return NULL;
     }
-  if (discard && !(flags & DISK_OPEN_READ_ONLY) && img->format != &iso_format)
-    {
-      img = overlay_new (img, error);
-      if (img == NULL)
-        return NULL;
-    }
+  if (discard_changes && !(flags & (DISK_OPEN_READ_ONLY | DISK_OPEN_LAYER)) && img->format != &iso_format)
+    img = overlay_new (img, error);
+  return img;
+}
+
+Disk *
+disk_open_with (const char *path, const DiskOpenOptions *options, GError **error)
+{
+  Image *img = open_image (path, options, error);
+  Disk *d;
+
+  if (img == NULL)
+    return NULL;
   d = g_new0 (Disk, 1);
   d->refs = 1;
   d->image = img;
-  g_mutex_init (&d->image_lock);
   g_mutex_init (&d->lock);
-  g_cond_init (&d->cond);
+  g_cond_init (&d->work);
+  g_cond_init (&d->progress);
   g_queue_init (&d->queue);
+  g_queue_init (&d->running);
   g_queue_init (&d->completed);
-  d->worker = g_thread_new ("disk", worker, d);
   return d;
+}
+
+Disk *
+disk_open (const char *path, DiskOpenFlags flags, GError **error)
+{
+  const DiskOpenOptions options = { .flags = flags };
+
+  return disk_open_with (path, &options, error);
 }
 
 Disk *
@@ -204,9 +293,10 @@ disk_unref (Disk *d)
   disk_drain (d);
   g_mutex_lock (&d->lock);
   d->quit = TRUE;
-  g_cond_broadcast (&d->cond);
+  g_cond_broadcast (&d->work);
   g_mutex_unlock (&d->lock);
-  g_thread_join (d->worker);
+  for (unsigned i = 0; i < d->worker_count; i++)
+    g_thread_join (d->workers[i]);
   if (d->source != NULL)
     {
       g_source_destroy (d->source);
@@ -216,9 +306,9 @@ disk_unref (Disk *d)
     g_warning ("%s", error->message);
   image_close (d->image);
   g_clear_error (&d->stall_error);
-  g_mutex_clear (&d->image_lock);
   g_mutex_clear (&d->lock);
-  g_cond_clear (&d->cond);
+  g_cond_clear (&d->work);
+  g_cond_clear (&d->progress);
   g_free (d);
 }
 
@@ -234,10 +324,43 @@ disk_path (const Disk *d)
   return d->image->path;
 }
 
+/* The image itself, under what holds changes that are to be forgotten. */
+static const Image *
+top_layer (const Disk *d)
+{
+  return d->image->format == &overlay_format ? d->image->base : d->image;
+}
+
 const char *
 disk_format_name (const Disk *d)
 {
-  return d->image->base != NULL ? d->image->base->format->name : d->image->format->name;
+  return top_layer (d)->format->name;
+}
+
+const char *
+disk_variant (const Disk *d)
+{
+  return top_layer (d)->variant;
+}
+
+const char *
+disk_base_name (const Disk *d)
+{
+  const ImageParent *parent = &top_layer (d)->parent;
+
+  if (!parent->wanted)
+    return NULL;
+  return parent->name != NULL ? parent->name : "";
+}
+
+const char *
+disk_layer_path (const Disk *d, unsigned depth)
+{
+  const Image *img = top_layer (d);
+
+  while (img != NULL && depth-- > 0)
+    img = img->base;
+  return img != NULL ? img->path : NULL;
 }
 
 gboolean
@@ -249,7 +372,7 @@ disk_is_read_only (const Disk *d)
 gboolean
 disk_is_fixed (const Disk *d)
 {
-  return d->image->fixed;
+  return g_str_equal (disk_variant (d), "fixed");
 }
 
 void
@@ -274,9 +397,16 @@ void
 disk_submit (Disk *d, DiskRequest *request)
 {
   request->error = NULL;
+  request->link = (GList){ .data = request };
   g_mutex_lock (&d->lock);
-  g_queue_push_tail (&d->queue, request);
-  g_cond_broadcast (&d->cond);
+  g_queue_push_tail_link (&d->queue, &request->link);
+  if (d->idle_workers > 0)
+    g_cond_signal (&d->work);
+  else if (d->worker_count < WORKERS_MAX)
+    {
+      d->workers[d->worker_count] = g_thread_new ("disk", worker, d);
+      d->worker_count++;
+    }
   g_mutex_unlock (&d->lock);
 }
 
@@ -284,8 +414,8 @@ void
 disk_drain (Disk *d)
 {
   g_mutex_lock (&d->lock);
-  while (d->busy || (!d->stalled && !g_queue_is_empty (&d->queue)))
-    g_cond_wait (&d->cond, &d->lock);
+  while (!g_queue_is_empty (&d->running) || (!d->stalled && !g_queue_is_empty (&d->queue)))
+    g_cond_wait (&d->progress, &d->lock);
   g_mutex_unlock (&d->lock);
 }
 
@@ -303,8 +433,30 @@ disk_retry (Disk *d)
 {
   g_mutex_lock (&d->lock);
   d->stalled = FALSE;
-  g_cond_broadcast (&d->cond);
+  g_cond_broadcast (&d->work);
   g_mutex_unlock (&d->lock);
+}
+
+/* In this thread, when what it meets is done. What stalled is not waited for. */
+static gboolean
+run (Disk *d, DiskRequest *r, GError **error)
+{
+  gboolean ok;
+
+  r->link = (GList){ .data = r };
+  g_mutex_lock (&d->lock);
+  while (!d->stalled && !may_start (d, r))
+    g_cond_wait (&d->progress, &d->lock);
+  g_queue_push_tail_link (&d->running, &r->link);
+  g_mutex_unlock (&d->lock);
+  ok = carry_out (d, r, error);
+  g_mutex_lock (&d->lock);
+  g_queue_unlink (&d->running, &r->link);
+  if (!g_queue_is_empty (&d->queue))
+    g_cond_broadcast (&d->work);
+  g_cond_broadcast (&d->progress);
+  g_mutex_unlock (&d->lock);
+  return ok;
 }
 
 gboolean
@@ -312,15 +464,15 @@ disk_read (Disk *d, uint64_t offset, void *buffer, size_t length, GError **error
 {
   DiskRequest r = { .op = DISK_READ, .offset = offset, .buffer = buffer, .length = length };
 
-  return carry_out (d, &r, error);
+  return run (d, &r, error);
 }
 
 gboolean
 disk_write (Disk *d, uint64_t offset, const void *buffer, size_t length, GError **error)
 {
-  DiskRequest r = { .op = DISK_WRITE, .offset = offset, .buffer = (void *) buffer, .length = length };
+  DiskRequest r = { .op = DISK_WRITE, .offset = offset, .buffer = (void *)buffer, .length = length };
 
-  return carry_out (d, &r, error);
+  return run (d, &r, error);
 }
 
 gboolean
@@ -328,5 +480,40 @@ disk_flush (Disk *d, GError **error)
 {
   DiskRequest r = { .op = DISK_FLUSH };
 
-  return carry_out (d, &r, error);
+  return run (d, &r, error);
+}
+
+gboolean
+disk_discard (Disk *d, uint64_t offset, uint64_t length, GError **error)
+{
+  DiskRequest r = { .op = DISK_DISCARD, .offset = offset, .length = length };
+
+  return run (d, &r, error);
+}
+
+gboolean
+disk_zero (Disk *d, uint64_t offset, uint64_t length, GError **error)
+{
+  DiskRequest r = { .op = DISK_ZERO, .offset = offset, .length = length };
+
+  return run (d, &r, error);
+}
+
+gboolean
+disk_extent (Disk *d, uint64_t offset, DiskExtent *extent, GError **error)
+{
+  ImageExtent found;
+  Image *layer;
+
+  if (offset >= d->image->size)
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, _ ("beyond the end of “%s”"), d->image->path);
+      return FALSE;
+    }
+  if (!image_resolve (d->image, offset, d->image->size - offset, &found, &layer, error))
+    return FALSE;
+  *extent = (DiskExtent){ .is_data = found.kind != IMAGE_ZERO,
+                          .in_layer = layer == d->image || layer == top_layer (d),
+                          .length = found.length };
+  return TRUE;
 }

@@ -2,14 +2,15 @@
 /*
  * Disks: open images of any format, read and written asynchronously.
  *
- * Threads: a Disk has one worker thread that carries out its requests in
- * order, so a flush covers all writes submitted before it. disk_submit() may
- * be called from any thread; completions are delivered on the context set by
- * disk_set_context().
+ * Threads: a Disk has a few worker threads. Requests run in parallel, with two
+ * exceptions: those that touch the same bytes keep their order when one of them
+ * changes these, and a flush covers all that was submitted before it.
+ * disk_submit() may be called from any thread; completions are delivered on the
+ * context set by disk_set_context().
  */
 #pragma once
 
-#include <glib.h>
+#include <gio/gio.h>
 #include <stdint.h>
 
 typedef struct Disk Disk;
@@ -18,44 +19,81 @@ typedef enum
 {
   DISK_OPEN_READ_ONLY = 1 << 0,
   DISK_OPEN_DISCARD_CHANGES = 1 << 1, /* the file is only read; what is written is forgotten at the end */
-  DISK_OPEN_DISC = 1 << 2, /* for a CD or DVD drive: refuses what cannot be the image of a disc */
+  DISK_OPEN_DISC = 1 << 2,            /* for a CD or DVD drive: refuses what cannot be the image of a disc */
+  /* Files that the image names (its base, its parts) are followed wherever they are. Without it only within the folder
+   * of the image and those below, because an image may have come from anybody. */
+  DISK_OPEN_TRUST = 1 << 3,
+  DISK_OPEN_LAYER = 1 << 4,    /* without its base: what it does not hold itself reads as zeros. Implies READ_ONLY */
+  DISK_OPEN_NO_CACHE = 1 << 5, /* past the host's cache where the file system can and the request is aligned to 4 KiB */
 } DiskOpenFlags;
 
-typedef enum { DISK_VARIANT_DYNAMIC, DISK_VARIANT_FIXED } DiskVariant;
+typedef struct
+{
+  DiskOpenFlags flags;
+  const char *format; /* forced; NULL: found by content */
+  const char *base;   /* of a differencing image: the file to use whatever the image says; NULL: what it says */
+} DiskOpenOptions;
 
 /* Opens an image, whose format is found by its content, and locks it: for itself when it is writable, shared with other
- * readers otherwise. Errors name the file and the cause. */
+ * readers otherwise, as are the images that it is based on. Errors name the file and the cause. */
 Disk *disk_open (const char *path, DiskOpenFlags flags, GError **error);
+Disk *disk_open_with (const char *path, const DiskOpenOptions *options, GError **error);
 Disk *disk_ref (Disk *disk);
 /* The last reference waits for what was submitted, flushes and closes. */
 void disk_unref (Disk *disk);
 
-uint64_t disk_size (const Disk *disk);            /* bytes, as the guest sees it: a multiple of 512 */
+uint64_t disk_size (const Disk *disk); /* bytes, as the guest sees it: a multiple of 512 */
 const char *disk_path (const Disk *disk);
-const char *disk_format_name (const Disk *disk);  /* "vdi" */
+const char *disk_format_name (const Disk *disk); /* "vdi" */
+const char *disk_variant (const Disk *disk);     /* "dynamic", "fixed" or a word of the format */
 gboolean disk_is_read_only (const Disk *disk);
 gboolean disk_is_fixed (const Disk *disk);
+/* The base as the image names it, or NULL; "" where it only has an identity. */
+const char *disk_base_name (const Disk *disk);
+/* The file that layer @depth was opened from (0: the image itself), or NULL when there is no such layer. */
+const char *disk_layer_path (const Disk *disk, unsigned depth);
 
-/* Makes a new image of @size bytes (rounded up to 512); never over an existing file, and under its name only when it is
- * whole. @format NULL: by the name's ending, else VDI. */
-gboolean disk_create (const char *path, const char *format, DiskVariant variant, uint64_t size, GError **error);
-/* Names of the formats that disk_create() knows, NULL-terminated. */
+typedef struct
+{
+  const char *format;      /* NULL: by the name's ending, else VDI */
+  const char *variant;     /* NULL: the format's first */
+  uint64_t size;           /* bytes, rounded up to 512; 0 with a base: the base's */
+  const char *base;        /* the image it is to be based on, or NULL */
+  const char *base_format; /* of it, or NULL: found by content */
+} DiskCreateOptions;
+
+/* Makes a new image; never over an existing file, and under its name only when it is whole. */
+gboolean disk_create (const char *path, const DiskCreateOptions *options, GError **error);
+/* What runs that were killed have left in @folder is finished or removed: a sentence about each, NULL-terminated (NULL:
+ * there was nothing). disk_create() does it by itself for the folder it works in. Caller frees with g_strfreev(). */
+char **disk_recover (const char *folder);
+/* Names of the formats that disk_create() knows, NULL-terminated; and of the variants of one (NULL: no such format). */
 const char *const *disk_creatable_formats (void);
+const char *const *disk_format_variants (const char *format);
 
 /* Requests */
 
-typedef enum { DISK_READ, DISK_WRITE, DISK_FLUSH, DISK_DISCARD } DiskOp;
+typedef enum
+{
+  DISK_READ,
+  DISK_WRITE,
+  DISK_FLUSH,
+  DISK_DISCARD, /* a hint that the range is not needed any more; it reads as zeros or as before */
+  DISK_ZERO,    /* the range reads as zeros, without taking space where the format can */
+} DiskOp;
 
 typedef struct DiskRequest DiskRequest;
 struct DiskRequest
 {
   DiskOp op;
-  uint64_t offset;  /* bytes; the range lies within the disk, else the request fails */
+  gboolean force;  /* WRITE, ZERO: done only when durable (FUA) */
+  uint64_t offset; /* bytes; the range lies within the disk, else the request fails */
   size_t length;
-  void *buffer;     /* READ, WRITE: borrowed until done */
+  void *buffer;                        /* READ, WRITE: borrowed until done */
   void (*done) (DiskRequest *request); /* on the disk's context; @error is NULL when it went well */
   void *opaque;
-  GError *error;    /* owned by the disk; freed after @done returns */
+  GError *error; /* owned by the disk; freed after @done returns */
+  GList link;    /* the disk's own, from disk_submit() to @done */
 };
 
 /* Where completions go; before the first request. A reference is taken. */
@@ -74,5 +112,17 @@ void disk_retry (Disk *disk);
 gboolean disk_read (Disk *disk, uint64_t offset, void *buffer, size_t length, GError **error);
 gboolean disk_write (Disk *disk, uint64_t offset, const void *buffer, size_t length, GError **error);
 gboolean disk_flush (Disk *disk, GError **error);
+gboolean disk_discard (Disk *disk, uint64_t offset, uint64_t length, GError **error);
+gboolean disk_zero (Disk *disk, uint64_t offset, uint64_t length, GError **error);
+
+typedef struct
+{
+  gboolean is_data;  /* FALSE: reads as zeros */
+  gboolean in_layer; /* of the image itself, not of those it is based on */
+  uint64_t length;   /* bytes from the offset asked for, > 0 */
+} DiskExtent;
+
+/* What lies at @offset (< size), of all layers together. */
+gboolean disk_extent (Disk *disk, uint64_t offset, DiskExtent *extent, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Disk, disk_unref)

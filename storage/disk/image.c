@@ -1,26 +1,29 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Opening, probing, locking and creating image files; the registry of formats. */
+/* Opening images: probing, the files and bases they name; the registry of formats. */
 
-#include "storage/disk/format.h"
+#include "storage/disk/create.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <gio/gio.h>
 #include <glib/gi18n-lib.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-/* In the order they are asked; the highest score wins. */
-static const ImageFormat *const formats[] = { &vdi_format, &iso_format, &raw_format, NULL };
+const ImageFormat *const image_formats[] = { &vdi_format, &iso_format, &raw_format, NULL };
 
-gboolean
-image_errno (GError **error, const char *path, const char *doing, int cause)
+/* The chain that is being opened, from the top. */
+typedef struct Chain
 {
-  g_set_error (error, G_IO_ERROR, (int) g_io_error_from_errno (cause), _("cannot %s “%s”: %s"),
-               g_dpgettext2 (NULL, "cannot", doing), path, g_strerror (cause));
-  return FALSE;
+  const Image *img;
+  const struct Chain *above;
+} Chain;
+
+const ImageFormat *
+image_format_find (const char *name)
+{
+  for (unsigned i = 0; image_formats[i] != NULL; i++)
+    if (g_strcmp0 (image_formats[i]->name, name) == 0)
+      return image_formats[i];
+  return NULL;
 }
 
 gboolean
@@ -32,247 +35,314 @@ image_damaged (GError **error, Image *img, const char *format, ...)
   va_start (arguments, format);
   cause = g_strdup_vprintf (format, arguments);
   va_end (arguments);
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, _("the %s image “%s” is damaged: %s"), img->format->name,
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, _ ("the %s image “%s” is damaged: %s"), img->format->name,
                img->path, cause);
   return FALSE;
 }
 
 gboolean
-image_pread (Image *img, uint64_t at, void *buffer, size_t length, GError **error)
+image_unsupported (GError **error, Image *img, const char *format, ...)
 {
-  uint8_t *out = buffer;
+  va_list arguments;
+  g_autofree char *cause = NULL;
 
-  while (length > 0)
-    {
-      ssize_t got = pread (img->fd, out, length, (off_t) at);
-
-      if (got < 0 && errno == EINTR)
-        continue;
-      if (got < 0)
-        return image_errno (error, img->path, NC_("cannot", "read"), errno);
-      if (got == 0)
-        {
-          memset (out, 0, length);
-          return TRUE;
-        }
-      out += got;
-      at += (uint64_t) got;
-      length -= (size_t) got;
-    }
-  return TRUE;
-}
-
-gboolean
-image_pwrite (Image *img, uint64_t at, const void *buffer, size_t length, GError **error)
-{
-  const uint8_t *in = buffer;
-
-  while (length > 0)
-    {
-      ssize_t put = pwrite (img->fd, in, length, (off_t) at);
-
-      if (put < 0 && errno == EINTR)
-        continue;
-      if (put <= 0)
-        return image_errno (error, img->path, NC_("cannot", "write"), put < 0 ? errno : ENOSPC);
-      in += put;
-      at += (uint64_t) put;
-      length -= (size_t) put;
-    }
-  return TRUE;
-}
-
-gboolean
-image_sync (Image *img, GError **error)
-{
-  if (fdatasync (img->fd) == 0 || errno == EROFS || errno == EINVAL)
-    return TRUE;
-  return image_errno (error, img->path, NC_("cannot", "flush"), errno);
+  va_start (arguments, format);
+  cause = g_strdup_vprintf (format, arguments);
+  va_end (arguments);
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, _ ("cannot open “%s”: %s"), img->path, cause);
+  return FALSE;
 }
 
 void
-image_punch_hole (Image *img, uint64_t at, uint64_t length)
+image_report (ImageReport *report, uint64_t *count, const char *format, ...)
 {
-  /* A hint: where the file system cannot, the data just stays. */
-  if (fallocate (img->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t) at, (off_t) length) != 0)
-    g_debug ("%s: no hole: %s", img->path, g_strerror (errno));
+  va_list arguments;
+
+  ++*count;
+  if (report->messages == NULL)
+    report->messages = g_ptr_array_new_with_free_func (g_free);
+  if (report->messages->len >= IMAGE_REPORT_MAX)
+    return;
+  va_start (arguments, format);
+  g_ptr_array_add (report->messages, g_strdup_vprintf (format, arguments));
+  va_end (arguments);
 }
 
-static gboolean
-lock_file (int fd, const char *path, gboolean exclusive, GError **error)
+void
+image_report_clear (ImageReport *report)
 {
-  struct flock lock = { .l_type = exclusive ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET };
-
-  if (fcntl (fd, F_OFD_SETLK, &lock) == 0)
-    return TRUE;
-  if (errno == EAGAIN || errno == EACCES)
-    {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
-                   _("cannot open “%s”: it is in use by another machine or program"), path);
-      return FALSE;
-    }
-  /* A file system without locks does not keep anybody from his disk. */
-  return errno == ENOLCK || errno == EINVAL || errno == EOPNOTSUPP
-         || image_errno (error, path, NC_("cannot", "lock"), errno);
+  g_clear_pointer (&report->messages, g_ptr_array_unref);
 }
 
 static const ImageFormat *
-probe (const ImageSample *sample)
+probe (ImageFile *file, GError **error)
 {
+  g_autofree uint8_t *head = g_malloc0 (IMAGE_HEAD_SIZE), *tail = g_malloc0 (IMAGE_TAIL_SIZE);
+  g_autofree char *name = g_path_get_basename (file->path);
+  ImageSample sample = { .head = head, .tail = tail, .file_size = file->size, .name = name };
   const ImageFormat *best = NULL;
   int best_score = 0;
 
-  for (int i = 0; formats[i] != NULL; i++)
+  sample.head_length = (size_t)MIN (file->size, IMAGE_HEAD_SIZE);
+  sample.tail_length = (size_t)MIN (file->size, IMAGE_TAIL_SIZE);
+  if (!image_file_read (file, 0, head, sample.head_length, error)
+      || !image_file_read (file, file->size - sample.tail_length, tail, sample.tail_length, error))
+    return NULL;
+  for (unsigned i = 0; image_formats[i] != NULL; i++)
     {
-      int score = formats[i]->probe (sample);
+      int score = image_formats[i]->probe (&sample);
 
       if (score > best_score)
         {
-          best = formats[i];
+          best = image_formats[i];
           best_score = score;
         }
     }
   return best;
 }
 
-Image *
-image_open (const char *path, gboolean read_only, GError **error)
+static char *
+real_path (const char *path)
 {
-  enum { ISO_SAMPLE = 17 * 2048 };
-  g_autofree uint8_t *head = g_malloc0 (ISO_SAMPLE);
-  ImageSample sample = { .head = head };
-  struct stat stat_buffer;
-  Image *img;
-  /* A pipe or a device must not keep us waiting. */
-  int fd = open (path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
-  ssize_t got;
+  char *real = realpath (path, NULL), *copy = g_strdup (real);
 
-  if (fd < 0)
-    {
-      image_errno (error, path, NC_("cannot", "open"), errno);
-      return NULL;
-    }
-  if (fstat (fd, &stat_buffer) != 0 || (!S_ISREG (stat_buffer.st_mode) && !S_ISBLK (stat_buffer.st_mode)))
-    {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE, _("cannot open “%s”: it is not a file"), path);
-      close (fd);
-      return NULL;
-    }
-  fcntl (fd, F_SETFL, 0);
-  if (!lock_file (fd, path, !read_only, error))
-    {
-      close (fd);
-      return NULL;
-    }
-  got = pread (fd, head, ISO_SAMPLE, 0);
-  if (got < 0)
-    {
-      image_errno (error, path, NC_("cannot", "read"), errno);
-      close (fd);
-      return NULL;
-    }
-  sample.length = (size_t) got;
-  sample.file_size = S_ISBLK (stat_buffer.st_mode) ? (uint64_t) lseek (fd, 0, SEEK_END)
-                                                   : (uint64_t) stat_buffer.st_size;
+  free (real);
+  return copy;
+}
 
-  img = g_new0 (Image, 1);
+char *
+image_follow (Image *img, const char *name, GError **error)
+{
+  g_autofree char *path = g_path_is_absolute (name) ? g_strdup (name) : g_build_filename (img->folder, name, NULL);
+  g_autofree char *real = real_path (path), *folder = real_path (img->folder);
+  gsize length;
+
+  /* What does not exist is told by who opens it. */
+  if (img->trusted || real == NULL || folder == NULL)
+    return g_steal_pointer (&path);
+  length = strlen (folder);
+  while (length > 0 && folder[length - 1] == '/')
+    length--;
+  if (strncmp (real, folder, length) == 0 && real[length] == '/')
+    return g_steal_pointer (&path);
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
+               _ ("cannot open “%s”: it refers to “%s”, which is not in its folder, and is not followed unasked"),
+               img->path, name);
+  return NULL;
+}
+
+ImageFile *
+image_open_sibling (Image *img, const char *name, GError **error)
+{
+  g_autofree char *path = image_follow (img, name, error);
+  ImageFile *file = path != NULL ? image_file_open (path, img->read_only, img->direct, error) : NULL;
+
+  if (file != NULL)
+    g_ptr_array_add (img->siblings, file);
+  return file;
+}
+
+ImageFile *
+image_create_sibling (Image *img, const char *name, GError **error)
+{
+  g_autofree char *path = g_build_filename (img->folder, name, NULL);
+  ImageFile *file = image_file_create (path, error);
+
+  if (file != NULL)
+    g_ptr_array_add (img->siblings, file);
+  return file;
+}
+
+static gboolean
+same_file (const ImageFile *a, const ImageFile *b)
+{
+  struct stat one, other;
+
+  return fstat (a->fd, &one) == 0 && fstat (b->fd, &other) == 0 && one.st_dev == other.st_dev
+         && one.st_ino == other.st_ino;
+}
+
+static Image *open_layer (const char *path, ImageOpenFlags flags, const char *format, const char *base,
+                          const Chain *above, GError **error);
+
+/* The base of an image that only knows its identity lies beside it, or, as VirtualBox has it, above its folder of
+ * snapshots. */
+static char *
+find_by_identity (Image *img, GError **error)
+{
+  g_autofree char *name = g_path_get_basename (img->folder), *parent = g_path_get_dirname (img->folder);
+  const char *folders[] = { img->folder, g_str_equal (name, "Snapshots") ? parent : NULL };
+
+  for (unsigned i = 0; i < G_N_ELEMENTS (folders) && folders[i] != NULL; i++)
+    {
+      g_autoptr (GDir) dir = g_dir_open (folders[i], 0, NULL);
+      const char *entry;
+
+      while (dir != NULL && (entry = g_dir_read_name (dir)) != NULL)
+        {
+          g_autofree char *path = g_build_filename (folders[i], entry, NULL);
+          const char *ending = strrchr (entry, '.');
+          Image *other;
+          gboolean found;
+
+          if (ending == NULL || g_ascii_strcasecmp (ending + 1, img->format->endings[0]) != 0)
+            continue;
+          other = image_open (path, IMAGE_OPEN_READ_ONLY | IMAGE_OPEN_NO_BASE, NULL, NULL, NULL);
+          if (other == NULL)
+            continue;
+          found = other->format == img->format
+                  && memcmp (other->identity.uuid, img->parent.identity.uuid, sizeof other->identity.uuid) == 0;
+          image_close (other);
+          if (found)
+            return g_steal_pointer (&path);
+        }
+    }
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
+               _ ("cannot open “%s”: it is a differencing image, and its parent is not in its folder"), img->path);
+  return NULL;
+}
+
+static gboolean
+open_base (Image *img, ImageOpenFlags flags, const char *given, const Chain *above, GError **error)
+{
+  const ImageParent *parent = &img->parent;
+  Chain chain = { img, above };
+  g_autofree char *path = NULL;
+
+  if (given != NULL)
+    path = g_strdup (given);
+  else
+    path = parent->name != NULL ? image_follow (img, parent->name, error) : find_by_identity (img, error);
+  if (path == NULL)
+    return FALSE;
+  img->base = open_layer (path, (flags & ~(ImageOpenFlags)IMAGE_OPEN_CHECKING) | IMAGE_OPEN_READ_ONLY, parent->format,
+                          NULL, &chain, error);
+  if (img->base == NULL)
+    {
+      g_prefix_error (error, _ ("the base of “%s”: "), img->path);
+      return FALSE;
+    }
+  if ((parent->check_uuid && memcmp (parent->identity.uuid, img->base->identity.uuid, 16) != 0)
+      || (parent->check_state && memcmp (parent->identity.state, img->base->identity.state, 16) != 0))
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+                   _ ("cannot open “%s”: “%s” is not the image it was based on, or has changed since"), img->path,
+                   img->base->path);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+static gboolean
+check_chain (const Image *img, const Chain *above, GError **error)
+{
+  unsigned depth = 1;
+
+  for (const Chain *c = above; c != NULL; c = c->above, depth++)
+    if (same_file (c->img->file, img->file))
+      {
+        g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, _ ("cannot open “%s”: it is based on itself"),
+                     img->path);
+        return FALSE;
+      }
+  if (depth <= IMAGE_CHAIN_MAX)
+    return TRUE;
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, _ ("cannot open “%s”: it is based on over %d others"),
+               img->path, IMAGE_CHAIN_MAX);
+  return FALSE;
+}
+
+Image *
+image_new (const char *path)
+{
+  Image *img = g_new0 (Image, 1);
+
   img->path = g_strdup (path);
-  img->fd = fd;
+  img->folder = g_path_get_dirname (path);
+  img->siblings = g_ptr_array_new_with_free_func ((GDestroyNotify)image_file_close);
+  img->unit = SECTOR_SIZE;
+  img->variant = "dynamic";
+  g_mutex_init (&img->map_lock);
+  g_cond_init (&img->map_cond);
+  return img;
+}
+
+static Image *
+open_layer (const char *path, ImageOpenFlags flags, const char *format, const char *base, const Chain *above,
+            GError **error)
+{
+  gboolean read_only = (flags & IMAGE_OPEN_READ_ONLY) != 0, direct = (flags & IMAGE_OPEN_DIRECT) != 0;
+  ImageFile *file = image_file_open (path, read_only, direct, error);
+  const ImageFormat *found;
+  Image *img;
+
+  if (file == NULL)
+    return NULL;
+  img = image_new (path);
+  img->file = file;
   img->read_only = read_only;
-  img->file_size = sample.file_size;
-  img->format = probe (&sample);
-  if (!img->format->open (img, error))
+  img->direct = direct;
+  img->checking = (flags & IMAGE_OPEN_CHECKING) != 0;
+  img->trusted = (flags & IMAGE_OPEN_TRUSTED) != 0;
+  if (!check_chain (img, above, error))
+    goto fail;
+  found = format != NULL ? image_format_find (format) : probe (file, error);
+  if (found == NULL)
+    {
+      if (format != NULL)
+        g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, _ ("cannot open “%s”: there is no disk format “%s”"),
+                     path, format);
+      goto fail;
+    }
+  img->format = found;
+  if (!found->open (img, error))
     {
       img->format = NULL;
-      image_close (img);
-      return NULL;
+      goto fail;
     }
+  if (img->size > IMAGE_SIZE_MAX)
+    {
+      image_damaged (error, img, _ ("a disk of %llu bytes"), (unsigned long long)img->size);
+      goto fail;
+    }
+  if (base != NULL && !img->parent.wanted)
+    {
+      image_unsupported (error, img, _ ("it is not based on another image"));
+      goto fail;
+    }
+  if (img->parent.wanted && !(flags & IMAGE_OPEN_NO_BASE) && !open_base (img, flags, base, above, error))
+    goto fail;
   return img;
+
+fail:
+  image_close (img);
+  return NULL;
+}
+
+Image *
+image_open (const char *path, ImageOpenFlags flags, const char *format, const char *base, GError **error)
+{
+  return open_layer (path, flags, format, base, NULL, error);
 }
 
 void
 image_close (Image *img)
 {
-  if (img == NULL)
-    return;
-  if (img->format != NULL && img->format->close != NULL)
-    img->format->close (img);
-  if (img->base != NULL)
-    image_close (img->base);
-  if (img->fd >= 0)
-    close (img->fd);
-  g_free (img->path);
-  g_free (img);
-}
+  Image *base;
 
-const char *const *
-disk_creatable_formats (void)
-{
-  static const char *const names[] = { "vdi", "raw", NULL };
-
-  return names;
-}
-
-static const ImageFormat *
-format_to_create (const char *name, const char *path, GError **error)
-{
-  const char *ending = strrchr (path, '.');
-
-  for (int i = 0; formats[i] != NULL; i++)
+  for (; img != NULL; img = base)
     {
-      if (!formats[i]->can_create)
-        continue;
-      if (name != NULL ? g_str_equal (name, formats[i]->name)
-                       : ending != NULL && g_ascii_strcasecmp (ending + 1, formats[i]->name) == 0)
-        return formats[i];
+      base = img->base;
+      if (img->format != NULL && img->format->close != NULL)
+        img->format->close (img);
+      image_file_close (img->file);
+      g_ptr_array_unref (img->siblings);
+      g_mutex_clear (&img->map_lock);
+      g_cond_clear (&img->map_cond);
+      g_free (img->parent.name);
+      g_free (img->parent.format);
+      g_free (img->folder);
+      g_free (img->path);
+      g_free (img);
     }
-  if (name == NULL)
-    return ending != NULL && (g_ascii_strcasecmp (ending, ".img") == 0) ? &raw_format : &vdi_format;
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
-               _("cannot create “%s”: there is no disk format “%s” (there are vdi, raw)"),
-               path, name);
-  return NULL;
-}
-
-gboolean
-disk_create (const char *path, const char *format_name, DiskVariant variant, uint64_t size, GError **error)
-{
-  const ImageFormat *format = format_to_create (format_name, path, error);
-  g_autofree char *temporary = g_strconcat (path, ".XXXXXX", NULL);
-  gboolean ok;
-  int fd;
-
-  if (format == NULL)
-    return FALSE;
-  if (size == 0 || size > (uint64_t) G_MAXINT64 - SECTOR_SIZE)
-    {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                   _("cannot create “%s”: a disk of %llu bytes is impossible"), path,
-                   (unsigned long long) size);
-      return FALSE;
-    }
-  if (g_file_test (path, G_FILE_TEST_EXISTS))
-    return image_errno (error, path, NC_("cannot", "create"), EEXIST);
-  size = (size + SECTOR_SIZE - 1) & ~(uint64_t) (SECTOR_SIZE - 1);
-  fd = g_mkstemp_full (temporary, O_RDWR | O_CLOEXEC, 0644);
-  if (fd < 0)
-    return image_errno (error, path, NC_("cannot", "create"), errno);
-  ok = format->create (fd, path, variant, size, error);
-  if (ok && fsync (fd) != 0)
-    ok = image_errno (error, path, NC_("cannot", "flush"), errno);
-  close (fd);
-  /* link() does not replace what somebody else has put there meanwhile; file systems without links get a rename. */
-  if (ok && link (temporary, path) != 0)
-    {
-      if (errno == EPERM || errno == EOPNOTSUPP)
-        {
-          ok = rename (temporary, path) == 0 || image_errno (error, path, NC_("cannot", "create"), errno);
-          if (ok)
-            return TRUE;
-        }
-      else
-        ok = image_errno (error, path, NC_("cannot", "create"), errno);
-    }
-  unlink (temporary);
-  return ok;
 }

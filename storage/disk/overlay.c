@@ -1,80 +1,63 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A throw-away layer: clusters that were written live in an unnamed temporary file, the rest is read from below. */
 
-#include "storage/disk/format.h"
+#include "storage/disk/create.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <gio/gio.h>
 #include <glib/gi18n-lib.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { CLUSTER = 65536 };
-
-typedef struct
+enum
 {
-  uint8_t *present;     /* a bit a cluster */
-  uint8_t buffer[CLUSTER];
-} Overlay;
+  CLUSTER = 65536
+};
+
+typedef enum
+{
+  BELOW,
+  HERE,
+  BLANK
+} ClusterState;
 
 static gboolean
-is_present (const Overlay *o, uint64_t cluster)
+overlay_extent (Image *img, uint64_t offset, uint64_t length, ImageExtent *out, GError **error)
 {
-  return o->present[cluster / 8] >> (cluster % 8) & 1;
-}
+  const uint8_t *states = img->state;
+  uint64_t cluster = offset / CLUSTER, end = cluster + 1;
+  static const ImageExtentKind kinds[] = { IMAGE_UNALLOCATED, IMAGE_DATA, IMAGE_ZERO };
 
-static gboolean
-overlay_read (Image *img, uint64_t offset, void *buffer, size_t length, GError **error)
-{
-  Overlay *o = img->state;
-  uint8_t *out = buffer;
-
-  while (length > 0)
-    {
-      uint64_t cluster = offset / CLUSTER;
-      size_t chunk = MIN (length, CLUSTER - offset % CLUSTER);
-
-      if (is_present (o, cluster) ? !image_pread (img, offset, out, chunk, error)
-                                  : !img->base->format->read (img->base, offset, out, chunk, error))
-        return FALSE;
-      out += chunk;
-      offset += chunk;
-      length -= chunk;
-    }
+  while (end * CLUSTER < offset + length && states[end] == states[cluster])
+    end++;
+  *out = (ImageExtent){
+    .kind = kinds[states[cluster]], .length = end * CLUSTER - offset, .file = img->file, .at = offset
+  };
   return TRUE;
 }
 
 static gboolean
-overlay_write (Image *img, uint64_t offset, const void *buffer, size_t length, GError **error)
+overlay_reserve (Image *img, uint64_t offset, uint64_t length, ImagePlace *out, GError **error)
 {
-  Overlay *o = img->state;
-  const uint8_t *in = buffer;
+  uint64_t start = offset / CLUSTER * CLUSTER, end = (offset + length + CLUSTER - 1) / CLUSTER * CLUSTER;
 
-  while (length > 0)
-    {
-      uint64_t cluster = offset / CLUSTER, start = cluster * CLUSTER;
-      size_t chunk = MIN (length, CLUSTER - offset % CLUSTER), whole = (size_t) MIN (CLUSTER, img->size - start);
+  *out = (ImagePlace){ .start = start, .length = end - start, .file = img->file, .at = start };
+  return TRUE;
+}
 
-      if (is_present (o, cluster))
-        {
-          if (!image_pwrite (img, offset, in, chunk, error))
-            return FALSE;
-        }
-      else
-        {
-          if (chunk < whole && !img->base->format->read (img->base, start, o->buffer, whole, error))
-            return FALSE;
-          memcpy (o->buffer + (offset - start), in, chunk);
-          if (!image_pwrite (img, start, o->buffer, whole, error))
-            return FALSE;
-          o->present[cluster / 8] |= (uint8_t) (1u << (cluster % 8));
-        }
-      in += chunk;
-      offset += chunk;
-      length -= chunk;
-    }
+static gboolean
+overlay_commit (Image *img, const ImagePlace *place, GError **error)
+{
+  memset ((uint8_t *)img->state + place->start / CLUSTER, HERE, place->length / CLUSTER);
+  return TRUE;
+}
+
+static gboolean
+overlay_discard (Image *img, uint64_t offset, uint64_t length, GError **error)
+{
+  g_mutex_lock (&img->map_lock);
+  memset ((uint8_t *)img->state + offset / CLUSTER, BLANK, (length + CLUSTER - 1) / CLUSTER);
+  g_mutex_unlock (&img->map_lock);
+  image_file_punch (img->file, offset, length);
   return TRUE;
 }
 
@@ -87,40 +70,49 @@ overlay_flush (Image *img, GError **error)
 static void
 overlay_close (Image *img)
 {
-  Overlay *o = img->state;
-
-  g_free (o->present);
-  g_free (o);
+  g_free (img->state);
 }
 
-const ImageFormat overlay_format = {
-  .name = "overlay", .close = overlay_close, .read = overlay_read, .write = overlay_write, .flush = overlay_flush
-};
+const ImageFormat overlay_format = { .name = "overlay",
+                                     .caps = IMAGE_CAN_DISCARD,
+                                     .close = overlay_close,
+                                     .read = image_map_read,
+                                     .write = image_map_write,
+                                     .discard = overlay_discard,
+                                     .flush = overlay_flush,
+                                     .extent = overlay_extent,
+                                     .reserve = overlay_reserve,
+                                     .commit = overlay_commit };
 
 Image *
 overlay_new (Image *base, GError **error)
 {
   g_autofree char *template = g_build_filename (g_get_tmp_dir (), "bunshin-changes-XXXXXX", NULL);
+  g_autofree char *path = NULL;
+  ImageFile *file = NULL;
   Image *img;
-  Overlay *o;
-  int fd = g_mkstemp_full (template, O_RDWR | O_CLOEXEC, 0600);
 
-  if (fd < 0)
+  if (g_mkdtemp (template) != NULL)
     {
-      image_errno (error, template, NC_("cannot", "create"), errno);
+      path = g_build_filename (template, "changes", NULL);
+      file = image_file_create (path, error);
+      unlink (path);
+      rmdir (template);
+    }
+  else
+    image_errno (error, template, NC_ ("cannot", "create"), errno);
+  if (file == NULL)
+    {
       image_close (base);
       return NULL;
     }
-  unlink (template);
-  o = g_new0 (Overlay, 1);
-  o->present = g_malloc0 (base->size / CLUSTER / 8 + 1);
-  img = g_new0 (Image, 1);
+  img = image_new (base->path);
   img->format = &overlay_format;
-  img->path = g_strdup (base->path);
-  img->fd = fd;
+  img->file = file;
   img->size = base->size;
-  img->fixed = base->fixed;
+  img->unit = CLUSTER;
+  img->variant = base->variant;
   img->base = base;
-  img->state = o;
+  img->state = g_malloc0 (base->size / CLUSTER + 1);
   return img;
 }

@@ -120,13 +120,13 @@ check_sparse (int fd, uint64_t size)
 }
 
 static void
-write_ours (Fixture *f, DiskVariant variant, uint64_t size)
+write_ours (Fixture *f, const char *variant, uint64_t size)
 {
   g_autoptr (GError) error = NULL;
   g_autofree uint8_t *piece = g_malloc (PIECE);
   g_autoptr (Disk) disk = NULL;
 
-  g_assert_true (disk_create (f->ours, "vdi", variant, size, &error));
+  g_assert_true (disk_create (f->ours, &(DiskCreateOptions) { .format = "vdi", .variant = variant, .size = size }, &error));
   g_assert_no_error (error);
   disk = disk_open (f->ours, 0, &error);
   g_assert_no_error (error);
@@ -151,7 +151,7 @@ test_to_peer (Fixture *f, gconstpointer data)
     {
       int fd;
 
-      write_ours (f, (DiskVariant) variant, size);
+      write_ours (f, variant == 0 ? "dynamic" : "fixed", size);
       run ("qemu-img", "check", "-q", "-f", "vdi", f->ours, NULL);
       run ("qemu-img", "convert", "-f", "vdi", "-O", "raw", f->ours, f->raw, NULL);
       fd = open (f->raw, O_RDONLY);

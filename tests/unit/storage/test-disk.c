@@ -41,6 +41,14 @@ open_or_fail (const char *path, DiskOpenFlags flags)
   return disk;
 }
 
+static gboolean
+make (const char *path, const char *format, const char *variant, uint64_t size, GError **error)
+{
+  const DiskCreateOptions options = { .format = format, .variant = variant, .size = size };
+
+  return disk_create (path, &options, error);
+}
+
 /* Random writes against a copy in memory; reopened in between. */
 static void
 test_round_trip (Fixture *f, gconstpointer name)
@@ -48,9 +56,9 @@ test_round_trip (Fixture *f, gconstpointer name)
   enum { SIZE = 7 * 1024 * 1024 + 512 };
   g_autoptr (GError) error = NULL;
   g_autofree uint8_t *copy = g_malloc0 (SIZE), *read_back = g_malloc (SIZE);
-  DiskVariant variant = strstr (name, "fixed") != NULL ? DISK_VARIANT_FIXED : DISK_VARIANT_DYNAMIC;
+  const char *variant = strstr (name, "fixed") != NULL ? "fixed" : "dynamic";
 
-  g_assert_true (disk_create (f->path, NULL, variant, SIZE - 100, &error));
+  g_assert_true (make (f->path, NULL, variant, SIZE - 100, &error));
   g_assert_no_error (error);
   for (int round = 0; round < 4; round++)
     {
@@ -91,7 +99,7 @@ test_dynamic_is_small (Fixture *f, gconstpointer name)
   struct stat stat_buffer;
   uint8_t sector[512] = { 1 };
 
-  g_assert_true (disk_create (f->path, NULL, DISK_VARIANT_DYNAMIC, (uint64_t) 1 << 40, NULL));
+  g_assert_true (make (f->path, NULL, "dynamic", (uint64_t) 1 << 40, NULL));
   g_assert_cmpint (stat (f->path, &stat_buffer), ==, 0);
   g_assert_cmpint (stat_buffer.st_blocks * 512, <, 8 << 20);
   {
@@ -110,16 +118,16 @@ test_never_overwrites (Fixture *f, gconstpointer name)
   g_autofree char *contents = NULL;
 
   g_assert_true (g_file_set_contents (f->path, "mine", 4, NULL));
-  g_assert_false (disk_create (f->path, NULL, DISK_VARIANT_DYNAMIC, 1 << 20, &error));
+  g_assert_false (make (f->path, NULL, "dynamic", 1 << 20, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS);
   g_assert_nonnull (strstr (error->message, f->path));
   g_assert_true (g_file_get_contents (f->path, &contents, NULL, NULL));
   g_assert_cmpstr (contents, ==, "mine");
   g_clear_error (&error);
-  g_assert_false (disk_create ("/nowhere/x.vdi", NULL, DISK_VARIANT_DYNAMIC, 1 << 20, &error));
+  g_assert_false (make ("/nowhere/x.vdi", NULL, "dynamic", 1 << 20, &error));
   g_assert_nonnull (strstr (error->message, "/nowhere/x.vdi"));
   g_clear_error (&error);
-  g_assert_false (disk_create ("x.foo", "foo", DISK_VARIANT_DYNAMIC, 1 << 20, &error));
+  g_assert_false (make ("x.foo", "foo", "dynamic", 1 << 20, &error));
   g_assert_nonnull (strstr (error->message, "foo"));
 }
 
@@ -128,7 +136,7 @@ test_locks (Fixture *f, gconstpointer name)
 {
   g_autoptr (GError) error = NULL;
 
-  g_assert_true (disk_create (f->path, NULL, DISK_VARIANT_DYNAMIC, 1 << 20, NULL));
+  g_assert_true (make (f->path, NULL, "dynamic", 1 << 20, NULL));
   {
     g_autoptr (Disk) writer = open_or_fail (f->path, 0);
 
@@ -154,7 +162,7 @@ test_discard_changes (Fixture *f, gconstpointer name)
   g_autofree uint8_t *before = g_malloc (200000), *data = g_malloc (200000);
 
   memset (before, 0x11, 200000);
-  g_assert_true (disk_create (f->path, NULL, DISK_VARIANT_DYNAMIC, 1 << 20, NULL));
+  g_assert_true (make (f->path, NULL, "dynamic", 1 << 20, NULL));
   {
     g_autoptr (Disk) disk = open_or_fail (f->path, 0);
 
@@ -187,7 +195,7 @@ test_damaged (Fixture *f, gconstpointer name)
   gsize length;
   unsigned refused = 0;
 
-  g_assert_true (disk_create (f->path, NULL, DISK_VARIANT_DYNAMIC, 3 << 20, NULL));
+  g_assert_true (make (f->path, NULL, "dynamic", 3 << 20, NULL));
   g_assert_true (g_file_get_contents (f->path, &contents, &length, NULL));
   for (gsize i = 0x40; i < 0x1c8; i++)
     {
@@ -236,7 +244,7 @@ test_asynchronous (Fixture *f, gconstpointer name)
   unsigned completed = 0;
   Disk *disk;
 
-  g_assert_true (disk_create (f->path, NULL, DISK_VARIANT_DYNAMIC, 4 << 20, NULL));
+  g_assert_true (make (f->path, NULL, "dynamic", 4 << 20, NULL));
   disk = open_or_fail (f->path, 0);
   disk_set_context (disk, context);
   for (unsigned pass = 0; pass < 2; pass++)

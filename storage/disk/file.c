@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The files that images consist of: opening, locking, reading and writing them. */
+
+#include "storage/disk/format.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gio/gio.h>
+#include <glib/gi18n-lib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum
+{
+  DIRECT_ALIGN = 4096
+};
+
+gboolean
+image_errno (GError **error, const char *path, const char *doing, int cause)
+{
+  g_set_error (error, G_IO_ERROR, (int)g_io_error_from_errno (cause), _ ("cannot %s “%s”: %s"),
+               g_dpgettext2 (NULL, "cannot", doing), path, g_strerror (cause));
+  return FALSE;
+}
+
+static gboolean
+lock_file (int fd, const char *path, gboolean exclusive, GError **error)
+{
+  struct flock lock = { .l_type = exclusive ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET };
+
+  if (fcntl (fd, F_OFD_SETLK, &lock) == 0)
+    return TRUE;
+  if (errno == EAGAIN || errno == EACCES)
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
+                   _ ("cannot open “%s”: it is in use by another machine or program"), path);
+      return FALSE;
+    }
+  /* A file system without locks does not keep anybody from his disk. */
+  return errno == ENOLCK || errno == EINVAL || errno == EOPNOTSUPP
+         || image_errno (error, path, NC_ ("cannot", "lock"), errno);
+}
+
+static ImageFile *
+new_file (int fd, const char *path, gboolean read_only)
+{
+  ImageFile *file = g_new0 (ImageFile, 1);
+
+  file->path = g_strdup (path);
+  file->fd = fd;
+  file->direct_fd = -1;
+  file->read_only = read_only;
+  return file;
+}
+
+ImageFile *
+image_file_open (const char *path, gboolean read_only, gboolean direct, GError **error)
+{
+  /* A pipe or a device must not keep us waiting. */
+  int mode = read_only ? O_RDONLY : O_RDWR, fd = open (path, mode | O_CLOEXEC | O_NONBLOCK);
+  struct stat info;
+  ImageFile *file;
+
+  if (fd < 0)
+    {
+      image_errno (error, path, NC_ ("cannot", "open"), errno);
+      return NULL;
+    }
+  file = new_file (fd, path, read_only);
+  if (fstat (fd, &info) != 0 || (!S_ISREG (info.st_mode) && !S_ISBLK (info.st_mode)))
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE, _ ("cannot open “%s”: it is not a file"), path);
+      image_file_close (file);
+      return NULL;
+    }
+  fcntl (fd, F_SETFL, 0);
+  if (!lock_file (fd, path, !read_only, error) || !image_file_length (file, &file->size, error))
+    {
+      image_file_close (file);
+      return NULL;
+    }
+  /* Where the file system has no such thing, its cache serves. */
+  if (direct)
+    file->direct_fd = open (path, mode | O_CLOEXEC | O_DIRECT);
+  return file;
+}
+
+ImageFile *
+image_file_create (const char *path, GError **error)
+{
+  int fd = open (path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  ImageFile *file;
+
+  if (fd < 0)
+    {
+      image_errno (error, path, NC_ ("cannot", "create"), errno);
+      return NULL;
+    }
+  file = new_file (fd, path, FALSE);
+  if (lock_file (fd, path, TRUE, error))
+    return file;
+  image_file_close (file);
+  return NULL;
+}
+
+void
+image_file_close (ImageFile *file)
+{
+  if (file == NULL)
+    return;
+  if (file->direct_fd >= 0)
+    close (file->direct_fd);
+  if (file->fd >= 0)
+    close (file->fd);
+  g_free (file->path);
+  g_free (file);
+}
+
+gboolean
+image_file_length (ImageFile *file, uint64_t *length, GError **error)
+{
+  /* Not fstat(): a block device has its length only here. */
+  off_t end = lseek (file->fd, 0, SEEK_END);
+
+  if (end < 0)
+    return image_errno (error, file->path, NC_ ("cannot", "read"), errno);
+  *length = (uint64_t)end;
+  return TRUE;
+}
+
+static int
+fd_for (const ImageFile *file, uint64_t at, const void *buffer, size_t length)
+{
+  gboolean aligned = ((at | (uint64_t)(uintptr_t)buffer | length) & (DIRECT_ALIGN - 1)) == 0;
+
+  return file->direct_fd >= 0 && aligned ? file->direct_fd : file->fd;
+}
+
+gboolean
+image_file_read (ImageFile *file, uint64_t at, void *buffer, size_t length, GError **error)
+{
+  uint8_t *out = buffer;
+
+  while (length > 0)
+    {
+      ssize_t got = pread (fd_for (file, at, out, length), out, length, (off_t)at);
+
+      if (got < 0 && errno == EINTR)
+        continue;
+      if (got < 0)
+        return image_errno (error, file->path, NC_ ("cannot", "read"), errno);
+      if (got == 0)
+        {
+          memset (out, 0, length);
+          return TRUE;
+        }
+      out += got;
+      at += (uint64_t)got;
+      length -= (size_t)got;
+    }
+  return TRUE;
+}
+
+gboolean
+image_file_write (ImageFile *file, uint64_t at, const void *buffer, size_t length, GError **error)
+{
+  const uint8_t *in = buffer;
+
+  while (length > 0)
+    {
+      ssize_t put = pwrite (fd_for (file, at, in, length), in, length, (off_t)at);
+
+      if (put < 0 && errno == EINTR)
+        continue;
+      if (put <= 0)
+        return image_errno (error, file->path, NC_ ("cannot", "write"), put < 0 ? errno : ENOSPC);
+      in += put;
+      at += (uint64_t)put;
+      length -= (size_t)put;
+    }
+  return TRUE;
+}
+
+gboolean
+image_file_sync (ImageFile *file, GError **error)
+{
+  if (fdatasync (file->fd) == 0 || errno == EROFS || errno == EINVAL)
+    return TRUE;
+  return image_errno (error, file->path, NC_ ("cannot", "flush"), errno);
+}
+
+gboolean
+image_file_truncate (ImageFile *file, uint64_t size, GError **error)
+{
+  return ftruncate (file->fd, (off_t)size) == 0 || image_errno (error, file->path, NC_ ("cannot", "write"), errno);
+}
+
+gboolean
+image_file_allocate (ImageFile *file, uint64_t at, uint64_t length, GError **error)
+{
+  int cause = posix_fallocate (file->fd, (off_t)at, (off_t)length);
+
+  return cause == 0 || image_errno (error, file->path, NC_ ("cannot", "write"), cause);
+}
+
+gboolean
+image_file_zero (ImageFile *file, uint64_t at, uint64_t length, GError **error)
+{
+  static const uint8_t zeros[65536];
+  uint64_t end;
+
+  if (length == 0)
+    return TRUE;
+  if (!image_file_length (file, &end, error))
+    return FALSE;
+  if (at + length > end)
+    {
+      if (!image_file_truncate (file, at + length, error))
+        return FALSE;
+      if (at >= end)
+        return TRUE;
+      length = end - at;
+    }
+  if (fallocate (file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)length) == 0)
+    return TRUE;
+  while (length > 0)
+    {
+      size_t chunk = (size_t)MIN (length, sizeof zeros);
+
+      if (!image_file_write (file, at, zeros, chunk, error))
+        return FALSE;
+      at += chunk;
+      length -= chunk;
+    }
+  return TRUE;
+}
+
+void
+image_file_punch (ImageFile *file, uint64_t at, uint64_t length)
+{
+  if (fallocate (file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)length) != 0)
+    g_debug ("%s: no hole: %s", file->path, g_strerror (errno));
+}
+
+gboolean
+image_pread (Image *img, uint64_t at, void *buffer, size_t length, GError **error)
+{
+  return image_file_read (img->file, at, buffer, length, error);
+}
+
+gboolean
+image_pwrite (Image *img, uint64_t at, const void *buffer, size_t length, GError **error)
+{
+  return image_file_write (img->file, at, buffer, length, error);
+}
+
+gboolean
+image_sync (Image *img, GError **error)
+{
+  if (img->file != NULL && !image_file_sync (img->file, error))
+    return FALSE;
+  for (unsigned i = 0; i < img->siblings->len; i++)
+    {
+      ImageFile *file = g_ptr_array_index (img->siblings, i);
+
+      if (!file->read_only && !image_file_sync (file, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+gboolean
+image_is_zero (const void *data, size_t length)
+{
+  const uint8_t *bytes = data;
+
+  return length == 0 || (bytes[0] == 0 && memcmp (bytes, bytes + 1, length - 1) == 0);
+}
+
+void
+image_new_uuid (uint8_t uuid[16])
+{
+  for (int i = 0; i < 4; i++)
+    {
+      uint32_t word = g_random_int ();
+
+      memcpy (uuid + 4 * i, &word, 4);
+    }
+  uuid[7] = (uint8_t)((uuid[7] & 0x0f) | 0x40);
+  uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
+}

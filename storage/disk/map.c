@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Reading and writing through a format's map. The map is looked at and changed with
+ * map_lock held; data moves without it. A unit that gets its room is on a list
+ * while it is being filled: who wants to write into it too waits, and it enters the map
+ * only when it is whole.
+ */
+
+#include "storage/disk/format.h"
+
+#include <gio/gio.h>
+#include <string.h>
+
+enum
+{
+  FILL_CHUNK = 1 << 20,
+  RESERVE_MAX = 8 << 20
+};
+
+struct ImageWrite
+{
+  ImagePlace place;
+  struct ImageWrite *next;
+};
+
+gboolean
+image_read_base (Image *img, uint64_t offset, void *buffer, size_t length, GError **error)
+{
+  Image *base = img->base;
+  size_t inside = 0;
+
+  if (base != NULL && offset < base->size)
+    {
+      inside = (size_t)MIN (length, base->size - offset);
+      if (!base->format->read (base, offset, buffer, inside, error))
+        return FALSE;
+    }
+  memset ((uint8_t *)buffer + inside, 0, length - inside);
+  return TRUE;
+}
+
+static gboolean
+look_up (Image *img, uint64_t offset, uint64_t length, ImageExtent *out, GError **error)
+{
+  gboolean ok;
+
+  g_mutex_lock (&img->map_lock);
+  ok = img->format->extent (img, offset, length, out, error);
+  g_mutex_unlock (&img->map_lock);
+  return ok;
+}
+
+gboolean
+image_resolve (Image *img, uint64_t offset, uint64_t length, ImageExtent *out, Image **found, GError **error)
+{
+  Image *layer;
+
+  length = MIN (length, img->size - offset);
+  for (layer = img; layer != NULL; layer = layer->base)
+    {
+      if (offset >= layer->size)
+        {
+          layer = NULL;
+          break;
+        }
+      if (!look_up (layer, offset, length, out, error))
+        return FALSE;
+      length = MIN (length, MIN (out->length, layer->size - offset));
+      if (out->kind != IMAGE_UNALLOCATED)
+        break;
+    }
+  if (layer == NULL)
+    *out = (ImageExtent){ .kind = IMAGE_ZERO };
+  out->length = length;
+  if (found != NULL)
+    *found = layer;
+  return TRUE;
+}
+
+gboolean
+image_map_read (Image *img, uint64_t offset, void *buffer, size_t length, GError **error)
+{
+  uint8_t *out = buffer;
+
+  while (length > 0)
+    {
+      ImageExtent extent;
+      size_t chunk;
+      gboolean ok;
+
+      if (!look_up (img, offset, length, &extent, error))
+        return FALSE;
+      chunk = (size_t)MIN (length, extent.length);
+      switch (extent.kind)
+        {
+        case IMAGE_DATA:
+          ok = image_file_read (extent.file, extent.at, out, chunk, error);
+          break;
+        case IMAGE_PACKED:
+          ok = img->format->unpack (img, &extent, offset, out, chunk, error);
+          break;
+        case IMAGE_UNALLOCATED:
+          ok = image_read_base (img, offset, out, chunk, error);
+          break;
+        default:
+          memset (out, 0, chunk);
+          ok = TRUE;
+          break;
+        }
+      if (!ok)
+        return FALSE;
+      out += chunk;
+      offset += chunk;
+      length -= chunk;
+    }
+  return TRUE;
+}
+
+/* The place being filled that meets [offset, offset + length), the first of them on the disk. */
+static const ImagePlace *
+being_written (const Image *img, uint64_t offset, uint64_t length)
+{
+  const ImagePlace *first = NULL;
+
+  for (const struct ImageWrite *w = img->writes; w != NULL; w = w->next)
+    if (w->place.start < offset + length && offset < w->place.start + w->place.length
+        && (first == NULL || w->place.start < first->start))
+      first = &w->place;
+  return first;
+}
+
+/* The part of a new place that the write itself does not cover: what was there before. */
+static gboolean
+fill (Image *img, const ImagePlace *place, gboolean keeps, uint64_t offset, uint64_t length, GError **error)
+{
+  g_autofree uint8_t *buffer = NULL;
+
+  if (length == 0 || (!keeps && place->fresh))
+    return TRUE;
+  if (!keeps)
+    return image_file_zero (place->file, place->at + (offset - place->start), length, error);
+  buffer = g_malloc (MIN (length, FILL_CHUNK));
+  while (length > 0)
+    {
+      size_t chunk = (size_t)MIN (length, FILL_CHUNK);
+
+      if (!image_map_read (img, offset, buffer, chunk, error)
+          || !image_file_write (place->file, place->at + (offset - place->start), buffer, chunk, error))
+        return FALSE;
+      offset += chunk;
+      length -= chunk;
+    }
+  return TRUE;
+}
+
+/* @keeps: what was there before need not be zeros. */
+static gboolean
+fill_place (Image *img, const ImagePlace *place, gboolean keeps, uint64_t offset, const uint8_t *in, size_t length,
+            GError **error)
+{
+  uint64_t end = offset + length, place_end = MIN (place->start + place->length, img->size);
+  uint64_t total = place_end - place->start;
+
+  /* A small unit goes out in one piece. */
+  if (keeps && total <= FILL_CHUNK && total > length)
+    {
+      g_autofree uint8_t *whole = g_malloc (total);
+
+      if (!image_map_read (img, place->start, whole, (size_t)(offset - place->start), error)
+          || !image_map_read (img, end, whole + (end - place->start), (size_t)(place_end - end), error))
+        return FALSE;
+      memcpy (whole + (offset - place->start), in, length);
+      return image_file_write (place->file, place->at, whole, (size_t)total, error);
+    }
+  return fill (img, place, keeps, place->start, offset - place->start, error)
+         && image_file_write (place->file, place->at + (offset - place->start), in, length, error)
+         && fill (img, place, keeps, end, place_end - end, error);
+}
+
+/* Writes what has no room yet. Called with map_lock held, returns without it. */
+static gboolean
+write_new (Image *img, gboolean keeps, uint64_t offset, const uint8_t *in, size_t want, size_t *done, GError **error)
+{
+  struct ImageWrite write = { 0 };
+  gboolean ok;
+
+  if (!img->format->reserve (img, offset, want, &write.place, error))
+    {
+      g_mutex_unlock (&img->map_lock);
+      return FALSE;
+    }
+  *done = (size_t)MIN (want, write.place.start + write.place.length - offset);
+  write.next = img->writes;
+  img->writes = &write;
+  g_mutex_unlock (&img->map_lock);
+
+  ok = fill_place (img, &write.place, keeps, offset, in, *done, error);
+
+  g_mutex_lock (&img->map_lock);
+  if (ok)
+    ok = img->format->commit (img, &write.place, error);
+  else if (img->format->release != NULL)
+    img->format->release (img, &write.place);
+  for (struct ImageWrite **link = &img->writes;; link = &(*link)->next)
+    if (*link == &write)
+      {
+        *link = write.next;
+        break;
+      }
+  g_cond_broadcast (&img->map_cond);
+  g_mutex_unlock (&img->map_lock);
+  return ok;
+}
+
+/* How many of the @length bytes come before a unit whose part of them is all zeros. */
+static size_t
+before_zeros (const Image *img, uint64_t offset, const uint8_t *in, size_t length)
+{
+  size_t run = 0;
+
+  while (run < length)
+    {
+      size_t part = (size_t)MIN (length - run, img->unit - (offset + run) % img->unit);
+
+      if (run > 0 && image_is_zero (in + run, part))
+        break;
+      run += part;
+    }
+  return run;
+}
+
+gboolean
+image_map_write (Image *img, uint64_t offset, const void *buffer, size_t length, GError **error)
+{
+  const uint8_t *in = buffer;
+
+  while (length > 0)
+    {
+      const ImagePlace *other;
+      ImageExtent extent;
+      size_t chunk;
+      gboolean blank;
+
+      g_mutex_lock (&img->map_lock);
+      while (being_written (img, offset, 1) != NULL)
+        g_cond_wait (&img->map_cond, &img->map_lock);
+      if (!img->format->extent (img, offset, length, &extent, error))
+        {
+          g_mutex_unlock (&img->map_lock);
+          return FALSE;
+        }
+      chunk = (size_t)MIN (length, extent.length);
+      if (extent.kind == IMAGE_DATA)
+        {
+          g_mutex_unlock (&img->map_lock);
+          if (!image_file_write (extent.file, extent.at, in, chunk, error))
+            return FALSE;
+        }
+      else
+        {
+          size_t part = (size_t)MIN (chunk, img->unit - offset % img->unit);
+
+          blank = extent.kind == IMAGE_ZERO
+                  || (extent.kind == IMAGE_UNALLOCATED && (img->base == NULL || offset >= img->base->size));
+          if (blank && image_is_zero (in, part))
+            {
+              g_mutex_unlock (&img->map_lock);
+              chunk = part;
+            }
+          else
+            {
+              chunk = (size_t)MIN (chunk, RESERVE_MAX);
+              other = being_written (img, offset, chunk);
+              if (other != NULL)
+                chunk = (size_t)(other->start - offset);
+              if (blank)
+                chunk = before_zeros (img, offset, in, chunk);
+              if (!write_new (img, extent.kind == IMAGE_PACKED || img->base != NULL, offset, in, chunk, &chunk, error))
+                return FALSE;
+            }
+        }
+      in += chunk;
+      offset += chunk;
+      length -= chunk;
+    }
+  return TRUE;
+}
+
+/* Zeros for what cannot be discarded whole. */
+static gboolean
+write_zeros (Image *img, uint64_t offset, uint64_t length, GError **error)
+{
+  g_autofree uint8_t *zeros = length > 0 ? g_malloc0 (MIN (length, FILL_CHUNK)) : NULL;
+
+  while (length > 0)
+    {
+      size_t chunk = (size_t)MIN (length, FILL_CHUNK);
+
+      if (!img->format->write (img, offset, zeros, chunk, error))
+        return FALSE;
+      offset += chunk;
+      length -= chunk;
+    }
+  return TRUE;
+}
+
+gboolean
+image_zero (Image *img, uint64_t offset, uint64_t length, GError **error)
+{
+  uint64_t end = offset + length, first = (offset + img->unit - 1) / img->unit * img->unit,
+           last = end == img->size ? end : end / img->unit * img->unit;
+
+  if (!(img->format->caps & IMAGE_CAN_DISCARD) || first >= last)
+    return write_zeros (img, offset, length, error);
+  return write_zeros (img, offset, first - offset, error) && img->format->discard (img, first, last - first, error)
+         && write_zeros (img, last, end - last, error);
+}
