@@ -475,6 +475,7 @@ static gboolean
 pit_after_load (Device *dev, GError **error)
 {
   Pit *d = (Pit *) dev;
+  int64_t next_irq = d->counter[0].next_irq;
 
   for (int i = 0; i < COUNTERS; i++)
     {
@@ -488,7 +489,11 @@ pit_after_load (Device *dev, GError **error)
           return FALSE;
         }
     }
-  schedule (d);
+  /* An edge that was due when the state was saved, but not yet told, is told now. */
+  if (!d->irq_disabled && next_irq >= d->counter[0].start && next_irq >= 0 && next_irq <= now_of (d))
+    clock_timer_arm (d->timer, next_irq);
+  else
+    schedule (d);
   return TRUE;
 }
 

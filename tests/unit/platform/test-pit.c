@@ -91,6 +91,27 @@ test_catch_up (Fixture *f, gconstpointer unused)
   g_assert_cmpuint (f->board->rises[0] - before, <=, 13);
 }
 
+/* What is owed when a state is saved is still owed after it was loaded. */
+static void
+test_saved_debt (Fixture *f, gconstpointer unused)
+{
+  g_autoptr (GByteArray) state = g_byte_array_new ();
+  g_autoptr (GError) error = NULL;
+  size_t used = 0;
+  unsigned before;
+
+  program (f, 0, 2, 11932);
+  before = f->board->rises[0];
+  board_pass (f->board, 100 * CLOCK_NS_PER_MS, 0);
+  device_save (f->pit, state);
+  device_reset (f->pit);
+  g_assert_true (device_load (f->pit, state->data, state->len, &used, &error));
+  g_assert_no_error (error);
+  board_pass (f->board, 100 * CLOCK_NS_PER_MS, 10 * CLOCK_NS_PER_US);
+  g_assert_cmpuint (f->board->rises[0] - before, >=, 19);
+  g_assert_cmpuint (f->board->rises[0] - before, <=, 20);
+}
+
 /* A guest that asks for half a million interrupts a second does not stop the I/O thread. */
 static void
 test_flood (Fixture *f, gconstpointer unused)
@@ -394,6 +415,7 @@ main (int argc, char **argv)
   ADD ("/pit/rate-generator", GUINT_TO_POINTER (2), test_rate);
   ADD ("/pit/square-wave-rate", GUINT_TO_POINTER (3), test_rate);
   ADD ("/pit/catch-up", NULL, test_catch_up);
+  ADD ("/pit/saved-debt", NULL, test_saved_debt);
   ADD ("/pit/flood", NULL, test_flood);
   ADD ("/pit/one-shot", NULL, test_one_shot);
   ADD ("/pit/latch", NULL, test_latch);
