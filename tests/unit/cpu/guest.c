@@ -83,11 +83,13 @@ guest_skip_all (void)
 }
 
 gboolean
-guest_lacks (Guest *guest, X86Feature feature)
+guest_lacks_feature (Guest *guest, X86Feature feature, const char *name)
 {
+  g_autofree char *why = g_strdup_printf ("the processor here lacks %s", name);
+
   if (x86_has (guest->cpu, feature))
     return FALSE;
-  g_test_skip ("the processor here lacks the feature");
+  g_test_skip (why);
   return TRUE;
 }
 

@@ -41,7 +41,8 @@ Guest *guest_new_model (const char *model);
 gboolean guest_skip_all (void);
 /* Skip the running test: because the processor lacks a feature; because the hardware is only emulated here, and the
  * emulation is known to be wrong in what the test looks at. */
-gboolean guest_lacks (Guest *guest, X86Feature feature);
+#define guest_lacks(guest, feature) guest_lacks_feature (guest, feature, #feature)
+gboolean guest_lacks_feature (Guest *guest, X86Feature feature, const char *name);
 gboolean guest_is_emulated (Guest *guest);
 void guest_free (Guest *guest);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Guest, guest_free)
