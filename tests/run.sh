@@ -78,9 +78,10 @@ if $need_build; then
   build build --buildtype=release -Db_lto=false -Dtests=true -Dwerror=$werror || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }
 fi
 if wants guest || wants net || wants on-demand; then
-  fetch_argument=
-  ! wants on-demand || fetch_argument=installer
-  BUNSHIN_GUESTS=$(sh tests/guest/fetch.sh $fetch_argument)
+  fetch_arguments=
+  ! wants on-demand || fetch_arguments="installer debian"
+  # shellcheck disable=SC2086
+  BUNSHIN_GUESTS=$(sh tests/guest/fetch.sh $fetch_arguments)
   export BUNSHIN_GUESTS
 fi
 

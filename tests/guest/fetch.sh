@@ -5,6 +5,7 @@
 #   memtest86+{x64,ia32}.iso grub-rescue-{cdrom.iso,floppy.img} ipxe.iso
 #   cloud/{vmlinuz,initrd} generic/{vmlinuz,initrd,tests} i386/{vmlinuz,initrd} grub-linux.iso
 #   debian-installer-12-{amd64,i386}-{text,gtk}.iso          (only with the argument “installer”)
+#   debian/{vmlinuz,initrd,disk.raw,native}                  (only with the argument “debian”)
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${BUNSHIN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/bunshin}
@@ -157,11 +158,22 @@ linux generic linux-image-amd64 ata_piix sd_mod sr_mod ext4 crc32c_generic e1000
 kernel_tests
 linux_i386
 grub_iso
-if [ "${1:-}" = installer ]; then
-  for arch in amd64 i386; do
-    for kind in text gtk; do
-      BUNSHIN_CACHE=$cache sh "$here/../../app/demo-image.sh" $kind $arch >/dev/null
-    done
-  done
-fi
+for argument in "$@"; do
+  case $argument in
+    installer)
+      for arch in amd64 i386; do
+        for kind in text gtk; do
+          BUNSHIN_CACHE=$cache sh "$here/../../app/demo-image.sh" $kind $arch >/dev/null
+        done
+      done ;;
+    debian)
+      (. "$here/../../app/packages.sh" && install_packages debootstrap) >&2
+      as_root=
+      [ "$(id -u)" -eq 0 ] || as_root=sudo
+      $as_root sh "$here/debian/image.sh" "$cache/debian" >&2 ;;
+    *)
+      say "there is no guest “$argument”"
+      exit 2 ;;
+  esac
+done
 echo "$cache"

@@ -98,7 +98,7 @@ if __name__ == '__main__':
     few.append(test('i386', 'jit', 2))
     many = [test(guest, accelerator, 32) for guest in ('cloud', 'generic', 'i386') for accelerator in ('jit', 'interp')]
     many += [test('generic', 'jit', count) for count in (1, 2, 4, 64)]
-    many += [test('i386', 'interp', 4)]
+    many += [test('i386', accelerator, count) for accelerator, count in (('jit', 1), ('jit', 4), ('interp', 4))]
     many += [(f'patching-{accelerator}-4', lambda accelerator=accelerator: patching(accelerator, 4)) for accelerator in ('jit', 'interp')]
     chosen = many if 'many' in sys.argv[1:] else few
     sys.argv[1:] = [word for word in sys.argv[1:] if word != 'many']
