@@ -243,6 +243,27 @@ image_file_punch (ImageFile *file, uint64_t at, uint64_t length)
     g_debug ("%s: no hole: %s", file->path, g_strerror (errno));
 }
 
+void
+image_file_extent (ImageFile *file, uint64_t at, uint64_t length, ImageExtent *out)
+{
+  off_t data = lseek (file->fd, (off_t)at, SEEK_DATA), end;
+
+  *out = (ImageExtent){ .kind = IMAGE_DATA, .length = length, .file = file, .at = at };
+  if (data < 0 && errno == ENXIO)
+    out->kind = IMAGE_ZERO;
+  else if (data > (off_t)at)
+    {
+      out->kind = IMAGE_ZERO;
+      out->length = MIN (length, (uint64_t)data - at);
+    }
+  else if (data >= 0)
+    {
+      end = lseek (file->fd, data, SEEK_HOLE);
+      if (end > (off_t)at)
+        out->length = MIN (length, (uint64_t)end - at);
+    }
+}
+
 gboolean
 image_pread (Image *img, uint64_t at, void *buffer, size_t length, GError **error)
 {

@@ -196,7 +196,7 @@ struct Image
   struct ImageWrite *writes; /* places being filled; with map_lock */
 };
 
-extern const ImageFormat raw_format, iso_format, vdi_format, overlay_format;
+extern const ImageFormat raw_format, iso_format, vdi_format, vhd_format, overlay_format;
 /* Every format, in the order they are asked; NULL-terminated. */
 extern const ImageFormat *const image_formats[];
 const ImageFormat *image_format_find (const char *name); /* NULL: none */
@@ -259,6 +259,8 @@ gboolean image_file_allocate (ImageFile *file, uint64_t at, uint64_t length, GEr
 gboolean image_file_zero (ImageFile *file, uint64_t at, uint64_t length, GError **error);
 /* A hint: the data may stay. */
 void image_file_punch (ImageFile *file, uint64_t at, uint64_t length);
+/* What is known of @length bytes at @at of a file that has the disk as it is: DATA, or ZERO where there is a hole. */
+void image_file_extent (ImageFile *file, uint64_t at, uint64_t length, ImageExtent *out);
 /* Bytes now, also of a block device. */
 gboolean image_file_length (ImageFile *file, uint64_t *length, GError **error);
 

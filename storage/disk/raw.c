@@ -119,22 +119,7 @@ raw_flush (Image *img, GError **error)
 static gboolean
 raw_extent (Image *img, uint64_t offset, uint64_t length, ImageExtent *out, GError **error)
 {
-  off_t data = lseek (img->file->fd, (off_t)offset, SEEK_DATA), end;
-
-  *out = (ImageExtent){ .kind = IMAGE_DATA, .length = img->size - offset, .file = img->file, .at = offset };
-  if (data < 0 && errno == ENXIO)
-    out->kind = IMAGE_ZERO;
-  else if (data > (off_t)offset)
-    {
-      out->kind = IMAGE_ZERO;
-      out->length = (uint64_t)data - offset;
-    }
-  else if (data >= 0)
-    {
-      end = lseek (img->file->fd, data, SEEK_HOLE);
-      if (end > (off_t)offset)
-        out->length = MIN (out->length, (uint64_t)end - offset);
-    }
+  image_file_extent (img->file, offset, length, out);
   return TRUE;
 }
 
