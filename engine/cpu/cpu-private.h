@@ -221,10 +221,24 @@ x86_jump_group (const X86Cpu *cpu, uint64_t lin)
   return &cpu->jumps[(((lin >> 12) ^ (lin >> 18)) % (X86_JUMP_SIZE / X86_JUMP_GROUP)) * X86_JUMP_GROUP];
 }
 
+/* Where an address's entry is looked for first. */
 static inline X86Jump *
 x86_jump_entry (const X86Cpu *cpu, uint64_t lin)
 {
   return x86_jump_group (cpu, lin) + ((lin ^ (lin >> 6)) % X86_JUMP_GROUP);
+}
+
+/* The other place that it may be in: what the first place held before. */
+static inline X86Jump *
+x86_jump_second (X86Jump *first)
+{
+  return (X86Jump *) ((uintptr_t) first ^ sizeof (X86Jump));
+}
+
+static inline gboolean
+x86_jump_is_valid (const X86Cpu *cpu, const X86Jump *jump, uint64_t lin)
+{
+  return jump->lin == lin && (jump->key == cpu->code_key || jump->key == cpu->global_key);
 }
 
 /* --- accel.c --- */

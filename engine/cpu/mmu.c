@@ -32,7 +32,7 @@ x86_tlb_init (X86Cpu *cpu)
   cpu->tlbs = g_aligned_alloc (X86_MMU_COUNT * X86_TLB_SIZE, sizeof (X86TlbEntry), 64);
   cpu->tlb_info = g_new (X86TlbInfo, X86_MMU_COUNT * X86_TLB_SIZE);
   cpu->pcid_key = g_new0 (uint16_t, PCID_COUNT);
-  cpu->jumps = g_new0 (X86Jump, X86_JUMP_SIZE);
+  cpu->jumps = g_aligned_alloc0 (X86_JUMP_SIZE, sizeof (X86Jump), 2 * sizeof (X86Jump));
   x86_tlb_flush_all (cpu);
 }
 
@@ -42,15 +42,16 @@ x86_tlb_free (X86Cpu *cpu)
   g_aligned_free (cpu->tlbs);
   g_free (cpu->tlb_info);
   g_free (cpu->pcid_key);
-  g_free (cpu->jumps);
+  g_aligned_free (cpu->jumps);
 }
 
 void
 x86_update_code_key (X86Cpu *cpu)
 {
   cpu->mode = (cpu->mode & ~(uint32_t) X86_MODE_WINDOW) | x86_jit_window_mode (cpu);
-  cpu->code_key = cpu->mode | (uint64_t) cpu->cpl << X86_MODE_BITS | (cpu->tlb_key >> X86_TLB_KEY_SHIFT) << (X86_MODE_BITS + 2)
-                  | (uint64_t) cpu->flush_count << (X86_MODE_BITS + 14);
+  /* No address space has key 0. */
+  cpu->global_key = cpu->mode | (uint64_t) cpu->cpl << X86_MODE_BITS | (uint64_t) cpu->flush_count << (X86_MODE_BITS + 14);
+  cpu->code_key = cpu->global_key | (cpu->tlb_key >> X86_TLB_KEY_SHIFT) << (X86_MODE_BITS + 2);
 }
 
 static void

@@ -242,6 +242,7 @@ struct X86Cpu
   X86TlbEntry *tlb;      /* of the current privilege */
   uint64_t tlb_key;      /* of the address space, in the place it has in the TLB's tags */
   uint64_t code_key;     /* validates jump entries: mode, privilege, address space, flush generation */
+  uint64_t global_key;   /* the same for code in global pages, whatever the address space */
   X86Jump *jumps;
   uint64_t retired;
   uint32_t eflags;       /* all but the arithmetic flags */

@@ -49,7 +49,7 @@
       if (!(cpu->mode & X86_MODE_CODE64))                                                                               \
         lin_ = (uint32_t) lin_;                                                                                         \
       jump_ = x86_jump_entry (cpu, lin_);                                                                               \
-      if (X86_LIKELY (jump_->lin == lin_ && jump_->key == cpu->code_key))                                               \
+      if (X86_LIKELY (x86_jump_is_valid (cpu, jump_, lin_)))                                                            \
         next_ = jump_->ops;                                                                                            \
       else                                                                                                             \
         next_ = x86_find_ops (cpu);                                                                                     \

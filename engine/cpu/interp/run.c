@@ -169,13 +169,21 @@ x86_find_ops (X86Cpu *cpu)
   const uint8_t *host;
   X86TlbInfo *info;
   X86Block *block;
-  X86Jump *jump;
+  X86Jump *jump, other;
 
   if (!(cpu->mode & X86_MODE_CODE64))
     lin = (uint32_t) lin;
   jump = x86_jump_entry (cpu, lin);
-  if (jump->lin == lin && jump->key == cpu->code_key)
+  if (x86_jump_is_valid (cpu, jump, lin))
     return jump->ops;
+  /* Address spaces that take turns have their entries side by side. */
+  other = *x86_jump_second (jump);
+  *x86_jump_second (jump) = *jump;
+  if (x86_jump_is_valid (cpu, &other, lin) && !x86_ops_are_dropped (other.ops))
+    {
+      *jump = other;
+      return jump->ops;
+    }
 
   if (!is_flat && rip > cpu->seg[X86_CS].limit)
     x86_raise_error (cpu, NULL, X86_EXC_GP, 0);
@@ -209,7 +217,7 @@ x86_find_ops (X86Cpu *cpu)
   if (!is_flat && rip + block->length - 1 > cpu->seg[X86_CS].limit)
     return find_odd (cpu, lin);
   jump->lin = lin;
-  jump->key = cpu->code_key;
+  jump->key = info->is_global ? cpu->global_key : cpu->code_key;
   jump->ops = block->ops;
   jump->native = cpu->jit_leave;
   return block->ops;

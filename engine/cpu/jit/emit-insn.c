@@ -855,10 +855,13 @@ emit_far_edge (Translation *t, uint64_t rip)
   emit_constant (e, S2, rip);
   emit_store (e, jit_guest_mem (X86_RIP), S2);
   emit_rm (e, 0, TRUE, MAP_1, 0x39, S2, MEM (S1, G_STRUCT_OFFSET (X86Jump, lin)));
-  emit_jcc_to (e, CC_NZ, jit_write (t->jit, t->jit->leave));
-  emit_load (e, S2, STATE_FIELD (code_key));
+  emit_jcc_to (e, CC_NZ, jit_write (t->jit, t->jit->lookup));
+  if (t->is_global)
+    emit_load (e, S2, STATE_FIELD (global_key));
+  else
+    emit_load (e, S2, STATE_FIELD (code_key));
   emit_rm (e, 0, TRUE, MAP_1, 0x39, S2, MEM (S1, G_STRUCT_OFFSET (X86Jump, key)));
-  emit_jcc_to (e, CC_NZ, jit_write (t->jit, t->jit->leave));
+  emit_jcc_to (e, CC_NZ, jit_write (t->jit, t->jit->lookup));
   emit_rm (e, 0, FALSE, MAP_1, 0xff, 4, MEM (S1, G_STRUCT_OFFSET (X86Jump, native)));
 }
 

@@ -76,7 +76,7 @@ struct X86Jit
   size_t arena_used;
   const X86Op *(*enter) (X86Cpu *cpu, const uint8_t *code);
   /* Executable addresses. */
-  const uint8_t *leave, *leave_to_op, *indirect, *site, *link, *prepare_sse, *prepare_avx, *prepare_x87;
+  const uint8_t *leave, *leave_to_op, *lookup, *indirect, *site, *link, *prepare_sse, *prepare_avx, *prepare_x87;
   const X86Block *skip;   /* to be interpreted once */
   gboolean has_avx;       /* the guest's model, and so the host */
   gboolean is_dropped;    /* a translation was dropped since the flag was cleared */

@@ -206,7 +206,7 @@ jit_make_thunks (struct X86Jit *jit)
 {
   static const uint8_t saved[] = { RBX, RBP, R12, R13, R14, R15 };
   Emit *e = &jit->emit;
-  uint8_t *epilogue, *to, *leave_saved, *without;
+  uint8_t *epilogue, *to, *without;
 
   /* The way in: const X86Op *enter (cpu, code). */
   jit->enter = (const X86Op *(*) (X86Cpu *, const uint8_t *)) (uintptr_t) jit_exec (jit, e->at);
@@ -235,6 +235,9 @@ jit_make_thunks (struct X86Jit *jit)
   emit_move (e, RAX, S2);
   emit_jump_to (e, epilogue);
 
+  /* To the instruction pointer in the state, which is not where it is looked for first. */
+  jit->lookup = jit_exec (jit, e->at);
+  emit_load (e, S1, jit_guest_mem (X86_RIP));
   /* To the instruction pointer in S1, if it is known (see x86_jump_entry()). */
   jit->indirect = jit_exec (jit, e->at);
   emit_store (e, jit_guest_mem (X86_RIP), S1);
@@ -253,16 +256,25 @@ jit_make_thunks (struct X86Jit *jit)
   emit_rr (e, 0, FALSE, MAP_1, 0x01, S2, RAX);
   emit_shift (e, FALSE, TRUE, RAX, 5);
   emit_rm (e, 0, TRUE, MAP_1, 0x03, RAX, STATE_FIELD (jumps));
-  emit_rm (e, 0, TRUE, MAP_1, 0x39, S1, MEM (RAX, G_STRUCT_OFFSET (X86Jump, lin)));
-  to = emit_jcc (e, CC_NZ);
-  emit_load (e, S2, MEM (RAX, G_STRUCT_OFFSET (X86Jump, key)));
-  emit_rm (e, 0, TRUE, MAP_1, 0x39, S2, STATE_FIELD (code_key));
-  leave_saved = emit_jcc (e, CC_NZ);
-  emit_load (e, S2, MEM (RAX, G_STRUCT_OFFSET (X86Jump, native)));
-  emit_pop (e, RAX);
-  emit_jump_reg (e, S2);
-  emit_patch (to, e->at);
-  emit_patch (leave_saved, e->at);
+  for (unsigned way = 0; way < 2; way++)
+    {
+      uint8_t *is_local, *is_other;
+
+      emit_rm (e, 0, TRUE, MAP_1, 0x39, S1, MEM (RAX, G_STRUCT_OFFSET (X86Jump, lin)));
+      to = emit_jcc (e, CC_NZ);
+      emit_load (e, S2, MEM (RAX, G_STRUCT_OFFSET (X86Jump, key)));
+      emit_rm (e, 0, TRUE, MAP_1, 0x39, S2, STATE_FIELD (code_key));
+      is_local = emit_jcc (e, CC_Z);
+      emit_rm (e, 0, TRUE, MAP_1, 0x39, S2, STATE_FIELD (global_key));
+      is_other = emit_jcc (e, CC_NZ);
+      emit_patch (is_local, e->at);
+      emit_load (e, S2, MEM (RAX, G_STRUCT_OFFSET (X86Jump, native)));
+      emit_pop (e, RAX);
+      emit_jump_reg (e, S2);
+      emit_patch (to, e->at);
+      emit_patch (is_other, e->at);
+      emit_alu_imm (e, TRUE, 6, RAX, sizeof (X86Jump)); /* XOR */
+    }
   emit_pop (e, RAX);
   emit_jump_to (e, jit_write (jit, jit->leave));
 

@@ -519,6 +519,7 @@ jit_translate (X86Cpu *cpu, X86Block *block, uint64_t rip, gboolean *useless)
   t->block = block;
   t->rip = rip;
   t->is_64 = (block->mode & X86_MODE_CODE64) != 0;
+  t->is_global = x86_jump_entry (cpu, rip)->key == cpu->global_key;
   t->e = e;
   if (!decode_block (t))
     {

@@ -57,6 +57,7 @@ typedef struct Translation
   X86Block *block;
   uint64_t rip;
   gboolean is_64;
+  gboolean is_global;         /* the code lies in a global page, and so do, most likely, its neighbours */
   Emit *e;
   unsigned count, slow_count;
   const JitInsn *x87;         /* the last one whose place is not in the state yet */
