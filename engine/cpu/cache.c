@@ -339,16 +339,33 @@ x86_code_peeked (X86Cpu *cpu, X86Block *block, const uint8_t *host, uint64_t len
     add_chunks (cpu->cache, page, chunks);
 }
 
+static OddOp *
+odd_entry (X86Cpu *cpu, uint64_t lin)
+{
+  return &cpu->cache->odd[(lin ^ (lin >> 12)) % ODD_SIZE];
+}
+
 const X86Op *
 x86_odd_find (X86Cpu *cpu, uint64_t lin, uint32_t mode, const uint8_t *bytes, unsigned available, X86Op **slot)
 {
-  OddOp *odd = &cpu->cache->odd[(lin ^ (lin >> 12)) % ODD_SIZE];
+  OddOp *odd = odd_entry (cpu, lin);
 
   *slot = odd->ops;
   if (odd->length != 0 && odd->mode == mode && odd->length <= available && memcmp (odd->bytes, bytes, odd->length) == 0)
     return odd->ops;
   odd->length = 0;
   return NULL;
+}
+
+gboolean
+x86_odd_goes_on (X86Cpu *cpu, uint64_t lin, uint32_t mode, const uint8_t *bytes, unsigned have, unsigned *want)
+{
+  const OddOp *odd = odd_entry (cpu, lin);
+
+  if (odd->mode != mode || odd->length <= have || odd->length > *want || memcmp (odd->bytes, bytes, have) != 0)
+    return FALSE;
+  *want = odd->length;
+  return TRUE;
 }
 
 void

@@ -160,6 +160,9 @@ void x86_code_take_events (X86Cpu *cpu);
  * Returns its ops when these very bytes were decoded there, else NULL and *@slot to be filled. */
 const X86Op *x86_odd_find (X86Cpu *cpu, uint64_t lin, uint32_t mode, const uint8_t *bytes, unsigned available,
                            X86Op **slot);
+/* Whether the instruction there was longer than the @have bytes that are there again, and no longer than *@want; its length is
+ * then *@want. */
+gboolean x86_odd_goes_on (X86Cpu *cpu, uint64_t lin, uint32_t mode, const uint8_t *bytes, unsigned have, unsigned *want);
 void x86_odd_set (X86Cpu *cpu, const X86Op *slot, uint32_t mode, const uint8_t *bytes, unsigned length);
 
 /* Whether the block of which @ops are the first was dropped since: running them only leads out of the loop. */

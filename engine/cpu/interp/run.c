@@ -93,20 +93,13 @@ x86_set_eflags (X86Cpu *cpu, uint32_t value, uint32_t mask)
 
 /* --- Finding code --- */
 
-/* An instruction that no block can hold: it crosses into another page, lies in MMIO, or ends at the segment's limit. Its
- * bytes are gathered and compared each time. */
-static const X86Op *
-find_odd (X86Cpu *cpu, uint64_t lin)
+/* Gathers the bytes of the instruction at @lin, at most @want of them; returns how many. */
+static unsigned
+gather_odd (X86Cpu *cpu, uint64_t lin, unsigned want, uint8_t *bytes)
 {
-  uint64_t rip = cpu->r[X86_RIP];
-  unsigned want = 15, have = 0, length = 0;
-  uint8_t bytes[16];
-  const X86Op *ops;
-  X86Op *slot, decoded[X86_BLOCK_OPS];
-  unsigned count;
+  X86Op decoded[X86_BLOCK_OPS];
+  unsigned have = 0, length;
 
-  if (!(cpu->mode & X86_MODE_CSFLAT) && cpu->seg[X86_CS].limit - rip < 14)
-    want = (unsigned) (cpu->seg[X86_CS].limit - rip) + 1;
   while (have < want)
     {
       uint64_t at = lin + have;
@@ -116,12 +109,9 @@ find_odd (X86Cpu *cpu, uint64_t lin)
       if (!x86_long_mode (cpu))
         at = (uint32_t) at;
       /* The second page matters only when the first does not hold the whole instruction. */
-      if (have > 0)
-        {
-          count = x86_decode (cpu, bytes, have, TRUE, cpu->mode | X86_MODE_STEP, 1, decoded, &length);
-          if (count != 0)
-            break;
-        }
+      if (have > 0 && !x86_odd_goes_on (cpu, lin, cpu->mode, bytes, have, &want)
+          && x86_decode (cpu, bytes, have, TRUE, cpu->mode | X86_MODE_STEP, 1, decoded, &length) != 0)
+        break;
       info = x86_translate (cpu, NULL, at, X86_ACCESS_EXEC, cpu->mmu_index);
       chunk = MIN (want - have, GUEST_PAGE_SIZE - (unsigned) (at & 0xfff));
       if (info->host != NULL)
@@ -148,10 +138,29 @@ find_odd (X86Cpu *cpu, uint64_t lin)
         }
       have += chunk;
     }
+  return have;
+}
 
+/* An instruction that no block can hold: it crosses into another page, lies in MMIO, or ends at the segment's limit. Its
+ * bytes are gathered and compared each time. */
+static const X86Op *
+find_odd (X86Cpu *cpu, uint64_t lin)
+{
+  uint64_t rip = cpu->r[X86_RIP];
+  unsigned limit = 15, have, length = 0;
+  uint8_t bytes[16];
+  const X86Op *ops;
+  X86Op *slot, decoded[X86_BLOCK_OPS];
+  unsigned count;
+
+  if (!(cpu->mode & X86_MODE_CSFLAT) && cpu->seg[X86_CS].limit - rip < 14)
+    limit = (unsigned) (cpu->seg[X86_CS].limit - rip) + 1;
+  have = gather_odd (cpu, lin, limit, bytes);
   ops = x86_odd_find (cpu, lin, cpu->mode, bytes, have, &slot);
   if (ops != NULL)
     return ops;
+  /* Other bytes may mean a longer instruction. */
+  have = gather_odd (cpu, lin, limit, bytes);
   count = x86_decode (cpu, bytes, have, FALSE, cpu->mode, 1, decoded, &length);
   memcpy (slot, decoded, count * sizeof (X86Op));
   /* With more bytes, behind another limit, it might have been an instruction. */
