@@ -196,6 +196,8 @@ X86_HANDLER (op_dropped)
       uint64_t lin = cpu->r[X86_RIP] + cpu->r[X86_SEGBASE + X86_CS];
       X86Jump *jump = x86_jump_entry (cpu, cpu->mode & X86_MODE_CODE64 ? lin : (uint32_t) lin);
 
+      if (block != NULL && block->ops == op)
+        X86_GOTO (op);
       if (jump->ops == op)
         jump->key = 0;
       if (block != NULL)
@@ -212,13 +214,54 @@ x86_ops_are_dropped (const X86Op *ops)
 }
 
 static void
+forget_block (X86Cpu *cpu, X86Block *block)
+{
+  X86Block **at = &cpu->cache->hash[hash_block (block->host, block->mode)];
+
+  while (*at != NULL && *at != block)
+    at = &(*at)->hash_next;
+  if (*at != NULL)
+    *at = block->hash_next;
+}
+
+/* A dead block keeps its place in the hash, where x86_block_find() may bring it back. */
+static void
 drop_block (X86Cpu *cpu, X86Block *block)
 {
-  x86_jit_drop (cpu, block);
+  X86BlockCache *cache = cpu->cache;
+  size_t size = (block->op_count * sizeof *block->saved + 31) & ~(size_t) 31;
+
+  if (block->saved == NULL && cache->used + size <= ARENA_SIZE)
+    {
+      block->saved = (X86OpFn *) (cache->arena + cache->used);
+      cache->used += size;
+    }
+  if (block->saved != NULL)
+    x86_jit_disable (cpu, block);
+  else
+    {
+      x86_jit_drop (cpu, block);
+      forget_block (cpu, block);
+    }
   block->is_dead = TRUE;
   for (unsigned i = 0; i < block->op_count; i++)
     if (block->ops[i].len != 0) /* links look like ops of length 0 */
-      block->ops[i].fn = op_dropped;
+      {
+        if (block->saved != NULL)
+          block->saved[i] = block->ops[i].fn;
+        block->ops[i].fn = op_dropped;
+      }
+}
+
+/* What of the block's page it, or a translation of it, depends on. */
+static uint64_t
+chunks_of (const X86Block *block)
+{
+  uint64_t chunks = x86_code_chunks (block->host, block->length);
+
+  if (block->peek_end != 0)
+    chunks |= x86_code_chunks (page_of (block->host) + block->peek_start, block->peek_end - block->peek_start);
+  return chunks;
 }
 
 /* [host, host + length) lies in one page. */
@@ -227,7 +270,7 @@ drop_range (X86Cpu *cpu, const uint8_t *host, uint64_t length)
 {
   X86BlockCache *cache = cpu->cache;
   CodePage *page = find_page (cache, page_of (host));
-  uint64_t left = 0;
+  uint64_t left = 0, start = (uintptr_t) host & 0xfff;
   X86Block **link;
 
   if (page == NULL || !(page->chunks & x86_code_chunks (host, length)))
@@ -239,21 +282,18 @@ drop_range (X86Cpu *cpu, const uint8_t *host, uint64_t length)
 
       if (block->host < host + length && host < block->host + block->length)
         {
-          X86Block **at = &cache->hash[hash_block (block->host, block->mode)];
-
           drop_block (cpu, block);
           *link = block->page_next;
-          while (*at != NULL && *at != block)
-            at = &(*at)->hash_next;
-          if (*at != NULL)
-            *at = block->hash_next;
         }
       else
         {
           /* Translations looked at neighbours, to see which flags they need. */
-          if (block->peeked & x86_code_chunks (host, length))
-            x86_jit_drop (cpu, block);
-          left |= x86_code_chunks (block->host, block->length) | block->peeked;
+          if (start < block->peek_end && block->peek_start < start + length)
+            {
+              x86_jit_drop (cpu, block);
+              block->peek_start = block->peek_end = 0;
+            }
+          left |= chunks_of (block);
           link = &block->page_next;
         }
     }
@@ -285,6 +325,29 @@ x86_code_drop (X86Cpu *cpu, const uint8_t *host, uint64_t length)
     }
 }
 
+/* Brings a dead block back if its code is there again. */
+static gboolean
+revive (X86Cpu *cpu, X86Block *block)
+{
+  uint32_t flush_count = cpu->flush_count;
+  uint8_t bytes[X86_BLOCK_MAX * 15];
+  CodePage *page;
+
+  if (!x86_code_page_watch (cpu, page_of (block->host)) || cpu->flush_count != flush_count)
+    return FALSE;
+  page = find_page (cpu->cache, page_of (block->host));
+  add_chunks (cpu->cache, page, chunks_of (block));
+  memcpy (bytes, block->host, block->length);
+  if (!x86_block_renew (cpu, block, bytes))
+    {
+      forget_block (cpu, block);
+      return FALSE;
+    }
+  block->page_next = page->blocks;
+  page->blocks = block;
+  return TRUE;
+}
+
 X86Block *
 x86_block_find (X86Cpu *cpu, const uint8_t *host, uint32_t mode)
 {
@@ -292,7 +355,7 @@ x86_block_find (X86Cpu *cpu, const uint8_t *host, uint32_t mode)
 
   while (block != NULL && (block->host != host || block->mode != mode))
     block = block->hash_next;
-  return block;
+  return block == NULL || !block->is_dead || revive (cpu, block) ? block : NULL;
 }
 
 X86Block *
@@ -329,14 +392,12 @@ x86_block_add (X86Cpu *cpu, const uint8_t *host, uint32_t mode, const uint8_t *b
 }
 
 void
-x86_code_peeked (X86Cpu *cpu, X86Block *block, const uint8_t *host, uint64_t length)
+x86_code_peek (X86Cpu *cpu, const uint8_t *host, uint64_t length)
 {
   CodePage *page = find_page (cpu->cache, page_of (host));
-  uint64_t chunks = x86_code_chunks (host, length);
 
-  block->peeked |= chunks;
   if (page != NULL)
-    add_chunks (cpu->cache, page, chunks);
+    add_chunks (cpu->cache, page, x86_code_chunks (host, length));
 }
 
 static OddOp *

@@ -84,7 +84,8 @@ struct X86Block
   uint8_t heat;             /* how often it ran before it was translated */
   const X86Op *(*first) (X86Cpu *cpu, const X86Op *op); /* of ops[0], while the translator counts */
   struct JitBlock *translations;
-  uint64_t peeked;          /* chunks of the page that translations looked at beyond the block */
+  X86OpFn *saved;           /* handlers of the ops while it is dead; NULL: it was never dropped */
+  uint16_t peek_start, peek_end; /* of the page: what translations looked at, empty if both are 0 */
   uint64_t looked_up;       /* instructions, by number, whose memory is no good in a window */
   X86Op ops[];
 };
@@ -114,7 +115,7 @@ x86_code_chunks (const uint8_t *host, uint64_t length)
 X86BlockCache *x86_block_cache_new (void);
 void x86_block_cache_free (X86BlockCache *cache);
 void x86_block_cache_flush (X86Cpu *cpu);
-/* The live block at this host address, or NULL. */
+/* The live block at this host address, perhaps one that was dropped and is true again; or NULL. */
 X86Block *x86_block_find (X86Cpu *cpu, const uint8_t *host, uint32_t mode);
 /* Keeps a block of @op_count ops, decoded from @length @bytes that were read at @host, and the bytes; takes care that
  * later stores to them are seen. NULL when there have been other ones in the meantime. */
@@ -126,8 +127,26 @@ x86_block_bytes (const X86Block *block)
 {
   return (const uint8_t *) (block->ops + block->op_count);
 }
-/* A translation of @block depends on @length bytes at @host, in the same page; call it before they are read. */
-void x86_code_peeked (X86Cpu *cpu, X86Block *block, const uint8_t *host, uint64_t length);
+/* A translation is going to look at @length bytes at @host, in the page of its block. */
+void x86_code_peek (X86Cpu *cpu, const uint8_t *host, uint64_t length);
+
+/* It depends on these. */
+static inline void
+x86_block_peeked (X86Block *block, const uint8_t *host, uint64_t length)
+{
+  uint16_t start = (uintptr_t) host & 0xfff, end = (uint16_t) (start + length);
+
+  block->peek_start = block->peek_end == 0 ? start : MIN (block->peek_start, start);
+  block->peek_end = MAX (block->peek_end, end);
+}
+
+/* --- renew.c --- */
+
+/* Brings the dead @block back to life if it stands for @bytes, but for constants that are put right. FALSE: it stays dead. */
+gboolean x86_block_renew (X86Cpu *cpu, X86Block *block, const uint8_t *bytes);
+
+/* --- cache.c --- */
+
 /* Announces that code of this page is about to be decoded: all processors watch it from now on. FALSE when some may
  * still be storing to it unseen: nothing that is decoded may be kept yet. */
 gboolean x86_code_page_watch (X86Cpu *cpu, const uint8_t *host_page);

@@ -77,6 +77,7 @@ typedef struct
   uint64_t blocks;       /* decoded */
   uint64_t translated;   /* blocks that became host code */
   uint64_t dropped;      /* translations that writes to code made void */
+  uint64_t renewed;      /* of these, such as are true again */
   uint64_t emptied;      /* how often all translations were thrown away, for want of room or on a reset */
   uint64_t code_bytes;   /* of translations, now */
   uint64_t entered;      /* ways from the run loop into translated code */

@@ -607,6 +607,7 @@ machine_info (Machine *m, MachineInfo *info)
       info->translated += counters.translated;
       info->code_bytes += counters.code_bytes;
       info->dropped += counters.dropped;
+      info->renewed += counters.renewed;
       info->emptied += counters.emptied;
       info->entered += counters.entered;
       info->refills += counters.refills;

@@ -173,7 +173,8 @@ typedef struct
   uint64_t blocks;             /* decoded */
   uint64_t translated;         /* blocks that became host code */
   uint64_t code_bytes;         /* of translations, now */
-  uint64_t dropped, emptied;   /* translations that writes made void; times all were thrown away */
+  uint64_t dropped, renewed;   /* translations that writes made void; that are true again */
+  uint64_t emptied;            /* times all were thrown away */
   uint64_t entered, refills;   /* see X86Counters */
   uint64_t tlb_misses, code_writes, exceptions;
   uint64_t exits_pio, exits_mmio, exits_halt, interrupts;

@@ -443,6 +443,19 @@ is_low_byte_with_rex (ZydisRegister reg)
   return ZydisRegisterGetClass (reg) == ZYDIS_REGCLASS_GPR8 && reg >= ZYDIS_REGISTER_SPL;
 }
 
+/* The instruction that was just emitted ends with its immediate operand. What flags come of a shift is a matter of the count,
+ * though. */
+static void
+note_immediate (Translation *t, const JitInsn *insn)
+{
+  const ZydisDecodedInstruction *z = &insn->z;
+  unsigned size = z->raw.imm[0].size / 8u;
+
+  if (z->meta.category != ZYDIS_CATEGORY_SHIFT && z->meta.category != ZYDIS_CATEGORY_ROTATE && z->raw.imm[1].size == 0
+      && z->raw.imm[0].offset + size == z->length)
+    jit_note_constant (t, insn, z->raw.imm[0].offset, size, t->e->at - size, size);
+}
+
 /* Prefixes, opcode, operands and immediates as in the guest's bytes, with other registers. */
 static void
 emit_again (Translation *t, const JitInsn *insn, unsigned reg, const EmitMem *mem, unsigned rm, unsigned rex)
@@ -474,7 +487,11 @@ emit_again (Translation *t, const JitInsn *insn, unsigned reg, const EmitMem *me
   else
     emit8 (e, 0xc0 | (reg & 7) << 3 | (rm & 7));
   if (z->raw.imm[0].size != 0)
-    emit_bytes (e, insn->bytes + z->raw.imm[0].offset, z->length - z->raw.imm[0].offset);
+    {
+      emit_bytes (e, insn->bytes + z->raw.imm[0].offset, z->length - z->raw.imm[0].offset);
+      if (mem == NULL)
+        note_immediate (t, insn);
+    }
 }
 
 /* Whether an operand of 16 bytes must be aligned. */
@@ -573,6 +590,8 @@ emit_copy (Translation *t, const JitInsn *insn)
   if (needs_host_flags (insn))
     need_flags (t);
   emit_bytes (t->e, insn->bytes, insn->z.length);
+  if (insn->z.raw.imm[0].size != 0)
+    note_immediate (t, insn);
   after_flags (t, insn);
 }
 
@@ -605,12 +624,25 @@ load_register (Translation *t, unsigned guest, unsigned temp)
   return temp;
 }
 
+/* The address that was just emitted ends with the instruction's displacement, unless that is none or part of a constant. */
+static void
+note_displacement (Translation *t, const JitInsn *insn)
+{
+  const X86Op *op = &insn->op;
+  unsigned size = insn->z.raw.disp.size / 8u, host_size = op->disp == (int8_t) op->disp ? 1 : 4;
+
+  if (op->disp != 0 && op->base != X86_RIP && (op->base != X86_ZERO || op->index != X86_ZERO) && size >= host_size
+      && (op->base != X86_ZERO || host_size == 4))
+    jit_note_constant (t, insn, insn->z.raw.disp.offset, size, t->e->at - host_size, host_size);
+}
+
 static void
 emit_lea_insn (Translation *t, const JitInsn *insn)
 {
   unsigned guest = guest_of (insn->opr[0].reg.value), host = begin_register (guest);
 
   emit_address (t, &insn->op, insn->rip, FALSE);
+  note_displacement (t, insn);
   emit_rr (t->e, 0, insn->z.operand_width == 64, MAP_1, 0x8b, host, S1);
   finish_register (t, guest, host);
 }
@@ -627,7 +659,11 @@ emit_move_imm (Translation *t, const JitInsn *insn)
     {
     case 64:
     case 32:
-      emit_constant (e, host, insn->z.operand_width == 64 ? value : (uint32_t) value);
+      if (insn->z.raw.imm[0].size == 64)
+        emit_constant64 (e, host, value);
+      else
+        emit_constant (e, host, (uint32_t) value);
+      note_immediate (t, insn);
       finish_register (t, guest, host);
       break;
     case 16:

@@ -158,6 +158,14 @@ static inline void emit_store32 (Emit *e, EmitMem m, unsigned reg) { emit_rm (e,
 static inline void emit_move (Emit *e, unsigned to, unsigned from) { emit_rr (e, 0, TRUE, MAP_1, 0x89, from, to); }
 static inline void emit_lea (Emit *e, gboolean wide, unsigned reg, EmitMem m) { emit_rm (e, 0, wide, MAP_1, 0x8d, reg, m); }
 
+/* The longest, whatever the value. */
+static inline void
+emit_constant64 (Emit *e, unsigned reg, uint64_t value)
+{
+  emit_opcode (e, 0, 0x48, MAP_1, 0xb8 | (reg & 7), NO_REG, NO_REG, reg);
+  emit64 (e, value);
+}
+
 /* The shortest MOV of a constant; leaves flags alone. */
 static inline void
 emit_constant (Emit *e, unsigned reg, uint64_t value)
@@ -174,10 +182,7 @@ emit_constant (Emit *e, unsigned reg, uint64_t value)
       emit32 (e, (uint32_t) value);
     }
   else
-    {
-      emit_opcode (e, 0, 0x48, MAP_1, 0xb8 | (reg & 7), NO_REG, NO_REG, reg);
-      emit64 (e, value);
-    }
+    emit_constant64 (e, reg, value);
 }
 
 /* ADD OR ADC SBB AND SUB XOR CMP by number 0 to 7. */

@@ -46,6 +46,23 @@ typedef struct
   uint32_t start, end, slow; /* from the start of executable memory */
 } JitAccess;
 
+/* A constant of the guest's code that the translation has, too. */
+typedef struct
+{
+  uint32_t at;       /* from the start of code memory */
+  uint16_t offset;   /* in the block's bytes */
+  uint8_t size, host_size;
+} JitConstant;
+
+/* Bytes outside of the block that its translation depends on. */
+typedef struct
+{
+  uint16_t offset;   /* in the page */
+  uint8_t length, bytes[15];
+} JitPeek;
+
+enum { JIT_ENTRY_SIZE = 5 /* bytes that a jump overwrites */ };
+
 typedef struct JitBlock JitBlock;
 struct JitBlock
 {
@@ -54,6 +71,11 @@ struct JitBlock
   uint8_t *code;     /* executable address */
   uint8_t *leave;    /* code that leaves with RIP at this block */
   uint8_t *host_code, *host_leave; /* the same for who brings flags in the host's; NULL: there is no such way in */
+  JitConstant *constants;
+  JitPeek *peeks;
+  uint8_t constant_count, peek_count;
+  gboolean is_renewable;
+  uint8_t entry[JIT_ENTRY_SIZE], host_entry[JIT_ENTRY_SIZE]; /* while it is disabled: what the jumps out took the place of */
 };
 
 /* A direct jump within a page, not linked yet. */

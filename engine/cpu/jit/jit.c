@@ -362,25 +362,3 @@ x86_jit_watch (X86Cpu *cpu, X86Block *block)
   block->first = block->ops[0].fn;
   block->ops[0].fn = op_translated;
 }
-
-void
-x86_jit_drop (X86Cpu *cpu, X86Block *block)
-{
-  struct X86Jit *jit = cpu->jit;
-
-  for (JitBlock *old = block->translations; old != NULL; old = old->next)
-    {
-      Emit patch = { jit_write (jit, old->code), jit->emit.end, FALSE };
-
-      emit_jump_to (&patch, jit_write (jit, old->leave));
-      if (old->host_code != NULL)
-        {
-          patch.at = jit_write (jit, old->host_code);
-          emit_jump_to (&patch, jit_write (jit, old->host_leave));
-        }
-      cpu->counters.dropped++;
-    }
-  if (block->translations != NULL)
-    jit->is_dropped = TRUE;
-  block->translations = NULL;
-}

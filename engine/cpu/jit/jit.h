@@ -17,6 +17,10 @@ void x86_jit_set_heat (X86Cpu *cpu, unsigned runs);
 void x86_jit_watch (X86Cpu *cpu, X86Block *block);
 /* Nobody may enter the translations of @block any more; who is inside leaves after the instruction. */
 void x86_jit_drop (X86Cpu *cpu, X86Block *block);
+/* The same until x86_jit_renew(). */
+void x86_jit_disable (X86Cpu *cpu, X86Block *block);
+/* The code of @block, which was disabled, is now @bytes: what can be mended of its translations is open again. */
+void x86_jit_renew (X86Cpu *cpu, X86Block *block, const uint8_t *bytes);
 /* How much of code memory translations take. */
 size_t x86_jit_code_bytes (const X86Cpu *cpu);
 /* The arena of blocks is being emptied. */

@@ -332,10 +332,14 @@ jit_live_at (Translation *t, const uint8_t *host, uint64_t rip)
       uint8_t bytes[15]; /* others may be writing there */
       JitInsn insn;
 
-      x86_code_peeked (t->cpu, t->block, host, room);
+      x86_code_peek (t->cpu, host, room);
       memcpy (bytes, host, room);
       if (!jit_decode (t, bytes, room, rip, &insn))
-        break;
+        {
+          jit_note_peek (t, host, bytes, room);
+          break;
+        }
+      jit_note_peek (t, host, bytes, insn.z.length);
       live |= insn.reads & pending;
       pending &= ~insn.writes & ~insn.reads;
       if (insn.kind == KIND_JUMP)
@@ -591,5 +595,5 @@ jit_translate (X86Cpu *cpu, X86Block *block, uint64_t rip, gboolean *useless)
       result->host_code = jit_exec (jit, t->host_start);
       result->host_leave = jit_exec (jit, t->host_leave);
     }
-  return result;
+  return jit_keep_notes (t, result) ? result : NULL;
 }

@@ -66,6 +66,10 @@ typedef struct Translation
   gboolean failed;            /* no room */
   gboolean uses_sse;
   uint32_t live_in;           /* flags that the block needs when it begins */
+  JitConstant constants[16];
+  JitPeek peeks[32];
+  unsigned constant_count, peek_count;
+  gboolean has_peeked_far;    /* more than that */
   uint8_t *start, *leave, *host_start, *host_guard_end, *host_leave;
   JitInsn insns[X86_BLOCK_MAX]; /* @count of them; nothing is cleared from here on */
   JitSlow slow[X86_BLOCK_MAX * 2];
@@ -87,6 +91,15 @@ void jit_store_flags (Translation *t);
 void jit_load_flags (Translation *t);
 /* Notes where the last x87 instruction was, before somebody may look. */
 void jit_note_x87 (Translation *t);
+
+/* --- renew.c --- */
+
+/* The @size bytes at @offset in @insn are at @at, too, all or the lowest @host_size of them. */
+void jit_note_constant (Translation *t, const JitInsn *insn, unsigned offset, unsigned size, const uint8_t *at, unsigned host_size);
+/* The translation depends on an instruction that is not, or not only, its block's. */
+void jit_note_peek (Translation *t, const uint8_t *host, const uint8_t *bytes, unsigned length);
+/* FALSE: the arena is full. */
+gboolean jit_keep_notes (Translation *t, JitBlock *to);
 
 /* --- emit-vex.c --- */
 

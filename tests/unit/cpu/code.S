@@ -369,6 +369,24 @@ snippet long_pcid                     /* the other address space maps 300000 els
     mov 0x300000, %ecx
     finish long_pcid
 
+snippet rewrite_all                   /* R8 functions of 64 bytes at 400000, into four places in turn; each is called three times */
+    mov $0x400000, %esi
+1:  mov %r8d, %ecx
+    and $3, %ecx
+    shl $6, %ecx
+    lea 0x30000(%rcx), %rdi
+    mov %rdi, %r9
+    mov $8, %ecx
+    rep movsq
+    mov $3, %r10d
+2:  mov %rax, %rdi
+    call *%r9
+    dec %r10d
+    jnz 2b
+    dec %r8d
+    jnz 1b
+    finish rewrite_all
+
 /* --- AVX --- */
 .code64
 snippet avx_move                      /* one AVX instruction behind a mark */
