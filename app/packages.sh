@@ -6,7 +6,7 @@
 build_packages="
 build-essential ccache meson ninja-build pkg-config gettext
 libglib2.0-dev libglib2.0-dev-bin libgtk-4-dev libadwaita-1-dev libosinfo-1.0-dev osinfo-db
-libsqlite3-dev libslirp-dev libzydis-dev libpng-dev libx11-dev libxi-dev libxfixes-dev
+libsqlite3-dev libslirp-dev libzydis-dev libpng-dev zlib1g-dev libzstd-dev libx11-dev libxi-dev libxfixes-dev
 desktop-file-utils adwaita-icon-theme
 seabios ipxe-qemu"
 

@@ -237,7 +237,7 @@ stage_abort (Stage *stage)
 const char *const *
 disk_creatable_formats (void)
 {
-  static const char *const names[] = { "vdi", "raw", NULL };
+  static const char *const names[] = { "vdi", "vhd", "qcow2", "raw", NULL };
 
   return names;
 }
@@ -309,6 +309,12 @@ check_options (const char *path, const ImageFormat *format, const ImageCreate *c
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
                    _ ("cannot create “%s”: a disk of %llu bytes is impossible in %s, which holds up to %llu GiB"), path,
                    (unsigned long long)create->size, format->name, (unsigned long long)(format->max_size >> 30));
+      return FALSE;
+    }
+  if (create->base != NULL && g_str_equal (create->variant, "fixed"))
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+                   _("cannot create “%s”: what is based on another image cannot be fixed"), path);
       return FALSE;
     }
   if (create->base != NULL && !(format->caps & IMAGE_CAN_BACK))

@@ -71,6 +71,7 @@ typedef struct
   ImageFile *file; /* DATA, PACKED; borrowed */
   uint64_t at;
   uint64_t detail; /* the format's own, for unpack() */
+  gboolean shared; /* DATA that something else uses too: what is written goes to a new place */
 } ImageExtent;
 
 /* Room for some units of the disk that had none, in a row on the disk and in the file. */
@@ -196,7 +197,10 @@ struct Image
   struct ImageWrite *writes; /* places being filled; with map_lock */
 };
 
-extern const ImageFormat raw_format, iso_format, vdi_format, vhd_format, overlay_format;
+extern const ImageFormat raw_format, iso_format, overlay_format;
+extern const ImageFormat vdi_format;
+extern const ImageFormat vhd_format;
+extern const ImageFormat qcow2_format;
 /* Every format, in the order they are asked; NULL-terminated. */
 extern const ImageFormat *const image_formats[];
 const ImageFormat *image_format_find (const char *name); /* NULL: none */

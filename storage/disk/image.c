@@ -8,7 +8,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
-const ImageFormat *const image_formats[] = { &vdi_format, &vhd_format, &iso_format, &raw_format, NULL };
+const ImageFormat *const image_formats[] = {
+  &vdi_format,
+  &vhd_format,
+  &qcow2_format,
+  &iso_format,
+  &raw_format,
+  NULL,
+};
 
 /* The chain that is being opened, from the top. */
 typedef struct Chain

@@ -250,7 +250,7 @@ image_map_write (Image *img, uint64_t offset, const void *buffer, size_t length,
           return FALSE;
         }
       chunk = (size_t)MIN (length, extent.length);
-      if (extent.kind == IMAGE_DATA)
+      if (extent.kind == IMAGE_DATA && !extent.shared)
         {
           g_mutex_unlock (&img->map_lock);
           if (!image_file_write (extent.file, extent.at, in, chunk, error))
@@ -275,7 +275,7 @@ image_map_write (Image *img, uint64_t offset, const void *buffer, size_t length,
                 chunk = (size_t)(other->start - offset);
               if (blank)
                 chunk = before_zeros (img, offset, in, chunk);
-              if (!write_new (img, extent.kind == IMAGE_PACKED || img->base != NULL, offset, in, chunk, &chunk, error))
+              if (!write_new (img, !blank || img->base != NULL, offset, in, chunk, &chunk, error))
                 return FALSE;
             }
         }

@@ -53,7 +53,10 @@ make (const char *path, const char *format, const char *variant, uint64_t size, 
 static void
 test_round_trip (Fixture *f, gconstpointer name)
 {
-  enum { SIZE = 7 * 1024 * 1024 + 512 };
+  enum
+  {
+    SIZE = 7 * 1024 * 1024 + 512
+  };
   g_autoptr (GError) error = NULL;
   g_autofree uint8_t *copy = g_malloc0 (SIZE), *read_back = g_malloc (SIZE);
   const char *variant = strstr (name, "fixed") != NULL ? "fixed" : "dynamic";
@@ -65,11 +68,14 @@ test_round_trip (Fixture *f, gconstpointer name)
       Disk *disk = open_or_fail (f->path, 0);
 
       g_assert_cmpuint (disk_size (disk), ==, SIZE);
-      g_assert_cmpstr (disk_format_name (disk), ==, strstr (name, ".vdi") != NULL ? "vdi" : "raw");
+      g_assert_cmpstr (disk_format_name (disk), ==,
+                       strstr (name, ".vdi") != NULL     ? "vdi"
+                       : strstr (name, ".qcow2") != NULL ? "qcow2"
+                                                         : "raw");
       for (int i = 0; i < 40; i++)
         {
-          size_t length = 512 * (size_t) g_test_rand_int_range (1, 300);
-          uint64_t offset = 512 * (uint64_t) g_test_rand_int_range (0, (gint32) ((SIZE - length) / 512));
+          size_t length = 512 * (size_t)g_test_rand_int_range (1, 300);
+          uint64_t offset = 512 * (uint64_t)g_test_rand_int_range (0, (gint32)((SIZE - length) / 512));
 
           memset (copy + offset, i % 5 == 0 ? 0 : g_test_rand_int_range (0, 256), length);
           g_assert_true (disk_write (disk, offset, copy + offset, length, &error));
@@ -99,13 +105,13 @@ test_dynamic_is_small (Fixture *f, gconstpointer name)
   struct stat stat_buffer;
   uint8_t sector[512] = { 1 };
 
-  g_assert_true (make (f->path, NULL, "dynamic", (uint64_t) 1 << 40, NULL));
+  g_assert_true (make (f->path, NULL, "dynamic", (uint64_t)1 << 40, NULL));
   g_assert_cmpint (stat (f->path, &stat_buffer), ==, 0);
   g_assert_cmpint (stat_buffer.st_blocks * 512, <, 8 << 20);
   {
     g_autoptr (Disk) disk = open_or_fail (f->path, 0);
 
-    g_assert_true (disk_write (disk, ((uint64_t) 1 << 40) - 512, sector, 512, NULL));
+    g_assert_true (disk_write (disk, ((uint64_t)1 << 40) - 512, sector, 512, NULL));
   }
   g_assert_cmpint (stat (f->path, &stat_buffer), ==, 0);
   g_assert_cmpint (stat_buffer.st_blocks * 512, <, 9 << 20);
@@ -209,7 +215,7 @@ test_damaged (Fixture *f, gconstpointer name)
           Disk *disk;
           uint8_t sector[512];
 
-          contents[i] = (char) values[v];
+          contents[i] = (char)values[v];
           g_assert_cmpint (pwrite (fd, contents, 0x200, 0), ==, 0x200);
           close (fd);
           contents[i] = saved;
@@ -230,14 +236,17 @@ test_damaged (Fixture *f, gconstpointer name)
 static void
 done (DiskRequest *request)
 {
-  ++*(unsigned *) request->opaque;
+  ++*(unsigned *)request->opaque;
   g_assert_no_error (request->error);
 }
 
 static void
 test_asynchronous (Fixture *f, gconstpointer name)
 {
-  enum { COUNT = 64 };
+  enum
+  {
+    COUNT = 64
+  };
   GMainContext *context = g_main_context_new ();
   DiskRequest requests[COUNT];
   uint8_t buffers[COUNT][512];
@@ -252,12 +261,15 @@ test_asynchronous (Fixture *f, gconstpointer name)
       for (unsigned i = 0; i < COUNT; i++)
         {
           if (pass == 0)
-            memset (buffers[i], (int) i, 512);
+            memset (buffers[i], (int)i, 512);
           else
             memset (buffers[i], 0xee, 512);
-          requests[i] = (DiskRequest) { .op = pass == 0 ? DISK_WRITE : DISK_READ, .offset = i * 65536ull,
-                                        .buffer = buffers[i],
-                                        .length = 512, .done = done, .opaque = &completed };
+          requests[i] = (DiskRequest){ .op = pass == 0 ? DISK_WRITE : DISK_READ,
+                                       .offset = i * 65536ull,
+                                       .buffer = buffers[i],
+                                       .length = 512,
+                                       .done = done,
+                                       .opaque = &completed };
           disk_submit (disk, &requests[i]);
         }
       while (completed < (pass + 1) * COUNT)
@@ -273,12 +285,27 @@ test_asynchronous (Fixture *f, gconstpointer name)
 static void
 test_discs (Fixture *f, gconstpointer name)
 {
-  enum { SECTOR = 2048, DESCRIPTOR = 16 * SECTOR, SIZE = 400 * SECTOR };
-  static const struct { size_t length; uint32_t blocks; uint16_t block_size; uint8_t type; gboolean fits; } cases[] = {
-    { SIZE, 400, SECTOR, 1, TRUE }, { SIZE - 100 * SECTOR, 400, SECTOR, 1, TRUE }, { SIZE, 1600, 512, 1, TRUE },
-    { SIZE - 151 * SECTOR, 400, SECTOR, 1, FALSE }, { SIZE, 0xffffffff, 0xffff, 1, FALSE },
-    { SIZE, 0xffffffff, 0xffff, 0, TRUE }, { DESCRIPTOR + SECTOR, 0, SECTOR, 1, TRUE }, { DESCRIPTOR + SECTOR - 1, 0, SECTOR, 1, FALSE }
+  enum
+  {
+    SECTOR = 2048,
+    DESCRIPTOR = 16 * SECTOR,
+    SIZE = 400 * SECTOR
   };
+  static const struct
+  {
+    size_t length;
+    uint32_t blocks;
+    uint16_t block_size;
+    uint8_t type;
+    gboolean fits;
+  } cases[] = { { SIZE, 400, SECTOR, 1, TRUE },
+                { SIZE - 100 * SECTOR, 400, SECTOR, 1, TRUE },
+                { SIZE, 1600, 512, 1, TRUE },
+                { SIZE - 151 * SECTOR, 400, SECTOR, 1, FALSE },
+                { SIZE, 0xffffffff, 0xffff, 1, FALSE },
+                { SIZE, 0xffffffff, 0xffff, 0, TRUE },
+                { DESCRIPTOR + SECTOR, 0, SECTOR, 1, TRUE },
+                { DESCRIPTOR + SECTOR - 1, 0, SECTOR, 1, FALSE } };
   g_autofree uint8_t *image = g_malloc0 (SIZE);
 
   for (unsigned i = 0; i < G_N_ELEMENTS (cases); i++)
@@ -290,10 +317,10 @@ test_discs (Fixture *f, gconstpointer name)
       descriptor[0] = cases[i].type;
       memcpy (descriptor + 1, "CD001\1", 6);
       for (unsigned byte = 0; byte < 4; byte++)
-        descriptor[80 + byte] = (uint8_t) (cases[i].blocks >> (8 * byte));
-      descriptor[128] = (uint8_t) cases[i].block_size;
-      descriptor[129] = (uint8_t) (cases[i].block_size >> 8);
-      g_assert_true (g_file_set_contents (f->path, (const char *) image, (gssize) cases[i].length, NULL));
+        descriptor[80 + byte] = (uint8_t)(cases[i].blocks >> (8 * byte));
+      descriptor[128] = (uint8_t)cases[i].block_size;
+      descriptor[129] = (uint8_t)(cases[i].block_size >> 8);
+      g_assert_true (g_file_set_contents (f->path, (const char *)image, (gssize)cases[i].length, NULL));
       disk = disk_open (f->path, DISK_OPEN_READ_ONLY | DISK_OPEN_DISC, &error);
       g_assert_true ((disk != NULL) == cases[i].fits);
       if (disk == NULL)
@@ -309,7 +336,7 @@ test_discs (Fixture *f, gconstpointer name)
       g_autoptr (GError) error = NULL;
       g_autoptr (Disk) disk = NULL;
 
-      g_assert_true (g_file_set_contents (f->path, (const char *) image, (gssize) length, NULL));
+      g_assert_true (g_file_set_contents (f->path, (const char *)image, (gssize)length, NULL));
       disk = disk_open (f->path, DISK_OPEN_READ_ONLY | DISK_OPEN_DISC, &error);
       g_assert_true ((disk != NULL) == (length == SECTOR));
     }
@@ -337,9 +364,12 @@ main (int argc, char **argv)
 #define ADD(path, name, function) g_test_add (path, Fixture, name, setup, function, teardown)
   ADD ("/disk/round-trip/vdi", "a.vdi", test_round_trip);
   ADD ("/disk/round-trip/vdi-fixed", "fixed.vdi", test_round_trip);
+  ADD ("/disk/round-trip/qcow2", "a.qcow2", test_round_trip);
+  ADD ("/disk/round-trip/qcow2-fixed", "fixed.qcow2", test_round_trip);
   ADD ("/disk/round-trip/raw", "a.raw", test_round_trip);
   ADD ("/disk/round-trip/raw-fixed", "fixed.img", test_round_trip);
-  ADD ("/disk/dynamic-is-small", "a.vdi", test_dynamic_is_small);
+  ADD ("/disk/dynamic-is-small/vdi", "a.vdi", test_dynamic_is_small);
+  ADD ("/disk/dynamic-is-small/qcow2", "a.qcow2", test_dynamic_is_small);
   ADD ("/disk/never-overwrites", "a.vdi", test_never_overwrites);
   ADD ("/disk/locks", "a.vdi", test_locks);
   ADD ("/disk/discard-changes", "a.vdi", test_discard_changes);
