@@ -11,6 +11,7 @@
 const ImageFormat *const image_formats[] = {
   &vdi_format,
   &vhd_format,
+  &vmdk_format,
   &qcow2_format,
   &iso_format,
   &raw_format,
