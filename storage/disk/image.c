@@ -11,6 +11,7 @@
 const ImageFormat *const image_formats[] = {
   &vdi_format,
   &vhd_format,
+  &hdd_format,
   &vmdk_format,
   &qcow2_format,
   &iso_format,
@@ -280,13 +281,16 @@ open_layer (const char *path, ImageOpenFlags flags, const char *format, const ch
             GError **error)
 {
   gboolean read_only = (flags & IMAGE_OPEN_READ_ONLY) != 0, direct = (flags & IMAGE_OPEN_DIRECT) != 0;
-  ImageFile *file = image_file_open (path, read_only, direct, error);
+  /* A disk of Parallels may be a folder. */
+  g_autofree char *inside = g_build_filename (path, "DiskDescriptor.xml", NULL);
+  const char *first = g_file_test (inside, G_FILE_TEST_IS_REGULAR) ? inside : path;
+  ImageFile *file = image_file_open (first, read_only, direct, error);
   const ImageFormat *found;
   Image *img;
 
   if (file == NULL)
     return NULL;
-  img = image_new (path);
+  img = image_new (first);
   img->file = file;
   img->read_only = read_only;
   img->direct = direct;

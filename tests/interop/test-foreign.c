@@ -27,13 +27,16 @@ typedef struct
   uint64_t large;
 } Case;
 
-#define TIB ((uint64_t)1 << 40)
+#define TIB ((uint64_t) 1 << 40)
 
 static const Case cases[] = {
   { "dynamic", "vhd", "dynamic", "vhd", "vpc", "subformat=dynamic,force_size=on", .large = TIB + TIB / 2 + 512 },
   { "fixed", "vhd", "fixed", "vhd", "vpc", "subformat=fixed,force_size=on", .fixed = TRUE },
   { "geometry", "vhd", NULL, "vhd", "vpc", "subformat=dynamic", .rounded = TRUE, .large = 100 * (TIB / 1024) },
   { "geometry-fixed", "vhd", NULL, "vhd", "vpc", "subformat=fixed", .rounded = TRUE, .fixed = TRUE },
+  { "dynamic", "hdd", "dynamic", "hdd", "parallels", "", .checked = TRUE, .large = 3 * TIB + 512 },
+  { "fixed", "hdd", "fixed", "hdd", "parallels", NULL, .fixed = TRUE, .checked = TRUE },
+  { "clusters", "hdd", NULL, "hdd", "parallels", "cluster_size=64k", .checked = TRUE, .large = TIB },
   { "monolithicSparse", "vmdk", "dynamic", "vmdk", "vmdk", "subformat=monolithicSparse", .checked = TRUE,
     .by_parts = TRUE, .large = 3 * TIB + 512 },
   { "monolithicFlat", "vmdk", "fixed", "vmdk", "vmdk", "subformat=monolithicFlat", .fixed = TRUE },
@@ -100,14 +103,14 @@ run (const char *first, ...)
 
   va_start (list, first);
   for (const char *word = first; word != NULL; word = va_arg (list, const char *))
-    g_ptr_array_add (arguments, (char *)word);
+    g_ptr_array_add (arguments, (char *) word);
   va_end (list);
   g_ptr_array_add (arguments, NULL);
-  g_spawn_sync (NULL, (char **)arguments->pdata, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL,
+  g_spawn_sync (NULL, (char **) arguments->pdata, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL,
                 NULL, &errors, &status, &error);
   g_assert_no_error (error);
   if (!g_spawn_check_wait_status (status, &error))
-    g_error ("%s %s: %s: %s", first, (char *)arguments->pdata[1], error->message, errors);
+    g_error ("%s %s: %s: %s", first, (char *) arguments->pdata[1], error->message, errors);
 }
 
 static gboolean
@@ -132,7 +135,7 @@ fill (uint8_t *piece, unsigned i, const Case *what, uint64_t size)
 {
   g_autoptr (GRand) rand = g_rand_new_with_seed (i);
 
-  memset (piece, (int)i + 1, PIECE);
+  memset (piece, (int) i + 1, PIECE);
   for (unsigned at = 0; at < PIECE && !(what->by_parts && size == what->large); at += 4)
     {
       guint32 word = g_rand_int (rand);
@@ -170,13 +173,13 @@ check_raw (const char *path, const Case *what, uint64_t size, unsigned pieces)
   int fd = open (path, O_RDONLY);
   off_t at = 0;
 
-  g_assert_cmpint (lseek (fd, 0, SEEK_END), >=, (off_t)size);
+  g_assert_cmpint (lseek (fd, 0, SEEK_END), >=, (off_t) size);
   for (unsigned i = 0; i < PIECES; i++)
     {
       if (i >= pieces && i != PIECES - 1)
         continue;
       fill (expected, i, what, size);
-      g_assert_cmpint (pread (fd, data, PIECE, (off_t)piece_offset (size, i)), ==, PIECE);
+      g_assert_cmpint (pread (fd, data, PIECE, (off_t) piece_offset (size, i)), ==, PIECE);
       g_assert_true (memcmp (data, expected, PIECE) == 0);
     }
   /* Data nowhere else: what lies outside the pieces reads as zeros. */
@@ -187,15 +190,15 @@ check_raw (const char *path, const Case *what, uint64_t size, unsigned pieces)
       while (at < end)
         {
           uint64_t stop;
-          gboolean inside = in_piece (size, pieces, (uint64_t)at, &stop);
-          size_t length = (size_t)MIN (PIECE, MIN ((uint64_t)end, stop) - (uint64_t)at);
+          gboolean inside = in_piece (size, pieces, (uint64_t) at, &stop);
+          size_t length = (size_t) MIN (PIECE, MIN ((uint64_t) end, stop) - (uint64_t) at);
 
-          if ((uint64_t)at >= size)
-            length = (size_t)MIN (PIECE, end - at);
-          g_assert_cmpint (pread (fd, data, length, at), ==, (ssize_t)length);
+          if ((uint64_t) at >= size)
+            length = (size_t) MIN (PIECE, end - at);
+          g_assert_cmpint (pread (fd, data, length, at), ==, (ssize_t) length);
           if (!inside)
             g_assert_true (data[0] == 0 && memcmp (data, data + 1, length - 1) == 0);
-          at += (off_t)length;
+          at += (off_t) length;
         }
     }
   close (fd);
@@ -236,10 +239,10 @@ check_disk (Disk *disk, const Case *what, uint64_t size, unsigned pieces)
           if (extent.is_data)
             {
               length = MIN (length, PIECE);
-              disk_read (disk, at, data, (size_t)length, &error);
+              disk_read (disk, at, data, (size_t) length, &error);
               g_assert_no_error (error);
               if (!inside)
-                g_assert_true (data[0] == 0 && memcmp (data, data + 1, (size_t)length - 1) == 0);
+                g_assert_true (data[0] == 0 && memcmp (data, data + 1, (size_t) length - 1) == 0);
             }
           at += length;
         }
@@ -274,7 +277,7 @@ qemu_io (const Fixture *f)
 {
   GPtrArray *words = g_ptr_array_new_with_free_func (g_free);
 
-  for (const char *const *word = (const char *[]){ "qemu-io", "-f", f->what->peer, f->image, NULL }; *word != NULL;
+  for (const char *const *word = (const char *[]) { "qemu-io", "-f", f->what->peer, f->image, NULL }; *word != NULL;
        word++)
     g_ptr_array_add (words, g_strdup (*word));
   return words;
@@ -284,8 +287,8 @@ static void
 add_command (GPtrArray *words, const char *verb, unsigned pattern, uint64_t offset, uint64_t length)
 {
   g_ptr_array_add (words, g_strdup ("-c"));
-  g_ptr_array_add (words, g_strdup_printf ("%s -P %u %llu %llu", verb, pattern, (unsigned long long)offset,
-                                           (unsigned long long)length));
+  g_ptr_array_add (words, g_strdup_printf ("%s -P %u %llu %llu", verb, pattern, (unsigned long long) offset,
+                                           (unsigned long long) length));
 }
 
 static void
@@ -296,7 +299,7 @@ run_words (GPtrArray *words)
   int status;
 
   g_ptr_array_add (words, NULL);
-  g_spawn_sync (NULL, (char **)words->pdata, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, &output, NULL, &status, &error);
+  g_spawn_sync (NULL, (char **) words->pdata, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, &output, NULL, &status, &error);
   g_assert_no_error (error);
   if (!g_spawn_check_wait_status (status, &error) || strstr (output, "failed") != NULL)
     g_error ("qemu-io: %s", output);
@@ -351,7 +354,7 @@ write_ours (Fixture *f, uint64_t size)
   if (f->what->by_parts && size == f->what->large)
     return;
   g_assert_cmpint (g_stat (f->raw, &info), ==, 0);
-  g_assert_cmpint (info.st_size, ==, (off_t)size);
+  g_assert_cmpint (info.st_size, ==, (off_t) size);
 }
 
 static void
@@ -359,22 +362,23 @@ make_theirs (const Fixture *f, uint64_t size, unsigned pieces)
 {
   g_autofree uint8_t *piece = g_malloc (PIECE);
   g_autoptr (GPtrArray) words = qemu_io (f);
-  g_autofree char *bytes = g_strdup_printf ("%llu", (unsigned long long)size);
+  g_autofree char *bytes = g_strdup_printf ("%llu", (unsigned long long) size);
   gboolean by_parts = f->what->by_parts && size == f->what->large;
   int fd = open (f->raw, O_RDWR | O_CREAT | O_TRUNC, 0600);
 
-  g_assert_cmpint (ftruncate (fd, (off_t)size), ==, 0);
+  g_assert_cmpint (ftruncate (fd, (off_t) size), ==, 0);
   for (unsigned i = 0; i < PIECES; i++)
     if (i < pieces || i == PIECES - 1)
       {
         fill (piece, i, f->what, size);
-        g_assert_cmpint (pwrite (fd, piece, PIECE, (off_t)piece_offset (size, i)), ==, PIECE);
+        g_assert_cmpint (pwrite (fd, piece, PIECE, (off_t) piece_offset (size, i)), ==, PIECE);
         add_command (words, "write", i + 1, piece_offset (size, i), PIECE);
       }
   close (fd);
   if (!by_parts)
     {
-      run ("qemu-img", "convert", "-f", "raw", "-O", f->what->peer, "-o", f->what->options, f->raw, f->image, NULL);
+      run ("qemu-img", "convert", "-f", "raw", "-O", f->what->peer, "-o",
+           *f->what->options != '\0' ? f->what->options : "preallocation=off", f->raw, f->image, NULL);
       return;
     }
   run ("qemu-img", "create", "-q", "-f", f->what->peer, "-o", f->what->options, f->image, bytes, NULL);

@@ -23,6 +23,8 @@ typedef struct
 static const Case cases[] = {
   { "vhd", "dynamic", "vhd" },
   { "vhd", "fixed", "vhd" },
+  { "hdd", "dynamic", "hdd" },
+  { "hdd", "fixed", "hdd" },
   { "vmdk", "dynamic", "vmdk" },
   { "vmdk", "fixed", "vmdk" },
   { "vmdk", "twoGbMaxExtentSparse", "vmdk", TRUE },
@@ -120,7 +122,7 @@ compare (const Fixture *f, Disk *disk)
   g_assert_no_error (error);
   for (uint64_t at = 0; at < f->size; at += 512)
     if (memcmp (back + at, f->copy + at, 512) != 0)
-      g_error ("the sector at %llu differs", (unsigned long long)at);
+      g_error ("the sector at %llu differs", (unsigned long long) at);
 }
 
 /* What the map says without reading: ranges of zeros are zeros, and all ranges together make the disk. */
@@ -156,7 +158,7 @@ check (const char *path)
       img->format->check (img, FALSE, &report, &error);
       g_assert_no_error (error);
       if (report.messages != NULL)
-        g_error ("%s: %s", path, (char *)g_ptr_array_index (report.messages, 0));
+        g_error ("%s: %s", path, (char *) g_ptr_array_index (report.messages, 0));
       g_assert_cmpuint (report.allocated, <=, img->size);
     }
   image_report_clear (&report);
@@ -166,8 +168,8 @@ check (const char *path)
 static void
 step (Fixture *f, Disk *disk)
 {
-  uint64_t at = (uint64_t)g_rand_double_range (f->rand, 0, f->size);
-  size_t length = (size_t)g_rand_int_range (f->rand, 1, g_rand_boolean (f->rand) ? LONGEST : 6000);
+  uint64_t at = (uint64_t) g_rand_double_range (f->rand, 0, f->size);
+  size_t length = (size_t) g_rand_int_range (f->rand, 1, g_rand_boolean (f->rand) ? LONGEST : 6000);
   int kind = g_rand_int_range (f->rand, 0, 16);
   g_autoptr (GError) error = NULL;
   g_autofree uint8_t *back = NULL;
