@@ -80,12 +80,21 @@ const CliCommand cli_commands[] = {
        "disks and network.\n\n"
        "  bunshin info debian") },
   { "disk", cli_disk,
-    "disk create FILE --size S [--format vdi|raw] [--variant dynamic|fixed]\n"
-    "  bunshin disk info FILE [--json]",
-    N_("make a disk image, or look at one"),
-    N_("create makes FILE, never over an existing one; the format follows from the name when --format is left\n"
-       "out.\n\n"
-       "  bunshin disk create data.vdi --size 20G") },
+    "disk create FILE --size S [--format F] [--variant V] [--backing FILE [--backing-format F]]\n"
+    "  bunshin disk info FILE [--json]\n"
+    "  bunshin disk convert SRC DST [--format F] [--variant V] [--source-format F] [--backing FILE]\n"
+    "  bunshin disk resize FILE SIZE [--shrink]\n"
+    "  bunshin disk compact FILE\n"
+    "  bunshin disk check FILE [--repair COPY]\n"
+    "  bunshin disk compare A B",
+    N_("make disk images, look at them, change them"),
+    N_("A new image never takes the place of an existing file, and has its name only when it is whole. Its format\n"
+       "follows from the name when --format is left out; its variant is dynamic or fixed, or a word of the format.\n"
+       "With --backing it holds only what differs from that image. An image's own word on the files it is based on\n"
+       "is taken only when they lie in its folder or below: convert --backing names another.\n\n"
+       "resize cuts off the end of a disk only with --shrink. compact gives back the room of zeros. check --repair\n"
+       "leaves FILE as it is and repairs a copy. compare looks at contents, whatever the formats.\n\n"
+       "  bunshin disk convert server.vmdk server.qcow2") },
   { "forward", cli_forward, "forward NAME add|remove tcp|udp:HOSTPORT:GUESTPORT [--nic N]\n"
     "  bunshin forward NAME list",
     N_("let a port of this computer lead to the guest"),

@@ -8,6 +8,16 @@
 #include <glib/gi18n.h>
 #include <string.h>
 
+/* Of any format: which one it is may follow from the name only. */
+static gboolean
+is_variant (const char *variant)
+{
+  for (const char *const *format = disk_creatable_formats (); *format; format++)
+    if (g_strv_contains (disk_format_variants (*format), variant))
+      return TRUE;
+  return FALSE;
+}
+
 gboolean
 disk_file_check_options (const char *format, const char *variant, GError **error)
 {
@@ -15,12 +25,18 @@ disk_file_check_options (const char *format, const char *variant, GError **error
 
   if (format && !g_strv_contains (formats, format))
     {
-      g_autofree char *list = g_strjoinv (" or ", (char **)formats);
+      g_autofree char *list = g_strjoinv (" or ", (char **) formats);
 
-      return usage_error (error, _ ("format %s: must be %s"), format, list);
+      return usage_error (error, _("format %s: must be %s"), format, list);
     }
-  if (variant && strcmp (variant, "dynamic") != 0 && strcmp (variant, "fixed") != 0)
-    return usage_error (error, _ ("variant %s: must be dynamic or fixed"), variant);
+  if (format && variant && !g_strv_contains (disk_format_variants (format), variant))
+    {
+      g_autofree char *list = g_strjoinv (" or ", (char **) disk_format_variants (format));
+
+      return usage_error (error, _("variant %s: must be %s"), variant, list);
+    }
+  if (variant && !is_variant (variant))
+    return usage_error (error, _("variant %s: must be dynamic or fixed"), variant);
   return TRUE;
 }
 

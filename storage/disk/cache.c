@@ -41,7 +41,7 @@ table_free (gpointer data)
 static void
 sealed_clear (gpointer data)
 {
-  g_free (((Sealed *)data)->data);
+  g_free (((Sealed *) data)->data);
 }
 
 TableCache *

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define STAGE_ENDING ".bunshin-new"
@@ -25,6 +26,7 @@ struct Stage
   char *path, *folder, *name; /* the file to be, its folder and name there */
   char *stage;                /* the folder it is made in */
   int fd;                     /* of that, locked */
+  gboolean replace;           /* the file that has the name */
 };
 
 static void
@@ -52,8 +54,8 @@ sync_folder (const char *path, GError **error)
   gboolean ok;
 
   if (fd < 0)
-    return image_errno (error, path, NC_ ("cannot", "open"), errno);
-  ok = fsync (fd) == 0 || errno == EINVAL || image_errno (error, path, NC_ ("cannot", "flush"), errno);
+    return image_errno (error, path, NC_("cannot", "open"), errno);
+  ok = fsync (fd) == 0 || errno == EINVAL || image_errno (error, path, NC_("cannot", "flush"), errno);
   close (fd);
   return ok;
 }
@@ -71,21 +73,23 @@ lock_folder (const char *path)
   return fd;
 }
 
-/* Moves one file out, never over another. */
+/* Moves one file out, over another only when that is to be replaced. */
 static gboolean
-move_out (const char *from, const char *to, GError **error)
+move_out (const char *from, const char *to, gboolean replace, GError **error)
 {
+  if (replace)
+    return rename (from, to) == 0 || image_errno (error, to, NC_("cannot", "write"), errno);
   if (renameat2 (AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
     return TRUE;
   /* Some file systems do not know that flag. */
   if (errno == EINVAL && !g_file_test (to, G_FILE_TEST_EXISTS) && rename (from, to) == 0)
     return TRUE;
-  return image_errno (error, to, NC_ ("cannot", "create"), errno == EINVAL ? EEXIST : errno);
+  return image_errno (error, to, NC_("cannot", "create"), errno == EINVAL ? EEXIST : errno);
 }
 
 /* The image's own name comes last: when it is there, all of it is. */
 static gboolean
-move_all (const char *stage, const char *folder, const char *name, GError **error)
+move_all (const char *stage, const char *folder, const char *name, gboolean replace, GError **error)
 {
   g_autofree char *whole = g_build_filename (stage, STAGE_WHOLE, NULL), *own = g_build_filename (stage, name, NULL),
                   *place = g_build_filename (folder, name, NULL);
@@ -98,10 +102,10 @@ move_all (const char *stage, const char *folder, const char *name, GError **erro
     {
       g_autofree char *from = g_build_filename (stage, entry, NULL), *to = g_build_filename (folder, entry, NULL);
 
-      if (!g_str_equal (entry, name) && !g_str_equal (entry, STAGE_WHOLE) && !move_out (from, to, error))
+      if (!g_str_equal (entry, name) && !g_str_equal (entry, STAGE_WHOLE) && !move_out (from, to, FALSE, error))
         return FALSE;
     }
-  if (g_file_test (own, G_FILE_TEST_EXISTS) && !move_out (own, place, error))
+  if (g_file_test (own, G_FILE_TEST_EXISTS) && !move_out (own, place, replace, error))
     return FALSE;
   if (!sync_folder (folder, error))
     return FALSE;
@@ -119,15 +123,16 @@ recover_one (const char *folder, const char *entry)
                   *whole = g_build_filename (stage, STAGE_WHOLE, NULL), *place = g_build_filename (folder, name, NULL);
   int fd = lock_folder (stage);
   gboolean finished;
+  struct stat mark;
 
   if (fd < 0)
     return NULL;
-  finished = g_file_test (whole, G_FILE_TEST_EXISTS) && move_all (stage, folder, name, NULL);
+  finished = lstat (whole, &mark) == 0 && move_all (stage, folder, name, mark.st_size > 0, NULL);
   if (!finished)
     remove_folder (stage);
   close (fd);
-  return g_strdup_printf (finished ? _ ("finished “%s”, which an interrupted run had left")
-                                   : _ ("removed what an interrupted run had left of “%s”"),
+  return g_strdup_printf (finished ? _("finished “%s”, which an interrupted run had left")
+                                   : _("removed what an interrupted run had left of “%s”"),
                           place);
 }
 
@@ -154,7 +159,7 @@ disk_recover (const char *folder)
   if (sentences == NULL)
     return NULL;
   g_ptr_array_add (sentences, NULL);
-  return (char **)g_ptr_array_steal (sentences, NULL);
+  return (char **) g_ptr_array_steal (sentences, NULL);
 }
 
 static void
@@ -170,18 +175,19 @@ stage_free (Stage *stage)
 }
 
 Stage *
-stage_new (const char *path, GError **error)
+stage_new (const char *path, gboolean replace, GError **error)
 {
   g_autofree char *base = g_path_get_basename (path), *entry = g_strconcat (".", base, STAGE_ENDING, NULL);
   Stage *stage;
 
-  if (g_file_test (path, G_FILE_TEST_EXISTS))
+  if (!replace && g_file_test (path, G_FILE_TEST_EXISTS))
     {
-      image_errno (error, path, NC_ ("cannot", "create"), EEXIST);
+      image_errno (error, path, NC_("cannot", "create"), EEXIST);
       return NULL;
     }
   stage = g_new0 (Stage, 1);
   stage->path = g_strdup (path);
+  stage->replace = replace;
   stage->folder = g_path_get_dirname (path);
   stage->name = g_steal_pointer (&base);
   stage->stage = g_build_filename (stage->folder, entry, NULL);
@@ -190,9 +196,9 @@ stage_new (const char *path, GError **error)
   if (g_mkdir (stage->stage, 0700) != 0 || (stage->fd = lock_folder (stage->stage)) < 0)
     {
       if (errno == EEXIST || errno == EWOULDBLOCK)
-        g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY, _ ("cannot create “%s”: another program is making it"), path);
+        g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY, _("cannot create “%s”: another program is making it"), path);
       else
-        image_errno (error, path, NC_ ("cannot", "create"), errno);
+        image_errno (error, path, NC_("cannot", "create"), errno);
       stage_free (stage);
       return NULL;
     }
@@ -215,12 +221,15 @@ stage_commit (Stage *stage, GError **error)
   if (ok)
     {
       fd = open (whole, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+      /* A mark that is not empty says that a file is to be replaced. */
+      ok = fd >= 0 && (!stage->replace || write (fd, "r", 1) == 1) && fsync (fd) == 0;
+      if (!ok)
+        image_errno (error, stage->path, NC_("cannot", "create"), errno);
       if (fd >= 0)
         close (fd);
-      else
-        ok = image_errno (error, whole, NC_ ("cannot", "create"), errno);
     }
-  ok = ok && sync_folder (stage->stage, error) && move_all (stage->stage, stage->folder, stage->name, error);
+  ok = ok && sync_folder (stage->stage, error)
+       && move_all (stage->stage, stage->folder, stage->name, stage->replace, error);
   if (!ok)
     remove_folder (stage->stage);
   stage_free (stage);
@@ -237,7 +246,7 @@ stage_abort (Stage *stage)
 const char *const *
 disk_creatable_formats (void)
 {
-  static const char *const names[] = { "vdi", "vhd", "qcow2", "raw", NULL };
+  static const char *const names[] = { "vdi", "vmdk", "vhd", "qcow2", "raw", NULL };
 
   return names;
 }
@@ -261,8 +270,8 @@ has_ending (const ImageFormat *format, const char *path)
   return FALSE;
 }
 
-static const ImageFormat *
-format_to_create (const char *name, const char *path, GError **error)
+const ImageFormat *
+image_format_to_create (const char *name, const char *path, GError **error)
 {
   g_autofree char *known = NULL;
 
@@ -272,9 +281,9 @@ format_to_create (const char *name, const char *path, GError **error)
       return image_formats[i];
   if (name == NULL)
     return &vdi_format;
-  known = g_strjoinv (", ", (char **)disk_creatable_formats ());
+  known = g_strjoinv (", ", (char **) disk_creatable_formats ());
   g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
-               _ ("cannot create “%s”: there is no disk format “%s” (there are %s)"), path, name, known);
+               _("cannot create “%s”: there is no disk format “%s” (there are %s)"), path, name, known);
   return NULL;
 }
 
@@ -292,23 +301,23 @@ name_for (const char *folder, const char *base)
   return g_steal_pointer (&path);
 }
 
-static gboolean
-check_options (const char *path, const ImageFormat *format, const ImageCreate *create, GError **error)
+gboolean
+image_check_create (const char *path, const ImageFormat *format, const ImageCreate *create, GError **error)
 {
   if (!g_strv_contains (format->variants, create->variant))
     {
-      g_autofree char *known = g_strjoinv (", ", (char **)format->variants);
+      g_autofree char *known = g_strjoinv (", ", (char **) format->variants);
 
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
-                   _ ("cannot create “%s”: %s has no variant “%s” (there are %s)"), path, format->name, create->variant,
+                   _("cannot create “%s”: %s has no variant “%s” (there are %s)"), path, format->name, create->variant,
                    known);
       return FALSE;
     }
   if (create->size == 0 || create->size > format->max_size)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                   _ ("cannot create “%s”: a disk of %llu bytes is impossible in %s, which holds up to %llu GiB"), path,
-                   (unsigned long long)create->size, format->name, (unsigned long long)(format->max_size >> 30));
+                   _("cannot create “%s”: a disk of %llu bytes is impossible in %s, which holds up to %llu GiB"), path,
+                   (unsigned long long) create->size, format->name, (unsigned long long) (format->max_size >> 30));
       return FALSE;
     }
   if (create->base != NULL && g_str_equal (create->variant, "fixed"))
@@ -320,7 +329,7 @@ check_options (const char *path, const ImageFormat *format, const ImageCreate *c
   if (create->base != NULL && !(format->caps & IMAGE_CAN_BACK))
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
-                   _ ("cannot create “%s”: images of format %s cannot be based on others"), path, format->name);
+                   _("cannot create “%s”: images of format %s cannot be based on others"), path, format->name);
       return FALSE;
     }
   return TRUE;
@@ -334,8 +343,6 @@ image_create (const char *file_path, const char *path, const ImageFormat *format
   Image *img;
   gboolean ok;
 
-  if (!check_options (path, format, options, error))
-    return FALSE;
   file = image_file_create (file_path, error);
   if (file == NULL)
     return FALSE;
@@ -357,7 +364,7 @@ image_create (const char *file_path, const char *path, const ImageFormat *format
 gboolean
 disk_create (const char *path, const DiskCreateOptions *options, GError **error)
 {
-  const ImageFormat *format = format_to_create (options->format, path, error);
+  const ImageFormat *format = image_format_to_create (options->format, path, error);
   g_autofree char *folder = g_path_get_dirname (path), *base_name = NULL, *file = NULL;
   ImageCreate create = { .size = options->size };
   Stage *stage;
@@ -377,9 +384,9 @@ disk_create (const char *path, const DiskCreateOptions *options, GError **error)
         create.size = create.base->size;
     }
   if (create.size <= IMAGE_SIZE_MAX)
-    create.size = (create.size + SECTOR_SIZE - 1) & ~(uint64_t)(SECTOR_SIZE - 1);
-  ok = check_options (path, format, &create, error);
-  stage = ok ? stage_new (path, error) : NULL;
+    create.size = (create.size + SECTOR_SIZE - 1) & ~(uint64_t) (SECTOR_SIZE - 1);
+  ok = image_check_create (path, format, &create, error);
+  stage = ok ? stage_new (path, FALSE, error) : NULL;
   if (stage != NULL)
     {
       file = stage_file (stage);

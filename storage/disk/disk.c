@@ -58,12 +58,12 @@ carry_out (Disk *d, DiskRequest *r, GError **error)
 
   if (r->op != DISK_FLUSH && (r->offset > img->size || r->length > img->size - r->offset))
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, _ ("beyond the end of “%s”"), img->path);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, _("beyond the end of “%s”"), img->path);
       return FALSE;
     }
   if (img->read_only && changes (r))
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_READ_ONLY, _ ("“%s” is read-only"), img->path);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_READ_ONLY, _("“%s” is read-only"), img->path);
       return FALSE;
     }
   switch (r->op)
@@ -397,7 +397,7 @@ void
 disk_submit (Disk *d, DiskRequest *request)
 {
   request->error = NULL;
-  request->link = (GList){ .data = request };
+  request->link = (GList) { .data = request };
   g_mutex_lock (&d->lock);
   g_queue_push_tail_link (&d->queue, &request->link);
   if (d->idle_workers > 0)
@@ -443,7 +443,7 @@ run (Disk *d, DiskRequest *r, GError **error)
 {
   gboolean ok;
 
-  r->link = (GList){ .data = r };
+  r->link = (GList) { .data = r };
   g_mutex_lock (&d->lock);
   while (!d->stalled && !may_start (d, r))
     g_cond_wait (&d->progress, &d->lock);
@@ -470,7 +470,7 @@ disk_read (Disk *d, uint64_t offset, void *buffer, size_t length, GError **error
 gboolean
 disk_write (Disk *d, uint64_t offset, const void *buffer, size_t length, GError **error)
 {
-  DiskRequest r = { .op = DISK_WRITE, .offset = offset, .buffer = (void *)buffer, .length = length };
+  DiskRequest r = { .op = DISK_WRITE, .offset = offset, .buffer = (void *) buffer, .length = length };
 
   return run (d, &r, error);
 }
@@ -507,13 +507,13 @@ disk_extent (Disk *d, uint64_t offset, DiskExtent *extent, GError **error)
 
   if (offset >= d->image->size)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, _ ("beyond the end of “%s”"), d->image->path);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, _("beyond the end of “%s”"), d->image->path);
       return FALSE;
     }
   if (!image_resolve (d->image, offset, d->image->size - offset, &found, &layer, error))
     return FALSE;
-  *extent = (DiskExtent){ .is_data = found.kind != IMAGE_ZERO,
-                          .in_layer = layer == d->image || layer == top_layer (d),
-                          .length = found.length };
+  *extent = (DiskExtent) { .is_data = found.kind != IMAGE_ZERO,
+                           .in_layer = layer == d->image || layer == top_layer (d),
+                           .length = found.length };
   return TRUE;
 }

@@ -125,4 +125,37 @@ typedef struct
 /* What lies at @offset (< size), of all layers together. */
 gboolean disk_extent (Disk *disk, uint64_t offset, DiskExtent *extent, GError **error);
 
+/* Tools: they work on files that nobody else has open for writing, and take as long as they take. */
+
+typedef struct
+{
+  GCancellable *cancellable; /* or NULL; what was begun is undone, and the error is G_IO_ERROR_CANCELLED */
+  /* Called now and then, on any thread; or NULL. */
+  void (*progress) (uint64_t done, uint64_t total, void *opaque);
+  void *opaque;
+} DiskTask;
+
+/* The whole contents of @source, its bases' too, as the new image @destination; options->size 0: as large. */
+gboolean disk_convert (const char *source, const DiskOpenOptions *source_options, const char *destination,
+                       const DiskCreateOptions *options, const DiskTask *task, GError **error);
+/* What is added reads as zeros. What is cut off is lost: only with @shrink. */
+gboolean disk_resize (const char *path, uint64_t size, gboolean shrink, const DiskTask *task, GError **error);
+/* Gives back the room that only zeros take, and what nothing uses. */
+gboolean disk_compact (const char *path, const DiskTask *task, GError **error);
+
+typedef struct
+{
+  gboolean has_check; /* FALSE: there is nothing in the format that could be wrong */
+  uint64_t errors, leaks, repaired;
+  uint64_t allocated; /* bytes of the disk that the image holds */
+  char **messages;    /* the first hundred faults; NULL-terminated */
+} DiskReport;
+
+/* Looks through the image itself, bases aside. @copy: a repaired copy is made there, unless nothing is wrong. */
+gboolean disk_check (const char *path, const char *copy, DiskReport *report, const DiskTask *task, GError **error);
+void disk_report_clear (DiskReport *report);
+/* Whether both hold the same; a longer one must go on with zeros. *@difference: where they differ first, when they do.
+ */
+gboolean disk_compare (Disk *a, Disk *b, gboolean *same, uint64_t *difference, const DiskTask *task, GError **error);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Disk, disk_unref)

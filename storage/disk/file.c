@@ -19,7 +19,7 @@ enum
 gboolean
 image_errno (GError **error, const char *path, const char *doing, int cause)
 {
-  g_set_error (error, G_IO_ERROR, (int)g_io_error_from_errno (cause), _ ("cannot %s “%s”: %s"),
+  g_set_error (error, G_IO_ERROR, (int) g_io_error_from_errno (cause), _("cannot %s “%s”: %s"),
                g_dpgettext2 (NULL, "cannot", doing), path, g_strerror (cause));
   return FALSE;
 }
@@ -34,12 +34,12 @@ lock_file (int fd, const char *path, gboolean exclusive, GError **error)
   if (errno == EAGAIN || errno == EACCES)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
-                   _ ("cannot open “%s”: it is in use by another machine or program"), path);
+                   _("cannot open “%s”: it is in use by another machine or program"), path);
       return FALSE;
     }
   /* A file system without locks does not keep anybody from his disk. */
   return errno == ENOLCK || errno == EINVAL || errno == EOPNOTSUPP
-         || image_errno (error, path, NC_ ("cannot", "lock"), errno);
+         || image_errno (error, path, NC_("cannot", "lock"), errno);
 }
 
 static ImageFile *
@@ -64,13 +64,13 @@ image_file_open (const char *path, gboolean read_only, gboolean direct, GError *
 
   if (fd < 0)
     {
-      image_errno (error, path, NC_ ("cannot", "open"), errno);
+      image_errno (error, path, NC_("cannot", "open"), errno);
       return NULL;
     }
   file = new_file (fd, path, read_only);
   if (fstat (fd, &info) != 0 || (!S_ISREG (info.st_mode) && !S_ISBLK (info.st_mode)))
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE, _ ("cannot open “%s”: it is not a file"), path);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE, _("cannot open “%s”: it is not a file"), path);
       image_file_close (file);
       return NULL;
     }
@@ -94,7 +94,7 @@ image_file_create (const char *path, GError **error)
 
   if (fd < 0)
     {
-      image_errno (error, path, NC_ ("cannot", "create"), errno);
+      image_errno (error, path, NC_("cannot", "create"), errno);
       return NULL;
     }
   file = new_file (fd, path, FALSE);
@@ -124,15 +124,15 @@ image_file_length (ImageFile *file, uint64_t *length, GError **error)
   off_t end = lseek (file->fd, 0, SEEK_END);
 
   if (end < 0)
-    return image_errno (error, file->path, NC_ ("cannot", "read"), errno);
-  *length = (uint64_t)end;
+    return image_errno (error, file->path, NC_("cannot", "read"), errno);
+  *length = (uint64_t) end;
   return TRUE;
 }
 
 static int
 fd_for (const ImageFile *file, uint64_t at, const void *buffer, size_t length)
 {
-  gboolean aligned = ((at | (uint64_t)(uintptr_t)buffer | length) & (DIRECT_ALIGN - 1)) == 0;
+  gboolean aligned = ((at | (uint64_t) (uintptr_t) buffer | length) & (DIRECT_ALIGN - 1)) == 0;
 
   return file->direct_fd >= 0 && aligned ? file->direct_fd : file->fd;
 }
@@ -144,20 +144,20 @@ image_file_read (ImageFile *file, uint64_t at, void *buffer, size_t length, GErr
 
   while (length > 0)
     {
-      ssize_t got = pread (fd_for (file, at, out, length), out, length, (off_t)at);
+      ssize_t got = pread (fd_for (file, at, out, length), out, length, (off_t) at);
 
       if (got < 0 && errno == EINTR)
         continue;
       if (got < 0)
-        return image_errno (error, file->path, NC_ ("cannot", "read"), errno);
+        return image_errno (error, file->path, NC_("cannot", "read"), errno);
       if (got == 0)
         {
           memset (out, 0, length);
           return TRUE;
         }
       out += got;
-      at += (uint64_t)got;
-      length -= (size_t)got;
+      at += (uint64_t) got;
+      length -= (size_t) got;
     }
   return TRUE;
 }
@@ -169,15 +169,15 @@ image_file_write (ImageFile *file, uint64_t at, const void *buffer, size_t lengt
 
   while (length > 0)
     {
-      ssize_t put = pwrite (fd_for (file, at, in, length), in, length, (off_t)at);
+      ssize_t put = pwrite (fd_for (file, at, in, length), in, length, (off_t) at);
 
       if (put < 0 && errno == EINTR)
         continue;
       if (put <= 0)
-        return image_errno (error, file->path, NC_ ("cannot", "write"), put < 0 ? errno : ENOSPC);
+        return image_errno (error, file->path, NC_("cannot", "write"), put < 0 ? errno : ENOSPC);
       in += put;
-      at += (uint64_t)put;
-      length -= (size_t)put;
+      at += (uint64_t) put;
+      length -= (size_t) put;
     }
   return TRUE;
 }
@@ -187,21 +187,21 @@ image_file_sync (ImageFile *file, GError **error)
 {
   if (fdatasync (file->fd) == 0 || errno == EROFS || errno == EINVAL)
     return TRUE;
-  return image_errno (error, file->path, NC_ ("cannot", "flush"), errno);
+  return image_errno (error, file->path, NC_("cannot", "flush"), errno);
 }
 
 gboolean
 image_file_truncate (ImageFile *file, uint64_t size, GError **error)
 {
-  return ftruncate (file->fd, (off_t)size) == 0 || image_errno (error, file->path, NC_ ("cannot", "write"), errno);
+  return ftruncate (file->fd, (off_t) size) == 0 || image_errno (error, file->path, NC_("cannot", "write"), errno);
 }
 
 gboolean
 image_file_allocate (ImageFile *file, uint64_t at, uint64_t length, GError **error)
 {
-  int cause = posix_fallocate (file->fd, (off_t)at, (off_t)length);
+  int cause = posix_fallocate (file->fd, (off_t) at, (off_t) length);
 
-  return cause == 0 || image_errno (error, file->path, NC_ ("cannot", "write"), cause);
+  return cause == 0 || image_errno (error, file->path, NC_("cannot", "write"), cause);
 }
 
 gboolean
@@ -222,11 +222,11 @@ image_file_zero (ImageFile *file, uint64_t at, uint64_t length, GError **error)
         return TRUE;
       length = end - at;
     }
-  if (fallocate (file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)length) == 0)
+  if (fallocate (file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t) at, (off_t) length) == 0)
     return TRUE;
   while (length > 0)
     {
-      size_t chunk = (size_t)MIN (length, sizeof zeros);
+      size_t chunk = (size_t) MIN (length, sizeof zeros);
 
       if (!image_file_write (file, at, zeros, chunk, error))
         return FALSE;
@@ -239,28 +239,28 @@ image_file_zero (ImageFile *file, uint64_t at, uint64_t length, GError **error)
 void
 image_file_punch (ImageFile *file, uint64_t at, uint64_t length)
 {
-  if (fallocate (file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)length) != 0)
+  if (fallocate (file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t) at, (off_t) length) != 0)
     g_debug ("%s: no hole: %s", file->path, g_strerror (errno));
 }
 
 void
 image_file_extent (ImageFile *file, uint64_t at, uint64_t length, ImageExtent *out)
 {
-  off_t data = lseek (file->fd, (off_t)at, SEEK_DATA), end;
+  off_t data = lseek (file->fd, (off_t) at, SEEK_DATA), end;
 
-  *out = (ImageExtent){ .kind = IMAGE_DATA, .length = length, .file = file, .at = at };
+  *out = (ImageExtent) { .kind = IMAGE_DATA, .length = length, .file = file, .at = at };
   if (data < 0 && errno == ENXIO)
     out->kind = IMAGE_ZERO;
-  else if (data > (off_t)at)
+  else if (data > (off_t) at)
     {
       out->kind = IMAGE_ZERO;
-      out->length = MIN (length, (uint64_t)data - at);
+      out->length = MIN (length, (uint64_t) data - at);
     }
   else if (data >= 0)
     {
       end = lseek (file->fd, data, SEEK_HOLE);
-      if (end > (off_t)at)
-        out->length = MIN (length, (uint64_t)end - at);
+      if (end > (off_t) at)
+        out->length = MIN (length, (uint64_t) end - at);
     }
 }
 
@@ -308,6 +308,6 @@ image_new_uuid (uint8_t uuid[16])
 
       memcpy (uuid + 4 * i, &word, 4);
     }
-  uuid[7] = (uint8_t)((uuid[7] & 0x0f) | 0x40);
-  uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
+  uuid[7] = (uint8_t) ((uuid[7] & 0x0f) | 0x40);
+  uuid[8] = (uint8_t) ((uuid[8] & 0x3f) | 0x80);
 }

@@ -26,7 +26,7 @@ enum
 };
 
 /* The largest disk there is: 64 TiB. */
-#define IMAGE_SIZE_MAX ((uint64_t)64 << 40)
+#define IMAGE_SIZE_MAX ((uint64_t) 64 << 40)
 
 /* The first and last bytes of a file, for probing. */
 typedef struct
@@ -44,6 +44,7 @@ typedef enum
   IMAGE_CAN_DISCARD = 1 << 2,
   IMAGE_CAN_BACK = 1 << 3,   /* can lie over a base image */
   IMAGE_MANY_FILES = 1 << 4, /* may consist of several files */
+  IMAGE_IN_ORDER = 1 << 5,   /* a new one is written once, from its beginning to its end, by one thread */
 } ImageCaps;
 
 /* One open and locked file of an image. */
@@ -183,6 +184,8 @@ struct Image
   gboolean read_only;
   gboolean checking;   /* open() lets pass what check() will tell */
   gboolean trusted;    /* names in it may lead anywhere */
+  gboolean same;       /* what is written changes nothing of the disk: the identity stays */
+  gboolean holds_more; /* more than this disk, such as snapshots inside: it must not be made anew */
   gboolean direct;     /* files are opened past the host's cache too */
   const char *variant; /* as found: one of the format's, or another word */
   uint64_t size;
@@ -216,6 +219,7 @@ typedef enum
   IMAGE_OPEN_NO_BASE = 1 << 2,  /* this layer alone */
   IMAGE_OPEN_TRUSTED = 1 << 3,  /* names within the image may lead out of its folder */
   IMAGE_OPEN_DIRECT = 1 << 4,
+  IMAGE_OPEN_SAME = 1 << 5, /* for moving the same contents about: Image.same */
 } ImageOpenFlags;
 
 /* @format NULL: by content. @base NULL: what the image says, if it may say so. */

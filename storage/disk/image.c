@@ -44,7 +44,7 @@ image_damaged (GError **error, Image *img, const char *format, ...)
   va_start (arguments, format);
   cause = g_strdup_vprintf (format, arguments);
   va_end (arguments);
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, _ ("the %s image “%s” is damaged: %s"), img->format->name,
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, _("the %s image “%s” is damaged: %s"), img->format->name,
                img->path, cause);
   return FALSE;
 }
@@ -58,7 +58,7 @@ image_unsupported (GError **error, Image *img, const char *format, ...)
   va_start (arguments, format);
   cause = g_strdup_vprintf (format, arguments);
   va_end (arguments);
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, _ ("cannot open “%s”: %s"), img->path, cause);
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, _("cannot open “%s”: %s"), img->path, cause);
   return FALSE;
 }
 
@@ -92,8 +92,8 @@ probe (ImageFile *file, GError **error)
   const ImageFormat *best = NULL;
   int best_score = 0;
 
-  sample.head_length = (size_t)MIN (file->size, IMAGE_HEAD_SIZE);
-  sample.tail_length = (size_t)MIN (file->size, IMAGE_TAIL_SIZE);
+  sample.head_length = (size_t) MIN (file->size, IMAGE_HEAD_SIZE);
+  sample.tail_length = (size_t) MIN (file->size, IMAGE_TAIL_SIZE);
   if (!image_file_read (file, 0, head, sample.head_length, error)
       || !image_file_read (file, file->size - sample.tail_length, tail, sample.tail_length, error))
     return NULL;
@@ -135,7 +135,7 @@ image_follow (Image *img, const char *name, GError **error)
   if (strncmp (real, folder, length) == 0 && real[length] == '/')
     return g_steal_pointer (&path);
   g_set_error (error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
-               _ ("cannot open “%s”: it refers to “%s”, which is not in its folder, and is not followed unasked"),
+               _("cannot open “%s”: it refers to “%s”, which is not in its folder, and is not followed unasked"),
                img->path, name);
   return NULL;
 }
@@ -207,7 +207,7 @@ find_by_identity (Image *img, GError **error)
         }
     }
   g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
-               _ ("cannot open “%s”: it is a differencing image, and its parent is not in its folder"), img->path);
+               _("cannot open “%s”: it is a differencing image, and its parent is not in its folder"), img->path);
   return NULL;
 }
 
@@ -224,18 +224,18 @@ open_base (Image *img, ImageOpenFlags flags, const char *given, const Chain *abo
     path = parent->name != NULL ? image_follow (img, parent->name, error) : find_by_identity (img, error);
   if (path == NULL)
     return FALSE;
-  img->base = open_layer (path, (flags & ~(ImageOpenFlags)IMAGE_OPEN_CHECKING) | IMAGE_OPEN_READ_ONLY, parent->format,
+  img->base = open_layer (path, (flags & ~(ImageOpenFlags) IMAGE_OPEN_CHECKING) | IMAGE_OPEN_READ_ONLY, parent->format,
                           NULL, &chain, error);
   if (img->base == NULL)
     {
-      g_prefix_error (error, _ ("the base of “%s”: "), img->path);
+      g_prefix_error (error, _("the base of “%s”: "), img->path);
       return FALSE;
     }
   if ((parent->check_uuid && memcmp (parent->identity.uuid, img->base->identity.uuid, 16) != 0)
       || (parent->check_state && memcmp (parent->identity.state, img->base->identity.state, 16) != 0))
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
-                   _ ("cannot open “%s”: “%s” is not the image it was based on, or has changed since"), img->path,
+                   _("cannot open “%s”: “%s” is not the image it was based on, or has changed since"), img->path,
                    img->base->path);
       return FALSE;
     }
@@ -250,13 +250,13 @@ check_chain (const Image *img, const Chain *above, GError **error)
   for (const Chain *c = above; c != NULL; c = c->above, depth++)
     if (same_file (c->img->file, img->file))
       {
-        g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, _ ("cannot open “%s”: it is based on itself"),
+        g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, _("cannot open “%s”: it is based on itself"),
                      img->path);
         return FALSE;
       }
   if (depth <= IMAGE_CHAIN_MAX)
     return TRUE;
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, _ ("cannot open “%s”: it is based on over %d others"),
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, _("cannot open “%s”: it is based on over %d others"),
                img->path, IMAGE_CHAIN_MAX);
   return FALSE;
 }
@@ -268,7 +268,7 @@ image_new (const char *path)
 
   img->path = g_strdup (path);
   img->folder = g_path_get_dirname (path);
-  img->siblings = g_ptr_array_new_with_free_func ((GDestroyNotify)image_file_close);
+  img->siblings = g_ptr_array_new_with_free_func ((GDestroyNotify) image_file_close);
   img->unit = SECTOR_SIZE;
   img->variant = "dynamic";
   g_mutex_init (&img->map_lock);
@@ -294,6 +294,7 @@ open_layer (const char *path, ImageOpenFlags flags, const char *format, const ch
   img->file = file;
   img->read_only = read_only;
   img->direct = direct;
+  img->same = (flags & IMAGE_OPEN_SAME) != 0;
   img->checking = (flags & IMAGE_OPEN_CHECKING) != 0;
   img->trusted = (flags & IMAGE_OPEN_TRUSTED) != 0;
   if (!check_chain (img, above, error))
@@ -302,7 +303,7 @@ open_layer (const char *path, ImageOpenFlags flags, const char *format, const ch
   if (found == NULL)
     {
       if (format != NULL)
-        g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, _ ("cannot open “%s”: there is no disk format “%s”"),
+        g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, _("cannot open “%s”: there is no disk format “%s”"),
                      path, format);
       goto fail;
     }
@@ -314,12 +315,12 @@ open_layer (const char *path, ImageOpenFlags flags, const char *format, const ch
     }
   if (img->size > IMAGE_SIZE_MAX)
     {
-      image_damaged (error, img, _ ("a disk of %llu bytes"), (unsigned long long)img->size);
+      image_damaged (error, img, _("a disk of %llu bytes"), (unsigned long long) img->size);
       goto fail;
     }
   if (base != NULL && !img->parent.wanted)
     {
-      image_unsupported (error, img, _ ("it is not based on another image"));
+      image_unsupported (error, img, _("it is not based on another image"));
       goto fail;
     }
   if (img->parent.wanted && !(flags & IMAGE_OPEN_NO_BASE) && !open_base (img, flags, base, above, error))

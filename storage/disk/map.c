@@ -31,11 +31,11 @@ image_read_base (Image *img, uint64_t offset, void *buffer, size_t length, GErro
 
   if (base != NULL && offset < base->size)
     {
-      inside = (size_t)MIN (length, base->size - offset);
+      inside = (size_t) MIN (length, base->size - offset);
       if (!base->format->read (base, offset, buffer, inside, error))
         return FALSE;
     }
-  memset ((uint8_t *)buffer + inside, 0, length - inside);
+  memset ((uint8_t *) buffer + inside, 0, length - inside);
   return TRUE;
 }
 
@@ -70,7 +70,7 @@ image_resolve (Image *img, uint64_t offset, uint64_t length, ImageExtent *out, I
         break;
     }
   if (layer == NULL)
-    *out = (ImageExtent){ .kind = IMAGE_ZERO };
+    *out = (ImageExtent) { .kind = IMAGE_ZERO };
   out->length = length;
   if (found != NULL)
     *found = layer;
@@ -90,7 +90,7 @@ image_map_read (Image *img, uint64_t offset, void *buffer, size_t length, GError
 
       if (!look_up (img, offset, length, &extent, error))
         return FALSE;
-      chunk = (size_t)MIN (length, extent.length);
+      chunk = (size_t) MIN (length, extent.length);
       switch (extent.kind)
         {
         case IMAGE_DATA:
@@ -142,7 +142,7 @@ fill (Image *img, const ImagePlace *place, gboolean keeps, uint64_t offset, uint
   buffer = g_malloc (MIN (length, FILL_CHUNK));
   while (length > 0)
     {
-      size_t chunk = (size_t)MIN (length, FILL_CHUNK);
+      size_t chunk = (size_t) MIN (length, FILL_CHUNK);
 
       if (!image_map_read (img, offset, buffer, chunk, error)
           || !image_file_write (place->file, place->at + (offset - place->start), buffer, chunk, error))
@@ -166,11 +166,11 @@ fill_place (Image *img, const ImagePlace *place, gboolean keeps, uint64_t offset
     {
       g_autofree uint8_t *whole = g_malloc (total);
 
-      if (!image_map_read (img, place->start, whole, (size_t)(offset - place->start), error)
-          || !image_map_read (img, end, whole + (end - place->start), (size_t)(place_end - end), error))
+      if (!image_map_read (img, place->start, whole, (size_t) (offset - place->start), error)
+          || !image_map_read (img, end, whole + (end - place->start), (size_t) (place_end - end), error))
         return FALSE;
       memcpy (whole + (offset - place->start), in, length);
-      return image_file_write (place->file, place->at, whole, (size_t)total, error);
+      return image_file_write (place->file, place->at, whole, (size_t) total, error);
     }
   return fill (img, place, keeps, place->start, offset - place->start, error)
          && image_file_write (place->file, place->at + (offset - place->start), in, length, error)
@@ -189,7 +189,7 @@ write_new (Image *img, gboolean keeps, uint64_t offset, const uint8_t *in, size_
       g_mutex_unlock (&img->map_lock);
       return FALSE;
     }
-  *done = (size_t)MIN (want, write.place.start + write.place.length - offset);
+  *done = (size_t) MIN (want, write.place.start + write.place.length - offset);
   write.next = img->writes;
   img->writes = &write;
   g_mutex_unlock (&img->map_lock);
@@ -220,7 +220,7 @@ before_zeros (const Image *img, uint64_t offset, const uint8_t *in, size_t lengt
 
   while (run < length)
     {
-      size_t part = (size_t)MIN (length - run, img->unit - (offset + run) % img->unit);
+      size_t part = (size_t) MIN (length - run, img->unit - (offset + run) % img->unit);
 
       if (run > 0 && image_is_zero (in + run, part))
         break;
@@ -249,7 +249,7 @@ image_map_write (Image *img, uint64_t offset, const void *buffer, size_t length,
           g_mutex_unlock (&img->map_lock);
           return FALSE;
         }
-      chunk = (size_t)MIN (length, extent.length);
+      chunk = (size_t) MIN (length, extent.length);
       if (extent.kind == IMAGE_DATA && !extent.shared)
         {
           g_mutex_unlock (&img->map_lock);
@@ -258,7 +258,7 @@ image_map_write (Image *img, uint64_t offset, const void *buffer, size_t length,
         }
       else
         {
-          size_t part = (size_t)MIN (chunk, img->unit - offset % img->unit);
+          size_t part = (size_t) MIN (chunk, img->unit - offset % img->unit);
 
           blank = extent.kind == IMAGE_ZERO
                   || (extent.kind == IMAGE_UNALLOCATED && (img->base == NULL || offset >= img->base->size));
@@ -269,10 +269,10 @@ image_map_write (Image *img, uint64_t offset, const void *buffer, size_t length,
             }
           else
             {
-              chunk = (size_t)MIN (chunk, RESERVE_MAX);
+              chunk = (size_t) MIN (chunk, RESERVE_MAX);
               other = being_written (img, offset, chunk);
               if (other != NULL)
-                chunk = (size_t)(other->start - offset);
+                chunk = (size_t) (other->start - offset);
               if (blank)
                 chunk = before_zeros (img, offset, in, chunk);
               if (!write_new (img, !blank || img->base != NULL, offset, in, chunk, &chunk, error))
@@ -294,7 +294,7 @@ write_zeros (Image *img, uint64_t offset, uint64_t length, GError **error)
 
   while (length > 0)
     {
-      size_t chunk = (size_t)MIN (length, FILL_CHUNK);
+      size_t chunk = (size_t) MIN (length, FILL_CHUNK);
 
       if (!img->format->write (img, offset, zeros, chunk, error))
         return FALSE;

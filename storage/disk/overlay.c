@@ -29,7 +29,7 @@ overlay_extent (Image *img, uint64_t offset, uint64_t length, ImageExtent *out, 
 
   while (end * CLUSTER < offset + length && states[end] == states[cluster])
     end++;
-  *out = (ImageExtent){
+  *out = (ImageExtent) {
     .kind = kinds[states[cluster]], .length = end * CLUSTER - offset, .file = img->file, .at = offset
   };
   return TRUE;
@@ -40,14 +40,14 @@ overlay_reserve (Image *img, uint64_t offset, uint64_t length, ImagePlace *out, 
 {
   uint64_t start = offset / CLUSTER * CLUSTER, end = (offset + length + CLUSTER - 1) / CLUSTER * CLUSTER;
 
-  *out = (ImagePlace){ .start = start, .length = end - start, .file = img->file, .at = start };
+  *out = (ImagePlace) { .start = start, .length = end - start, .file = img->file, .at = start };
   return TRUE;
 }
 
 static gboolean
 overlay_commit (Image *img, const ImagePlace *place, GError **error)
 {
-  memset ((uint8_t *)img->state + place->start / CLUSTER, HERE, place->length / CLUSTER);
+  memset ((uint8_t *) img->state + place->start / CLUSTER, HERE, place->length / CLUSTER);
   return TRUE;
 }
 
@@ -55,7 +55,7 @@ static gboolean
 overlay_discard (Image *img, uint64_t offset, uint64_t length, GError **error)
 {
   g_mutex_lock (&img->map_lock);
-  memset ((uint8_t *)img->state + offset / CLUSTER, BLANK, (length + CLUSTER - 1) / CLUSTER);
+  memset ((uint8_t *) img->state + offset / CLUSTER, BLANK, (length + CLUSTER - 1) / CLUSTER);
   g_mutex_unlock (&img->map_lock);
   image_file_punch (img->file, offset, length);
   return TRUE;
@@ -100,7 +100,7 @@ overlay_new (Image *base, GError **error)
       rmdir (template);
     }
   else
-    image_errno (error, template, NC_ ("cannot", "create"), errno);
+    image_errno (error, template, NC_("cannot", "create"), errno);
   if (file == NULL)
     {
       image_close (base);

@@ -21,7 +21,7 @@ enum
 static uint64_t
 block_entries (const Qcow2 *q)
 {
-  return (uint64_t)q->cluster_size * 8 >> q->refcount_order;
+  return (uint64_t) q->cluster_size * 8 >> q->refcount_order;
 }
 
 static uint64_t
@@ -32,14 +32,14 @@ load_count (const Qcow2 *q, const uint8_t *block, uint64_t index)
     case 3:
       return block[index];
     case 4:
-      return GUINT16_FROM_BE (((const uint16_t *)block)[index]);
+      return GUINT16_FROM_BE (((const uint16_t *) block)[index]);
     case 5:
-      return GUINT32_FROM_BE (((const uint32_t *)block)[index]);
+      return GUINT32_FROM_BE (((const uint32_t *) block)[index]);
     case 6:
-      return GUINT64_FROM_BE (((const uint64_t *)block)[index]);
+      return GUINT64_FROM_BE (((const uint64_t *) block)[index]);
     default:
       {
-        unsigned bits = 1u << q->refcount_order, shift = (unsigned)(index * bits % 8);
+        unsigned bits = 1u << q->refcount_order, shift = (unsigned) (index * bits % 8);
 
         return block[index * bits / 8] >> shift & ((1u << bits) - 1);
       }
@@ -52,23 +52,23 @@ store_count (const Qcow2 *q, uint8_t *block, uint64_t index, uint64_t count)
   switch (q->refcount_order)
     {
     case 3:
-      block[index] = (uint8_t)count;
+      block[index] = (uint8_t) count;
       break;
     case 4:
-      ((uint16_t *)block)[index] = GUINT16_TO_BE ((uint16_t)count);
+      ((uint16_t *) block)[index] = GUINT16_TO_BE ((uint16_t) count);
       break;
     case 5:
-      ((uint32_t *)block)[index] = GUINT32_TO_BE ((uint32_t)count);
+      ((uint32_t *) block)[index] = GUINT32_TO_BE ((uint32_t) count);
       break;
     case 6:
-      ((uint64_t *)block)[index] = GUINT64_TO_BE (count);
+      ((uint64_t *) block)[index] = GUINT64_TO_BE (count);
       break;
     default:
       {
-        unsigned bits = 1u << q->refcount_order, shift = (unsigned)(index * bits % 8), mask = (1u << bits) - 1;
+        unsigned bits = 1u << q->refcount_order, shift = (unsigned) (index * bits % 8), mask = (1u << bits) - 1;
         uint8_t *byte = block + index * bits / 8;
 
-        *byte = (uint8_t)((*byte & ~(mask << shift)) | (count & mask) << shift);
+        *byte = (uint8_t) ((*byte & ~(mask << shift)) | (count & mask) << shift);
       }
     }
 }
@@ -123,7 +123,7 @@ write_grown (Image *img, uint64_t first, uint64_t blocks, uint64_t at, uint64_t 
   Qcow2Header header = q->header;
 
   header.refcount_table_offset = GUINT64_TO_BE (at);
-  header.refcount_table_clusters = GUINT32_TO_BE ((uint32_t)clusters);
+  header.refcount_table_clusters = GUINT32_TO_BE ((uint32_t) clusters);
   for (uint64_t i = first; i < first + blocks; i++)
     {
       const void *data = table_cache_get (q->refcount_blocks, q->refcount_table[i], error);
@@ -160,11 +160,11 @@ grow_table (Image *img, uint64_t block, GError **error)
     }
   while ((entries < first + blocks || entries <= block) && entries * 8 <= QCOW2_REFCOUNT_TABLE_MAX);
   if (entries * 8 > QCOW2_REFCOUNT_TABLE_MAX)
-    return image_damaged (error, img, _ ("it has become too large"));
+    return image_damaged (error, img, _("it has become too large"));
   at = (first * per_block + blocks) * q->cluster_size;
   q->refcount_table = g_new0 (uint64_t, entries);
-  memcpy (q->refcount_table, old, (size_t)old_entries * 8);
-  q->refcount_entries = (uint32_t)entries;
+  memcpy (q->refcount_table, old, (size_t) old_entries * 8);
+  q->refcount_entries = (uint32_t) entries;
   for (uint64_t i = 0; i < blocks; i++)
     {
       q->refcount_table[first + i] = (first * per_block + i) * q->cluster_size;
@@ -215,8 +215,8 @@ is_metadata (const Qcow2 *q, uint64_t first, uint64_t count)
   uint64_t from = first * q->cluster_size, to = (first + count) * q->cluster_size;
   uint64_t l1 = GUINT64_FROM_BE (q->header.l1_offset), table = GUINT64_FROM_BE (q->header.refcount_table_offset);
 
-  if (from < q->cluster_size || (from < l1 + (uint64_t)q->l1_entries * 8 && l1 < to)
-      || (from < table + (uint64_t)q->refcount_entries * 8 && table < to))
+  if (from < q->cluster_size || (from < l1 + (uint64_t) q->l1_entries * 8 && l1 < to)
+      || (from < table + (uint64_t) q->refcount_entries * 8 && table < to))
     return TRUE;
   for (uint32_t i = 0; i < q->refcount_entries; i++)
     if (q->refcount_table[i] >= from && q->refcount_table[i] < to)
@@ -231,14 +231,14 @@ gboolean
 qcow2_allocate (Image *img, uint64_t *count, uint64_t *first, gboolean *fresh, GError **error)
 {
   Qcow2 *q = img->state;
-  uint64_t cluster = q->next, run = 0, end = (uint64_t)G_MAXINT64 / q->cluster_size;
+  uint64_t cluster = q->next, run = 0, end = (uint64_t) G_MAXINT64 / q->cluster_size;
 
   for (;; cluster++)
     {
       uint64_t uses;
 
       if (cluster >= end)
-        return image_damaged (error, img, _ ("no cluster is left"));
+        return image_damaged (error, img, _("no cluster is left"));
       /* Also makes room for the count, which may take this very cluster. */
       if (!ensure_block (img, cluster / block_entries (q), error) || !qcow2_refcount_get (img, cluster, &uses, error))
         return FALSE;
@@ -253,8 +253,8 @@ qcow2_allocate (Image *img, uint64_t *count, uint64_t *first, gboolean *fresh, G
     }
   /* Growing the table may have moved things. */
   if (is_metadata (q, *first, run))
-    return image_damaged (error, img, _ ("cluster %llu is in use and counted as free: check it"),
-                          (unsigned long long)*first);
+    return image_damaged (error, img, _("cluster %llu is in use and counted as free: check it"),
+                          (unsigned long long) *first);
   for (uint64_t i = 0; i < run; i++)
     if (!refcount_set (img, *first + i, 1, error))
       return FALSE;
@@ -385,8 +385,8 @@ count_l2 (Count *c, uint64_t at, gboolean active, GError **error)
       if (is_outside (c, place, entry & QCOW2_PACKED ? 1 : length))
         {
           if (c->first_pass)
-            image_report (c->report, &c->report->errors, _ ("entry %u of the table at %llu leads out of the file"), i,
-                          (unsigned long long)at);
+            image_report (c->report, &c->report->errors, _("entry %u of the table at %llu leads out of the file"), i,
+                          (unsigned long long) at);
           if (c->repair)
             {
               table[i] = 0;
@@ -416,7 +416,7 @@ count_l1 (Count *c, uint64_t *l1, uint32_t entries, gboolean active, GError **er
       if (at & (c->q->cluster_size - 1) || is_outside (c, at, c->q->cluster_size))
         {
           if (c->first_pass)
-            image_report (c->report, &c->report->errors, _ ("the table for part %u lies outside the file"), i);
+            image_report (c->report, &c->report->errors, _("the table for part %u lies outside the file"), i);
           if (c->repair && active)
             {
               l1[i] = 0;
@@ -427,7 +427,7 @@ count_l1 (Count *c, uint64_t *l1, uint32_t entries, gboolean active, GError **er
         }
       /* Snapshots share tables; a loop of them would have no end. */
       if (++c->tables > 16 * c->file_clusters + 1024)
-        return image_damaged (error, c->img, _ ("its tables are used too often"));
+        return image_damaged (error, c->img, _("its tables are used too often"));
       use (c, at, c->q->cluster_size);
       if (!count_l2 (c, at, active, error))
         return FALSE;
@@ -452,7 +452,7 @@ count_snapshots (Count *c, GError **error)
       g_autofree uint64_t *l1 = NULL;
 
       if (is_outside (c, at, sizeof header))
-        return image_damaged (error, c->img, _ ("its list of snapshots lies outside the file"));
+        return image_damaged (error, c->img, _("its list of snapshots lies outside the file"));
       if (!image_pread (c->img, at, header, sizeof header, error))
         return FALSE;
       memcpy (&l1_offset, header, 8);
@@ -462,16 +462,16 @@ count_snapshots (Count *c, GError **error)
       memcpy (&extra, header + 36, 4);
       l1_offset = GUINT64_FROM_BE (l1_offset);
       l1_entries = GUINT32_FROM_BE (l1_entries);
-      at += SNAPSHOT_HEADER + (uint64_t)GUINT32_FROM_BE (extra) + GUINT16_FROM_BE (id) + GUINT16_FROM_BE (name);
+      at += SNAPSHOT_HEADER + (uint64_t) GUINT32_FROM_BE (extra) + GUINT16_FROM_BE (id) + GUINT16_FROM_BE (name);
       at = (at + 7) & ~7ull;
-      if (l1_entries > QCOW2_L1_MAX / 8 || is_outside (c, l1_offset, (uint64_t)l1_entries * 8))
-        return image_damaged (error, c->img, _ ("the tables of a snapshot lie outside the file"));
+      if (l1_entries > QCOW2_L1_MAX / 8 || is_outside (c, l1_offset, (uint64_t) l1_entries * 8))
+        return image_damaged (error, c->img, _("the tables of a snapshot lie outside the file"));
       l1 = g_new (uint64_t, l1_entries + 1);
-      if (!image_pread (c->img, l1_offset, l1, (size_t)l1_entries * 8, error))
+      if (!image_pread (c->img, l1_offset, l1, (size_t) l1_entries * 8, error))
         return FALSE;
       for (uint32_t j = 0; j < l1_entries; j++)
         l1[j] = GUINT64_FROM_BE (l1[j]);
-      use (c, l1_offset, (uint64_t)l1_entries * 8);
+      use (c, l1_offset, (uint64_t) l1_entries * 8);
       if (!count_l1 (c, l1, l1_entries, FALSE, error))
         return FALSE;
     }
@@ -485,8 +485,8 @@ count_all (Count *c, GError **error)
   Qcow2 *q = c->q;
 
   use (c, 0, q->cluster_size);
-  use (c, GUINT64_FROM_BE (q->header.l1_offset), (uint64_t)q->l1_entries * 8);
-  use (c, GUINT64_FROM_BE (q->header.refcount_table_offset), (uint64_t)q->refcount_entries * 8);
+  use (c, GUINT64_FROM_BE (q->header.l1_offset), (uint64_t) q->l1_entries * 8);
+  use (c, GUINT64_FROM_BE (q->header.refcount_table_offset), (uint64_t) q->refcount_entries * 8);
   for (uint32_t i = 0; i < q->refcount_entries; i++)
     {
       uint64_t at = q->refcount_table[i];
@@ -497,7 +497,7 @@ count_all (Count *c, GError **error)
         use (c, at, q->cluster_size);
       else if (c->first_pass)
         {
-          image_report (c->report, &c->report->errors, _ ("block %u of its reference counts lies outside the file"), i);
+          image_report (c->report, &c->report->errors, _("block %u of its reference counts lies outside the file"), i);
           q->refcount_table[i] = 0;
           q->refcount_table_dirty |= c->repair;
           c->report->repaired += c->repair;
@@ -520,11 +520,11 @@ compare (Count *c, GError **error)
       if (said == counted)
         continue;
       if (said < counted)
-        image_report (c->report, &c->report->errors, _ ("cluster %llu is used %llu times and counted as %llu"),
-                      (unsigned long long)i, (unsigned long long)counted, (unsigned long long)said);
+        image_report (c->report, &c->report->errors, _("cluster %llu is used %llu times and counted as %llu"),
+                      (unsigned long long) i, (unsigned long long) counted, (unsigned long long) said);
       else
-        image_report (c->report, &c->report->leaks, _ ("cluster %llu is used %llu times and counted as %llu"),
-                      (unsigned long long)i, (unsigned long long)counted, (unsigned long long)said);
+        image_report (c->report, &c->report->leaks, _("cluster %llu is used %llu times and counted as %llu"),
+                      (unsigned long long) i, (unsigned long long) counted, (unsigned long long) said);
       if (!c->repair)
         continue;
       if (!refcount_set (c->img, i, counted, error))
@@ -551,7 +551,7 @@ check_marks (Count *c, GError **error)
         return FALSE;
       if ((uses == 1) != ((q->l1[i] & QCOW2_COPIED) != 0))
         {
-          image_report (c->report, &c->report->errors, _ ("part %u is marked wrongly as shared or not"), i);
+          image_report (c->report, &c->report->errors, _("part %u is marked wrongly as shared or not"), i);
           if (c->repair)
             {
               q->l1[i] ^= QCOW2_COPIED;
@@ -575,8 +575,8 @@ check_marks (Count *c, GError **error)
           if ((uses == 1) == ((entry & QCOW2_COPIED) != 0))
             continue;
           image_report (c->report, &c->report->errors,
-                        _ ("entry %u of the table at %llu is marked wrongly as shared or not"), j,
-                        (unsigned long long)at);
+                        _("entry %u of the table at %llu is marked wrongly as shared or not"), j,
+                        (unsigned long long) at);
           if (c->repair)
             {
               table[j] = GUINT64_TO_BE (entry ^ QCOW2_COPIED);
@@ -601,8 +601,8 @@ qcow2_check_refcounts (Image *img, gboolean rebuild, ImageReport *report, GError
   if (!image_file_length (img->file, &length, error))
     return FALSE;
   c.file_clusters = (length + q->cluster_size - 1) >> q->cluster_bits;
-  if (c.file_clusters > (uint64_t)CHECK_WINDOW * CHECK_WINDOWS)
-    return image_damaged (error, img, _ ("its file is too large to be checked"));
+  if (c.file_clusters > (uint64_t) CHECK_WINDOW * CHECK_WINDOWS)
+    return image_damaged (error, img, _("its file is too large to be checked"));
   do
     {
       memset (uses, 0, CHECK_WINDOW * sizeof *uses);

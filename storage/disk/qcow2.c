@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <glib/gi18n-lib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -49,14 +48,15 @@ check_features (Image *img, Qcow2 *q, GError **error)
   uint64_t features = GUINT64_FROM_BE (q->header.incompatible);
 
   if (features & QCOW2_EXTERNAL_DATA)
-    return image_unsupported (error, img, _ ("qcow2 images with their data in another file are not supported"));
+    return image_unsupported (error, img, _("qcow2 images with their data in another file are not supported"));
   if (features & QCOW2_SUBCLUSTERS)
-    return image_unsupported (error, img, _ ("qcow2 images with subclusters are not supported"));
-  features &= ~(uint64_t)(QCOW2_DIRTY | QCOW2_CORRUPT | QCOW2_COMPRESSION);
+    return image_unsupported (error, img, _("qcow2 images with subclusters are not supported"));
+  features &= ~(uint64_t) (QCOW2_DIRTY | QCOW2_CORRUPT | QCOW2_COMPRESSION);
   if (features != 0)
-    return image_unsupported (error, img, _ ("it uses unknown features of qcow2 (%llx)"), (unsigned long long)features);
+    return image_unsupported (error, img, _("it uses unknown features of qcow2 (%llx)"),
+                              (unsigned long long) features);
   if (GUINT64_FROM_BE (q->header.incompatible) & QCOW2_CORRUPT && !img->read_only && !img->checking)
-    return image_damaged (error, img, _ ("it was marked as corrupt, and can only be read"));
+    return image_damaged (error, img, _("it was marked as corrupt, and can only be read"));
   return TRUE;
 }
 
@@ -70,9 +70,9 @@ check_header (Image *img, Qcow2 *q, GError **error)
   q->version = GUINT32_FROM_BE (h->version);
   q->cluster_bits = GUINT32_FROM_BE (h->cluster_bits);
   if (q->version != 2 && q->version != 3)
-    return image_unsupported (error, img, _ ("version %u of qcow2 is not known"), q->version);
+    return image_unsupported (error, img, _("version %u of qcow2 is not known"), q->version);
   if (q->cluster_bits < QCOW2_MIN_CLUSTER_BITS || q->cluster_bits > QCOW2_MAX_CLUSTER_BITS)
-    return image_damaged (error, img, _ ("clusters of 2^%u bytes"), q->cluster_bits);
+    return image_damaged (error, img, _("clusters of 2^%u bytes"), q->cluster_bits);
   q->cluster_size = 1u << q->cluster_bits;
   q->l2_bits = q->cluster_bits - 3;
   if (q->version == 2)
@@ -85,41 +85,41 @@ check_header (Image *img, Qcow2 *q, GError **error)
       length = GUINT32_FROM_BE (h->header_length);
       q->refcount_order = GUINT32_FROM_BE (h->refcount_order);
       if (length < QCOW2_HEADER_V3 || length > q->cluster_size || length % 8 != 0)
-        return image_damaged (error, img, _ ("a header of %u bytes"), length);
+        return image_damaged (error, img, _("a header of %u bytes"), length);
       if (length == QCOW2_HEADER_V3)
         h->compression = 0;
       if (q->refcount_order > 6)
-        return image_damaged (error, img, _ ("reference counts of 2^%u bits"), q->refcount_order);
+        return image_damaged (error, img, _("reference counts of 2^%u bits"), q->refcount_order);
     }
   if (!check_features (img, q, error))
     return FALSE;
   if (h->compression > 1 || (h->compression != 0) != ((GUINT64_FROM_BE (h->incompatible) & QCOW2_COMPRESSION) != 0))
-    return image_unsupported (error, img, _ ("compression method %u of qcow2 is not known"), h->compression);
+    return image_unsupported (error, img, _("compression method %u of qcow2 is not known"), h->compression);
   q->zstd = h->compression == 1;
   if (h->crypt_method != 0)
-    return image_unsupported (error, img, _ ("encrypted qcow2 images are not supported"));
+    return image_unsupported (error, img, _("encrypted qcow2 images are not supported"));
   img->size = GUINT64_FROM_BE (h->size);
   if (img->size == 0 || img->size > IMAGE_SIZE_MAX)
-    return image_damaged (error, img, _ ("a disk of %llu bytes"), (unsigned long long)img->size);
-  img->size = (img->size + SECTOR_SIZE - 1) & ~(uint64_t)(SECTOR_SIZE - 1);
-  span = (uint64_t)q->cluster_size << q->l2_bits;
+    return image_damaged (error, img, _("a disk of %llu bytes"), (unsigned long long) img->size);
+  img->size = (img->size + SECTOR_SIZE - 1) & ~(uint64_t) (SECTOR_SIZE - 1);
+  span = (uint64_t) q->cluster_size << q->l2_bits;
   q->l1_entries = GUINT32_FROM_BE (h->l1_entries);
   if (q->l1_entries > (uint32_t) QCOW2_L1_MAX / 8 || q->l1_entries < (img->size + span - 1) / span)
-    return image_damaged (error, img, _ ("%u tables for a disk of %llu bytes"), q->l1_entries,
-                          (unsigned long long)img->size);
+    return image_damaged (error, img, _("%u tables for a disk of %llu bytes"), q->l1_entries,
+                          (unsigned long long) img->size);
   if (GUINT64_FROM_BE (h->l1_offset) % q->cluster_size != 0
-      || !lies_inside (img, GUINT64_FROM_BE (h->l1_offset), (uint64_t)q->l1_entries * 8))
-    return image_damaged (error, img, _ ("its first table lies outside the file"));
+      || !lies_inside (img, GUINT64_FROM_BE (h->l1_offset), (uint64_t) q->l1_entries * 8))
+    return image_damaged (error, img, _("its first table lies outside the file"));
   q->refcount_entries = GUINT32_FROM_BE (h->refcount_table_clusters);
   if (q->refcount_entries == 0 || q->refcount_entries > (uint32_t) QCOW2_REFCOUNT_TABLE_MAX >> q->cluster_bits)
-    return image_damaged (error, img, _ ("%u clusters of reference counts"), q->refcount_entries);
+    return image_damaged (error, img, _("%u clusters of reference counts"), q->refcount_entries);
   q->refcount_entries <<= q->cluster_bits - 3;
   if (GUINT64_FROM_BE (h->refcount_table_offset) % q->cluster_size != 0
-      || !lies_inside (img, GUINT64_FROM_BE (h->refcount_table_offset), (uint64_t)q->refcount_entries * 8))
-    return image_damaged (error, img, _ ("its reference counts lie outside the file"));
+      || !lies_inside (img, GUINT64_FROM_BE (h->refcount_table_offset), (uint64_t) q->refcount_entries * 8))
+    return image_damaged (error, img, _("its reference counts lie outside the file"));
   if (GUINT32_FROM_BE (h->snapshot_count) > 65536
       || (h->snapshot_count != 0 && !lies_inside (img, GUINT64_FROM_BE (h->snapshots_offset), 40)))
-    return image_damaged (error, img, _ ("its list of snapshots lies outside the file"));
+    return image_damaged (error, img, _("its list of snapshots lies outside the file"));
   return TRUE;
 }
 
@@ -133,15 +133,15 @@ read_backing (Image *img, const Qcow2 *q, GError **error)
   if (offset == 0 || length == 0)
     return TRUE;
   if (length > BACKING_NAME_MAX || offset > q->cluster_size || length > q->cluster_size - offset)
-    return image_damaged (error, img, _ ("the name of its base is %u bytes long"), length);
+    return image_damaged (error, img, _("the name of its base is %u bytes long"), length);
   img->parent.wanted = TRUE;
   img->parent.name = g_malloc0 (length + 1);
   if (!image_pread (img, offset, img->parent.name, length, error))
     return FALSE;
   if (strlen (img->parent.name) != length)
-    return image_damaged (error, img, _ ("the name of its base has a zero in it"));
+    return image_damaged (error, img, _("the name of its base has a zero in it"));
   if (g_str_has_prefix (img->parent.name, "json:") || strstr (img->parent.name, "://") != NULL)
-    return image_unsupported (error, img, _ ("its base is “%s”, which is not a file"), img->parent.name);
+    return image_unsupported (error, img, _("its base is “%s”, which is not a file"), img->parent.name);
   at = q->version == 2 ? QCOW2_HEADER_V2 : GUINT32_FROM_BE (q->header.header_length);
   for (end = offset; at <= end && end - at >= 8;)
     {
@@ -194,7 +194,7 @@ static gboolean
 read_table (Image *img, uint64_t at, uint64_t **entries, uint32_t count, GError **error)
 {
   *entries = g_new (uint64_t, count + 1);
-  if (!image_pread (img, at, *entries, (size_t)count * 8, error))
+  if (!image_pread (img, at, *entries, (size_t) count * 8, error))
     return FALSE;
   for (uint32_t i = 0; i < count; i++)
     (*entries)[i] = GUINT64_FROM_BE ((*entries)[i]);
@@ -208,7 +208,7 @@ qcow2_write_table (Image *img, uint64_t at, const uint64_t *entries, uint32_t co
 
   for (uint32_t i = 0; i < count; i++)
     table[i] = GUINT64_TO_BE (entries[i]);
-  return image_pwrite (img, at, table, (size_t)count * 8, error);
+  return image_pwrite (img, at, table, (size_t) count * 8, error);
 }
 
 static gboolean
@@ -220,12 +220,12 @@ check_tables (Image *img, Qcow2 *q, GError **error)
 
       if (q->l1[i] & ~(QCOW2_OFFSET | QCOW2_COPIED) || at & (q->cluster_size - 1)
           || (at != 0 && !lies_inside (img, at, q->cluster_size)))
-        return image_damaged (error, img, _ ("the table for part %u lies outside the file"), i);
+        return image_damaged (error, img, _("the table for part %u lies outside the file"), i);
     }
   for (uint32_t i = 0; i < q->refcount_entries; i++)
     if (q->refcount_table[i] & (q->cluster_size - 1)
         || (q->refcount_table[i] != 0 && !lies_inside (img, q->refcount_table[i], q->cluster_size)))
-      return image_damaged (error, img, _ ("block %u of its reference counts lies outside the file"), i);
+      return image_damaged (error, img, _("block %u of its reference counts lies outside the file"), i);
   return TRUE;
 }
 
@@ -248,10 +248,10 @@ prepare_to_write (Image *img, Qcow2 *q, GError **error)
   if (!qcow2_refcount_get (img, 0, &uses, error))
     return FALSE;
   if (uses == 0 && !img->checking)
-    return image_damaged (error, img, _ ("cluster %llu is in use and counted as free: check it"), 0ull);
+    return image_damaged (error, img, _("cluster %llu is in use and counted as free: check it"), 0ull);
   if (q->version == 2 || img->checking || (!(bits & QCOW2_DIRTY) && q->header.autoclear == 0))
     return TRUE;
-  q->header.incompatible = GUINT64_TO_BE (bits & ~(uint64_t)QCOW2_DIRTY);
+  q->header.incompatible = GUINT64_TO_BE (bits & ~(uint64_t) QCOW2_DIRTY);
   q->header.autoclear = 0;
   return image_pwrite (img, 0, &q->header, QCOW2_HEADER_V3, error) && image_sync (img, error);
 }
@@ -260,7 +260,6 @@ static gboolean
 qcow2_open (Image *img, GError **error)
 {
   Qcow2 *q = g_new0 (Qcow2, 1);
-  struct stat info;
 
   img->state = q;
   q->freed = g_array_new (FALSE, FALSE, sizeof (Qcow2Run));
@@ -281,8 +280,7 @@ qcow2_open (Image *img, GError **error)
   q->refcount_blocks = table_cache_new (img->file, q->cluster_size, MAX (QCOW2_COUNT_CACHE / q->cluster_size, 4));
   q->used_end = (img->file->size + q->cluster_size - 1) >> q->cluster_bits;
   img->unit = q->cluster_size;
-  if (fstat (img->file->fd, &info) == 0 && (uint64_t)info.st_blocks * 512 >= img->size)
-    img->variant = "fixed";
+  img->holds_more = q->header.snapshot_count != 0;
   if (!img->read_only && !prepare_to_write (img, q, error))
     {
       qcow2_free (q);
@@ -329,9 +327,9 @@ check_entry (Image *img, uint64_t entry, GError **error)
   if (entry & QCOW2_PACKED)
     qcow2_packed_place (q, entry, &at, &length);
   else if (entry & QCOW2_RESERVED || at & (q->cluster_size - 1) || (entry & QCOW2_ZERO && q->version == 2))
-    return image_damaged (error, img, _ ("an entry of its tables is %llx"), (unsigned long long)entry);
+    return image_damaged (error, img, _("an entry of its tables is %llx"), (unsigned long long) entry);
   if (at != 0 && at >= end)
-    return image_damaged (error, img, _ ("a cluster at %llu lies outside the file"), (unsigned long long)at);
+    return image_damaged (error, img, _("a cluster at %llu lies outside the file"), (unsigned long long) at);
   return TRUE;
 }
 
@@ -340,21 +338,21 @@ qcow2_extent (Image *img, uint64_t offset, uint64_t length, ImageExtent *out, GE
 {
   Qcow2 *q = img->state;
   uint64_t cluster = offset >> q->cluster_bits, within = offset & (q->cluster_size - 1), entry, run = 1, limit;
-  uint32_t index = (uint32_t)(cluster & ((1u << q->l2_bits) - 1)), count = (1u << q->l2_bits) - index;
+  uint32_t index = (uint32_t) (cluster & ((1u << q->l2_bits) - 1)), count = (1u << q->l2_bits) - index;
   uint64_t *table;
 
   if (!find_table (img, offset, &table, error))
     return FALSE;
   if (table == NULL)
     {
-      *out = (ImageExtent){ .kind = IMAGE_UNALLOCATED, .length = ((uint64_t)count << q->cluster_bits) - within };
+      *out = (ImageExtent) { .kind = IMAGE_UNALLOCATED, .length = ((uint64_t) count << q->cluster_bits) - within };
       return TRUE;
     }
   limit = MIN (count, ((within + length - 1) >> q->cluster_bits) + 1);
   entry = GUINT64_FROM_BE (table[index]);
   if (!check_entry (img, entry, error))
     return FALSE;
-  *out = (ImageExtent){ .file = img->file, .at = (entry & QCOW2_OFFSET) + within, .detail = entry };
+  *out = (ImageExtent) { .file = img->file, .at = (entry & QCOW2_OFFSET) + within, .detail = entry };
   if (entry & QCOW2_PACKED)
     out->kind = IMAGE_PACKED;
   else if (entry & QCOW2_ZERO || (entry & QCOW2_OFFSET) == 0)
@@ -389,7 +387,7 @@ static gboolean
 inflate_cluster (const uint8_t *in, size_t in_length, uint8_t *out, size_t out_length)
 {
   z_stream stream
-      = { .next_in = (Bytef *)in, .avail_in = (uInt)in_length, .next_out = out, .avail_out = (uInt)out_length };
+      = { .next_in = (Bytef *) in, .avail_in = (uInt) in_length, .next_out = out, .avail_out = (uInt) out_length };
 
   if (inflateInit2 (&stream, -15) != Z_OK)
     return FALSE;
@@ -431,13 +429,13 @@ qcow2_unpack (Image *img, const ImageExtent *extent, uint64_t offset, void *buff
       if (q->unpacked == NULL)
         {
           q->unpacked = g_malloc (q->cluster_size);
-          q->packed = g_malloc (2 * (size_t)q->cluster_size + SECTOR_SIZE);
+          q->packed = g_malloc (2 * (size_t) q->cluster_size + SECTOR_SIZE);
         }
       q->unpacked_entry = 0;
-      packed_length = MIN (packed_length, 2 * (uint64_t)q->cluster_size);
+      packed_length = MIN (packed_length, 2 * (uint64_t) q->cluster_size);
       ok = image_file_read (extent->file, at, q->packed, packed_length, error);
       if (ok && !(q->zstd ? unzstd_cluster : inflate_cluster) (q->packed, packed_length, q->unpacked, q->cluster_size))
-        ok = image_damaged (error, img, _ ("the compressed data at %llu cannot be unpacked"), (unsigned long long)at);
+        ok = image_damaged (error, img, _("the compressed data at %llu cannot be unpacked"), (unsigned long long) at);
       if (ok)
         q->unpacked_entry = extent->detail;
     }
@@ -490,7 +488,7 @@ static gboolean
 qcow2_reserve (Image *img, uint64_t offset, uint64_t length, ImagePlace *out, GError **error)
 {
   Qcow2 *q = img->state;
-  uint64_t start = offset & ~((uint64_t)q->cluster_size - 1), first, at;
+  uint64_t start = offset & ~((uint64_t) q->cluster_size - 1), first, at;
   uint64_t count = ((offset + length - 1) >> q->cluster_bits) - (offset >> q->cluster_bits) + 1;
   uint64_t in_table = (1u << q->l2_bits) - ((offset >> q->cluster_bits) & ((1u << q->l2_bits) - 1));
   gboolean fresh;
@@ -501,11 +499,11 @@ qcow2_reserve (Image *img, uint64_t offset, uint64_t length, ImagePlace *out, GE
   count = MIN (count, in_table);
   if (!qcow2_allocate (img, &count, &first, &fresh, error))
     return FALSE;
-  *out = (ImagePlace){ .start = start,
-                       .length = count << q->cluster_bits,
-                       .file = img->file,
-                       .at = first << q->cluster_bits,
-                       .fresh = fresh };
+  *out = (ImagePlace) { .start = start,
+                        .length = count << q->cluster_bits,
+                        .file = img->file,
+                        .at = first << q->cluster_bits,
+                        .fresh = fresh };
   return TRUE;
 }
 
@@ -526,7 +524,7 @@ static gboolean
 qcow2_commit (Image *img, const ImagePlace *place, GError **error)
 {
   Qcow2 *q = img->state;
-  uint32_t index = (uint32_t)((place->start >> q->cluster_bits) & ((1u << q->l2_bits) - 1));
+  uint32_t index = (uint32_t) ((place->start >> q->cluster_bits) & ((1u << q->l2_bits) - 1));
   uint64_t at, *table = own_table (img, place->start, &at, error);
 
   if (table == NULL)
@@ -575,9 +573,9 @@ take_changes (Image *img, Qcow2Changes *c, GError **error)
   c->refcount_entries = q->refcount_entries;
   c->l1_entries = q->l1_entries;
   if (q->refcount_table_dirty)
-    c->refcount_table = g_memdup2 (q->refcount_table, (size_t)q->refcount_entries * 8);
+    c->refcount_table = g_memdup2 (q->refcount_table, (size_t) q->refcount_entries * 8);
   if (q->l1_dirty)
-    c->l1 = g_memdup2 (q->l1, (size_t)q->l1_entries * 8);
+    c->l1 = g_memdup2 (q->l1, (size_t) q->l1_entries * 8);
   q->refcount_table_dirty = q->l1_dirty = FALSE;
   g_array_append_vals (q->freed_sealed, q->freed->data, q->freed->len);
   g_array_set_size (q->freed, 0);
@@ -665,7 +663,7 @@ static gboolean
 discard_in_table (Image *img, uint64_t offset, uint64_t length, GError **error)
 {
   Qcow2 *q = img->state;
-  uint32_t index = (uint32_t)((offset >> q->cluster_bits) & ((1u << q->l2_bits) - 1));
+  uint32_t index = (uint32_t) ((offset >> q->cluster_bits) & ((1u << q->l2_bits) - 1));
   uint64_t blank = img->base != NULL ? QCOW2_ZERO : 0, *table, at;
   gboolean needed = FALSE;
 
@@ -700,7 +698,7 @@ static gboolean
 qcow2_discard (Image *img, uint64_t offset, uint64_t length, GError **error)
 {
   Qcow2 *q = img->state;
-  uint64_t span = (uint64_t)q->cluster_size << q->l2_bits;
+  uint64_t span = (uint64_t) q->cluster_size << q->l2_bits;
 
   /* Version 2 has no word for zeros over a base. */
   if (q->version == 2 && img->base != NULL)
@@ -708,7 +706,7 @@ qcow2_discard (Image *img, uint64_t offset, uint64_t length, GError **error)
       g_autofree uint8_t *zeros = g_malloc0 (q->cluster_size);
 
       for (uint64_t end = offset + length; offset < end; offset += q->cluster_size)
-        if (!qcow2_write (img, offset, zeros, (size_t)MIN (q->cluster_size, end - offset), error))
+        if (!qcow2_write (img, offset, zeros, (size_t) MIN (q->cluster_size, end - offset), error))
           return FALSE;
       return TRUE;
     }
@@ -735,7 +733,7 @@ static gboolean
 grow_l1 (Image *img, uint32_t entries, Qcow2Header *header, GError **error)
 {
   Qcow2 *q = img->state;
-  uint64_t wanted = ((uint64_t)entries * 8 + q->cluster_size - 1) >> q->cluster_bits, first, count;
+  uint64_t wanted = ((uint64_t) entries * 8 + q->cluster_size - 1) >> q->cluster_bits, first, count;
   uint64_t *grown;
   gboolean fresh;
 
@@ -749,7 +747,7 @@ grow_l1 (Image *img, uint32_t entries, Qcow2Header *header, GError **error)
     }
   while (count < wanted);
   grown = g_new0 (uint64_t, entries + 1);
-  memcpy (grown, q->l1, (size_t)q->l1_entries * 8);
+  memcpy (grown, q->l1, (size_t) q->l1_entries * 8);
   if (!qcow2_flush (img, error) || !qcow2_write_table (img, first << q->cluster_bits, grown, entries, error)
       || !image_sync (img, error))
     {
@@ -767,20 +765,20 @@ static gboolean
 qcow2_resize (Image *img, uint64_t size, GError **error)
 {
   Qcow2 *q = img->state;
-  uint64_t span = (uint64_t)q->cluster_size << q->l2_bits, entries = (size + span - 1) / span, old = img->size;
-  uint64_t edge = (MIN (size, old) + q->cluster_size - 1) & ~((uint64_t)q->cluster_size - 1);
+  uint64_t span = (uint64_t) q->cluster_size << q->l2_bits, entries = (size + span - 1) / span, old = img->size;
+  uint64_t edge = (MIN (size, old) + q->cluster_size - 1) & ~((uint64_t) q->cluster_size - 1);
   uint64_t l1_at = GUINT64_FROM_BE (q->header.l1_offset);
-  uint32_t l1_clusters = (uint32_t)(((uint64_t)q->l1_entries * 8 + q->cluster_size - 1) >> q->cluster_bits);
+  uint32_t l1_clusters = (uint32_t) (((uint64_t) q->l1_entries * 8 + q->cluster_size - 1) >> q->cluster_bits);
   Qcow2Header header;
 
   if (q->header.snapshot_count != 0)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
-                   _ ("cannot resize “%s”: it has snapshots inside that need its size"), img->path);
+                   _("cannot resize “%s”: it has snapshots inside that need its size"), img->path);
       return FALSE;
     }
   if (entries > QCOW2_L1_MAX / 8)
-    return image_unsupported (error, img, _ ("it has become too large"));
+    return image_unsupported (error, img, _("it has become too large"));
   /* What lies behind the end would come back when it grows again. */
   if (size < old && edge < old && !qcow2_discard (img, edge, old - edge, error))
     return FALSE;
@@ -797,7 +795,7 @@ qcow2_resize (Image *img, uint64_t size, GError **error)
   if (!qcow2_flush (img, error))
     return FALSE;
   header = q->header;
-  if (entries > q->l1_entries && !grow_l1 (img, (uint32_t)entries, &header, error))
+  if (entries > q->l1_entries && !grow_l1 (img, (uint32_t) entries, &header, error))
     return FALSE;
   header.refcount_table_offset = q->header.refcount_table_offset;
   header.refcount_table_clusters = q->header.refcount_table_clusters;
@@ -808,7 +806,7 @@ qcow2_resize (Image *img, uint64_t size, GError **error)
   img->size = size;
   if (GUINT64_FROM_BE (header.l1_offset) != l1_at)
     {
-      q->l1_entries = (uint32_t)entries;
+      q->l1_entries = (uint32_t) entries;
       qcow2_free_later (img, l1_at >> q->cluster_bits, l1_clusters);
     }
   return qcow2_flush (img, error);
@@ -818,10 +816,10 @@ static gboolean
 qcow2_check (Image *img, gboolean repair, ImageReport *report, GError **error)
 {
   Qcow2 *q = img->state;
-  uint64_t bits = GUINT64_FROM_BE (q->header.incompatible), kept = bits & ~(uint64_t)(QCOW2_DIRTY | QCOW2_CORRUPT);
+  uint64_t bits = GUINT64_FROM_BE (q->header.incompatible), kept = bits & ~(uint64_t) (QCOW2_DIRTY | QCOW2_CORRUPT);
 
   if (bits & QCOW2_CORRUPT)
-    image_report (report, &report->errors, _ ("it is marked as corrupt"));
+    image_report (report, &report->errors, _("it is marked as corrupt"));
   if (!qcow2_check_refcounts (img, repair, report, error))
     return FALSE;
   if (!repair)
@@ -847,7 +845,7 @@ allocate_all (Image *img, uint64_t size, GError **error)
     {
       ImagePlace place;
 
-      ok = qcow2_reserve (img, offset, MIN (size - offset, (uint64_t)1 << 30), &place, error)
+      ok = qcow2_reserve (img, offset, MIN (size - offset, (uint64_t) 1 << 30), &place, error)
            && image_file_allocate (place.file, place.at, place.length, error) && qcow2_commit (img, &place, error)
            && relieve (img, error);
       offset = place.start + place.length;
@@ -868,25 +866,25 @@ qcow2_create (Image *img, const ImageCreate *options, GError **error)
     BLOCK_AT = 2,
     L1_AT = 3
   };
-  uint64_t span = (uint64_t)CLUSTER * (CLUSTER / 8), entries = (options->size + span - 1) / span;
-  uint64_t l1_clusters = (entries * 8 + CLUSTER - 1) / CLUSTER, table = GUINT64_TO_BE ((uint64_t)BLOCK_AT * CLUSTER);
+  uint64_t span = (uint64_t) CLUSTER * (CLUSTER / 8), entries = (options->size + span - 1) / span;
+  uint64_t l1_clusters = (entries * 8 + CLUSTER - 1) / CLUSTER, table = GUINT64_TO_BE ((uint64_t) BLOCK_AT * CLUSTER);
   const char *format = options->base != NULL ? options->base->format->name : "";
   g_autofree uint8_t *first = g_malloc0 (CLUSTER);
   g_autofree uint16_t *counts = g_new (uint16_t, L1_AT + l1_clusters);
   uint32_t extension[2];
-  Qcow2Header *h = (Qcow2Header *)first;
+  Qcow2Header *h = (Qcow2Header *) first;
   uint8_t *at = first + QCOW2_HEADER_V3;
 
-  *h = (Qcow2Header){ .magic = GUINT32_TO_BE (QCOW2_MAGIC),
-                      .version = GUINT32_TO_BE (3),
-                      .cluster_bits = GUINT32_TO_BE (QCOW2_CLUSTER_BITS),
-                      .size = GUINT64_TO_BE (options->size),
-                      .l1_entries = GUINT32_TO_BE ((uint32_t)entries),
-                      .l1_offset = GUINT64_TO_BE ((uint64_t)L1_AT * CLUSTER),
-                      .refcount_table_offset = GUINT64_TO_BE ((uint64_t)TABLE_AT * CLUSTER),
-                      .refcount_table_clusters = GUINT32_TO_BE (1),
-                      .refcount_order = GUINT32_TO_BE (REFCOUNT_ORDER),
-                      .header_length = GUINT32_TO_BE (QCOW2_HEADER_V3) };
+  *h = (Qcow2Header) { .magic = GUINT32_TO_BE (QCOW2_MAGIC),
+                       .version = GUINT32_TO_BE (3),
+                       .cluster_bits = GUINT32_TO_BE (QCOW2_CLUSTER_BITS),
+                       .size = GUINT64_TO_BE (options->size),
+                       .l1_entries = GUINT32_TO_BE ((uint32_t) entries),
+                       .l1_offset = GUINT64_TO_BE ((uint64_t) L1_AT * CLUSTER),
+                       .refcount_table_offset = GUINT64_TO_BE ((uint64_t) TABLE_AT * CLUSTER),
+                       .refcount_table_clusters = GUINT32_TO_BE (1),
+                       .refcount_order = GUINT32_TO_BE (REFCOUNT_ORDER),
+                       .header_length = GUINT32_TO_BE (QCOW2_HEADER_V3) };
   if (options->base != NULL)
     {
       size_t length = strlen (options->base_name), format_length;
@@ -901,20 +899,20 @@ qcow2_create (Image *img, const ImageCreate *options, GError **error)
         format = "raw";
       format_length = strlen (format);
       extension[0] = GUINT32_TO_BE (EXTENSION_BACKING_FORMAT);
-      extension[1] = GUINT32_TO_BE ((uint32_t)format_length);
+      extension[1] = GUINT32_TO_BE ((uint32_t) format_length);
       memcpy (at, extension, sizeof extension);
       memcpy (at + sizeof extension, format, format_length);
       /* The end of the extensions is eight zeros. */
-      at += sizeof extension + ((format_length + 7) & ~(size_t)7) + 8;
+      at += sizeof extension + ((format_length + 7) & ~(size_t) 7) + 8;
       memcpy (at, options->base_name, length);
-      h->backing_offset = GUINT64_TO_BE ((uint64_t)(at - first));
-      h->backing_length = GUINT32_TO_BE ((uint32_t)length);
+      h->backing_offset = GUINT64_TO_BE ((uint64_t) (at - first));
+      h->backing_length = GUINT32_TO_BE ((uint32_t) length);
     }
   for (uint64_t i = 0; i < L1_AT + l1_clusters; i++)
     counts[i] = GUINT16_TO_BE (1);
   if (!image_pwrite (img, 0, first, CLUSTER, error)
-      || !image_pwrite (img, (uint64_t)TABLE_AT * CLUSTER, &table, sizeof table, error)
-      || !image_pwrite (img, (uint64_t)BLOCK_AT * CLUSTER, counts, (L1_AT + l1_clusters) * 2, error)
+      || !image_pwrite (img, (uint64_t) TABLE_AT * CLUSTER, &table, sizeof table, error)
+      || !image_pwrite (img, (uint64_t) BLOCK_AT * CLUSTER, counts, (L1_AT + l1_clusters) * 2, error)
       || !image_file_truncate (img->file, (L1_AT + l1_clusters) * CLUSTER, error))
     return FALSE;
   return !g_str_equal (options->variant, "fixed") || allocate_all (img, options->size, error);

@@ -44,10 +44,10 @@ raw_open (Image *img, GError **error)
   struct stat info;
 
   if (img->file->size == 0)
-    return image_damaged (error, img, _ ("the file is empty"));
-  if (fstat (img->file->fd, &info) == 0 && (uint64_t)info.st_blocks * 512 >= img->file->size)
+    return image_damaged (error, img, _("the file is empty"));
+  if (fstat (img->file->fd, &info) == 0 && (uint64_t) info.st_blocks * 512 >= img->file->size)
     img->variant = "fixed";
-  img->size = (img->file->size + SECTOR_SIZE - 1) & ~(uint64_t)(SECTOR_SIZE - 1);
+  img->size = (img->file->size + SECTOR_SIZE - 1) & ~(uint64_t) (SECTOR_SIZE - 1);
   return TRUE;
 }
 
@@ -61,17 +61,17 @@ iso_open (Image *img, GError **error)
   uint64_t space;
 
   if (img->file->size < ISO_DESCRIPTOR + DISC_SECTOR)
-    return image_damaged (error, img, _ ("it ends after %llu bytes, in its first descriptor"),
-                          (unsigned long long)img->file->size);
+    return image_damaged (error, img, _("it ends after %llu bytes, in its first descriptor"),
+                          (unsigned long long) img->file->size);
   if (!image_pread (img, ISO_DESCRIPTOR, descriptor, sizeof descriptor, error))
     return FALSE;
   memcpy (&blocks, descriptor + ISO_SPACE_SIZE, sizeof blocks);
   memcpy (&block_size, descriptor + ISO_BLOCK_SIZE, sizeof block_size);
-  space = (uint64_t)GUINT32_FROM_LE (blocks) * GUINT16_FROM_LE (block_size);
+  space = (uint64_t) GUINT32_FROM_LE (blocks) * GUINT16_FROM_LE (block_size);
   if (descriptor[0] == ISO_PRIMARY && space > img->file->size + ISO_PADDING)
-    return image_damaged (error, img, _ ("it ends after %llu of the %llu bytes of its file system"),
-                          (unsigned long long)img->file->size, (unsigned long long)space);
-  img->size = img->file->size & ~(uint64_t)(SECTOR_SIZE - 1);
+    return image_damaged (error, img, _("it ends after %llu of the %llu bytes of its file system"),
+                          (unsigned long long) img->file->size, (unsigned long long) space);
+  img->size = img->file->size & ~(uint64_t) (SECTOR_SIZE - 1);
   return TRUE;
 }
 
@@ -81,7 +81,7 @@ image_check_disc (Image *img, GError **error)
   if (img->format == &iso_format || (img->format == &raw_format && img->file->size % DISC_SECTOR == 0))
     return TRUE;
   g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
-               _ ("cannot use “%s” as a disc: it is not the image of a CD or DVD"), img->path);
+               _("cannot use “%s” as a disc: it is not the image of a CD or DVD"), img->path);
   return FALSE;
 }
 

@@ -63,7 +63,7 @@ typedef struct
 static int
 vdi_probe (const ImageSample *sample)
 {
-  const VdiHeader *header = (const VdiHeader *)sample->head;
+  const VdiHeader *header = (const VdiHeader *) sample->head;
 
   /* One that is cut off is a damaged VDI, not a raw disk. */
   return sample->head_length >= G_STRUCT_OFFSET (VdiHeader, version) && header->signature == VDI_SIGNATURE ? 100 : 0;
@@ -75,26 +75,26 @@ check_header (Image *img, const VdiHeader *h, GError **error)
   uint64_t blocks;
 
   if (h->version >> 16 != 1)
-    return image_damaged (error, img, _ ("version %u.%u is not known"), h->version >> 16, h->version & 0xffff);
+    return image_damaged (error, img, _("version %u.%u is not known"), h->version >> 16, h->version & 0xffff);
   if (h->type != VDI_DYNAMIC && h->type != VDI_FIXED && h->type != VDI_DIFFERENCING)
-    return image_unsupported (error, img, _ ("VDI images of type %u are not known"), h->type);
+    return image_unsupported (error, img, _("VDI images of type %u are not known"), h->type);
   if (h->sector_size != VDI_SECTOR)
-    return image_damaged (error, img, _ ("sectors of %u bytes"), h->sector_size);
+    return image_damaged (error, img, _("sectors of %u bytes"), h->sector_size);
   if (h->block_size < 4096 || h->block_size > 256 << 20 || (h->block_size & (h->block_size - 1)) != 0)
-    return image_damaged (error, img, _ ("blocks of %u bytes"), h->block_size);
+    return image_damaged (error, img, _("blocks of %u bytes"), h->block_size);
   if (h->block_extra != 0)
-    return image_damaged (error, img, _ ("%u extra bytes a block"), h->block_extra);
-  if (h->disk_size == 0 || h->disk_size > (uint64_t)G_MAXINT64)
-    return image_damaged (error, img, _ ("a disk of %llu bytes"), (unsigned long long)h->disk_size);
+    return image_damaged (error, img, _("%u extra bytes a block"), h->block_extra);
+  if (h->disk_size == 0 || h->disk_size > (uint64_t) G_MAXINT64)
+    return image_damaged (error, img, _("a disk of %llu bytes"), (unsigned long long) h->disk_size);
   blocks = (h->disk_size + h->block_size - 1) / h->block_size;
-  if (h->block_count < blocks || (uint64_t)h->block_count * 4 > VDI_MAP_MAX)
-    return image_damaged (error, img, _ ("%u blocks for a disk of %llu bytes"), h->block_count,
-                          (unsigned long long)h->disk_size);
+  if (h->block_count < blocks || (uint64_t) h->block_count * 4 > VDI_MAP_MAX)
+    return image_damaged (error, img, _("%u blocks for a disk of %llu bytes"), h->block_count,
+                          (unsigned long long) h->disk_size);
   if (h->map_offset < sizeof *h || h->map_offset > img->file->size
-      || (uint64_t)h->block_count * 4 > img->file->size - h->map_offset)
-    return image_damaged (error, img, _ ("the block map at %u lies outside the file"), h->map_offset);
-  if (h->data_offset < h->map_offset + (uint64_t)h->block_count * 4)
-    return image_damaged (error, img, _ ("the data at %u overlaps the block map"), h->data_offset);
+      || (uint64_t) h->block_count * 4 > img->file->size - h->map_offset)
+    return image_damaged (error, img, _("the block map at %u lies outside the file"), h->map_offset);
+  if (h->data_offset < h->map_offset + (uint64_t) h->block_count * 4)
+    return image_damaged (error, img, _("the data at %u overlaps the block map"), h->data_offset);
   return TRUE;
 }
 
@@ -117,7 +117,7 @@ check_map (Image *img, Vdi *vdi, gboolean repair, ImageReport *report, GError **
         continue;
       if (!outside && !(used[block / 8] >> (block % 8) & 1))
         {
-          used[block / 8] |= (uint8_t)(1u << (block % 8));
+          used[block / 8] |= (uint8_t) (1u << (block % 8));
           end = MAX (end, block + 1);
           if (report != NULL)
             report->allocated += h->block_size;
@@ -125,13 +125,13 @@ check_map (Image *img, Vdi *vdi, gboolean repair, ImageReport *report, GError **
         }
       if (report == NULL)
         return outside ? image_damaged (
-                   error, img, _ ("block %u is said to be at place %u, which the file does not have"), i, block)
-                       : image_damaged (error, img, _ ("place %u is used by two blocks"), block);
+                   error, img, _("block %u is said to be at place %u, which the file does not have"), i, block)
+                       : image_damaged (error, img, _("place %u is used by two blocks"), block);
       if (outside)
-        image_report (report, &report->errors, _ ("block %u is said to be at place %u, which the file does not have"),
+        image_report (report, &report->errors, _("block %u is said to be at place %u, which the file does not have"),
                       i, block);
       else
-        image_report (report, &report->errors, _ ("place %u is used by two blocks"), block);
+        image_report (report, &report->errors, _("place %u is used by two blocks"), block);
       if (repair)
         {
           vdi->map[i] = VDI_UNALLOCATED;
@@ -140,18 +140,18 @@ check_map (Image *img, Vdi *vdi, gboolean repair, ImageReport *report, GError **
         }
     }
   if (h->blocks_allocated > h->block_count && report == NULL)
-    return image_damaged (error, img, _ ("%u of %u blocks are said to be allocated"), h->blocks_allocated,
+    return image_damaged (error, img, _("%u of %u blocks are said to be allocated"), h->blocks_allocated,
                           h->block_count);
   g_array_set_size (vdi->gaps, 0);
   for (uint32_t i = end; i-- > 0;)
     if (!(used[i / 8] >> (i % 8) & 1))
       g_array_append_val (vdi->gaps, i);
   if (report != NULL && vdi->gaps->len > 0)
-    image_report (report, &report->leaks, _ ("%u places in the file are not used"), vdi->gaps->len);
+    image_report (report, &report->leaks, _("%u places in the file are not used"), vdi->gaps->len);
   if (report != NULL && h->blocks_allocated != end)
     {
       image_report (report, h->blocks_allocated < end ? &report->errors : &report->leaks,
-                    _ ("%u blocks are said to be allocated, but it is %u"), h->blocks_allocated, end);
+                    _("%u blocks are said to be allocated, but it is %u"), h->blocks_allocated, end);
       report->repaired += repair;
       vdi->dirty |= repair;
     }
@@ -185,14 +185,14 @@ vdi_open (Image *img, GError **error)
     }
   vdi->map = g_new (uint32_t, h->block_count);
   vdi->dirty_pages = g_malloc0 (h->block_count / VDI_PAGE + 1);
-  if (!image_pread (img, h->map_offset, vdi->map, (size_t)h->block_count * 4, error)
+  if (!image_pread (img, h->map_offset, vdi->map, (size_t) h->block_count * 4, error)
       || (!img->checking && !check_map (img, vdi, FALSE, NULL, error)))
     {
       vdi_free (vdi);
       return FALSE;
     }
   img->state = vdi;
-  img->size = h->disk_size & ~(uint64_t)(SECTOR_SIZE - 1);
+  img->size = h->disk_size & ~(uint64_t) (SECTOR_SIZE - 1);
   img->unit = h->block_size;
   memcpy (img->identity.uuid, h->uuid, 16);
   memcpy (img->identity.state, h->modification, 16);
@@ -225,23 +225,26 @@ vdi_create (Image *img, const ImageCreate *options, GError **error)
     .sector_size = VDI_SECTOR,
     .disk_size = options->size,
     .block_size = VDI_BLOCK_SIZE,
-    .block_count = (uint32_t)blocks,
-    .data_offset = (uint32_t)((VDI_MAP_OFFSET + map_bytes + VDI_BLOCK_SIZE - 1) / VDI_BLOCK_SIZE * VDI_BLOCK_SIZE),
-    .blocks_allocated = fixed ? (uint32_t)blocks : 0,
+    .block_count = (uint32_t) blocks,
+    .data_offset = (uint32_t) ((VDI_MAP_OFFSET + map_bytes + VDI_BLOCK_SIZE - 1) / VDI_BLOCK_SIZE * VDI_BLOCK_SIZE),
+    .blocks_allocated = fixed ? (uint32_t) blocks : 0,
   };
   g_autofree uint32_t *map = NULL;
 
   image_new_uuid (h.uuid);
   image_new_uuid (h.modification);
   if (options->identity != NULL)
-    memcpy (h.uuid, options->identity->uuid, 16);
+    {
+      memcpy (h.uuid, options->identity->uuid, 16);
+      memcpy (h.modification, options->identity->state, 16);
+    }
   if (options->base != NULL)
     {
       if (fixed || options->base->format != img->format)
         {
           g_set_error (
               error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
-              _ ("cannot create “%s”: a VDI image based on another must be dynamic, and the other a VDI image"),
+              _("cannot create “%s”: a VDI image based on another must be dynamic, and the other a VDI image"),
               img->path);
           return FALSE;
         }
@@ -253,14 +256,14 @@ vdi_create (Image *img, const ImageCreate *options, GError **error)
   for (uint32_t i = 0; i < blocks; i++)
     map[i] = fixed ? i : VDI_UNALLOCATED;
   return image_pwrite (img, 0, &h, sizeof h, error) && image_pwrite (img, VDI_MAP_OFFSET, map, map_bytes, error)
-         && image_file_truncate (img->file, h.data_offset + (uint64_t)h.blocks_allocated * VDI_BLOCK_SIZE, error)
+         && image_file_truncate (img->file, h.data_offset + (uint64_t) h.blocks_allocated * VDI_BLOCK_SIZE, error)
          && (!fixed || image_file_allocate (img->file, h.data_offset, blocks * VDI_BLOCK_SIZE, error));
 }
 
 static uint64_t
 place_offset (const Vdi *vdi, uint32_t place)
 {
-  return vdi->header.data_offset + (uint64_t)place * vdi->header.block_size;
+  return vdi->header.data_offset + (uint64_t) place * vdi->header.block_size;
 }
 
 static gboolean
@@ -273,18 +276,18 @@ static gboolean
 vdi_extent (Image *img, uint64_t offset, uint64_t length, ImageExtent *out, GError **error)
 {
   Vdi *vdi = img->state;
-  uint32_t block = (uint32_t)(offset / img->unit), end = block + 1, entry = vdi->map[block];
-  uint32_t last = (uint32_t)((offset + length - 1) / img->unit), step = is_allocated (entry) ? 1 : 0;
+  uint32_t block = (uint32_t) (offset / img->unit), end = block + 1, entry = vdi->map[block];
+  uint32_t last = (uint32_t) ((offset + length - 1) / img->unit), step = is_allocated (entry) ? 1 : 0;
   uint64_t within = offset % img->unit;
 
   while (end <= last && vdi->map[end] == entry + step * (end - block))
     end++;
-  *out = (ImageExtent){ .kind = is_allocated (entry) ? IMAGE_DATA
-                                : entry == VDI_ZERO  ? IMAGE_ZERO
-                                                     : IMAGE_UNALLOCATED,
-                        .length = (uint64_t)(end - block) * img->unit - within,
-                        .file = img->file,
-                        .at = place_offset (vdi, entry) + within };
+  *out = (ImageExtent) { .kind = is_allocated (entry) ? IMAGE_DATA
+                                 : entry == VDI_ZERO  ? IMAGE_ZERO
+                                                      : IMAGE_UNALLOCATED,
+                         .length = (uint64_t) (end - block) * img->unit - within,
+                         .file = img->file,
+                         .at = place_offset (vdi, entry) + within };
   return TRUE;
 }
 
@@ -292,10 +295,10 @@ static gboolean
 vdi_reserve (Image *img, uint64_t offset, uint64_t length, ImagePlace *out, GError **error)
 {
   Vdi *vdi = img->state;
-  uint32_t block = (uint32_t)(offset / img->unit);
-  uint32_t count = (uint32_t)((offset + length - 1) / img->unit) - block + 1, place;
+  uint32_t block = (uint32_t) (offset / img->unit);
+  uint32_t count = (uint32_t) ((offset + length - 1) / img->unit) - block + 1, place;
 
-  *out = (ImagePlace){ .start = (uint64_t)block * img->unit, .file = img->file };
+  *out = (ImagePlace) { .start = (uint64_t) block * img->unit, .file = img->file };
   if (vdi->gaps->len > 0)
     {
       place = g_array_index (vdi->gaps, uint32_t, vdi->gaps->len - 1);
@@ -306,13 +309,13 @@ vdi_reserve (Image *img, uint64_t offset, uint64_t length, ImagePlace *out, GErr
     {
       place = vdi->next;
       if (place >= vdi->header.block_count)
-        return image_damaged (error, img, _ ("no block is left"));
+        return image_damaged (error, img, _("no block is left"));
       count = MIN (count, vdi->header.block_count - place);
       vdi->next += count;
       out->fresh = place_offset (vdi, place) >= img->file->size;
     }
   out->at = place_offset (vdi, place);
-  out->length = (uint64_t)count * img->unit;
+  out->length = (uint64_t) count * img->unit;
   return TRUE;
 }
 
@@ -320,8 +323,8 @@ static gboolean
 vdi_commit (Image *img, const ImagePlace *place, GError **error)
 {
   Vdi *vdi = img->state;
-  uint32_t block = (uint32_t)(place->start / img->unit), count = (uint32_t)(place->length / img->unit);
-  uint32_t at = (uint32_t)((place->at - vdi->header.data_offset) / img->unit);
+  uint32_t block = (uint32_t) (place->start / img->unit), count = (uint32_t) (place->length / img->unit);
+  uint32_t at = (uint32_t) ((place->at - vdi->header.data_offset) / img->unit);
 
   for (uint32_t i = 0; i < count; i++)
     {
@@ -337,9 +340,9 @@ static void
 vdi_release (Image *img, const ImagePlace *place)
 {
   Vdi *vdi = img->state;
-  uint32_t at = (uint32_t)((place->at - vdi->header.data_offset) / img->unit);
+  uint32_t at = (uint32_t) ((place->at - vdi->header.data_offset) / img->unit);
 
-  for (uint32_t i = (uint32_t)(place->length / img->unit); i-- > 0;)
+  for (uint32_t i = (uint32_t) (place->length / img->unit); i-- > 0;)
     {
       uint32_t gap = at + i;
 
@@ -355,6 +358,8 @@ mark_modified (Image *img, GError **error)
   gboolean ok = TRUE;
 
   g_mutex_lock (&img->map_lock);
+  if (!vdi->modified && img->same)
+    g_atomic_int_set (&vdi->modified, TRUE);
   if (!vdi->modified)
     {
       image_new_uuid (vdi->header.modification);
@@ -383,7 +388,7 @@ vdi_discard (Image *img, uint64_t offset, uint64_t length, GError **error)
     return FALSE;
   for (uint64_t end = offset + length; offset < end; offset += img->unit)
     {
-      uint32_t block = (uint32_t)(offset / img->unit), entry;
+      uint32_t block = (uint32_t) (offset / img->unit), entry;
 
       g_mutex_lock (&img->map_lock);
       entry = vdi->map[block];
@@ -424,12 +429,12 @@ take_changes (Image *img, VdiChanges *changes, GError **error)
   for (uint32_t page = 0; page < pages; page++)
     if (vdi->dirty_pages[page])
       g_array_append_val (changes->pages, page);
-  changes->entries = g_new (uint32_t, (size_t)changes->pages->len * VDI_PAGE);
+  changes->entries = g_new (uint32_t, (size_t) changes->pages->len * VDI_PAGE);
   for (unsigned i = 0; i < changes->pages->len; i++)
     {
       uint32_t first = g_array_index (changes->pages, uint32_t, i) * VDI_PAGE;
 
-      memcpy (changes->entries + (size_t)i * VDI_PAGE, vdi->map + first,
+      memcpy (changes->entries + (size_t) i * VDI_PAGE, vdi->map + first,
               MIN (VDI_PAGE, vdi->header.block_count - first) * 4);
     }
   memset (vdi->dirty_pages, 0, pages);
@@ -446,7 +451,7 @@ write_changes (Image *img, const VdiChanges *changes, GError **error)
     {
       uint32_t first = g_array_index (changes->pages, uint32_t, i) * VDI_PAGE;
 
-      if (!image_pwrite (img, h->map_offset + (uint64_t)first * 4, changes->entries + (size_t)i * VDI_PAGE,
+      if (!image_pwrite (img, h->map_offset + (uint64_t) first * 4, changes->entries + (size_t) i * VDI_PAGE,
                          MIN (VDI_PAGE, h->block_count - first) * 4, error))
         return FALSE;
     }
@@ -492,14 +497,62 @@ vdi_close (Image *img)
   vdi_free (img->state);
 }
 
+/* The map has some room to grow into, up to the data; images that need more are made anew. */
+static gboolean
+vdi_resize (Image *img, uint64_t size, GError **error)
+{
+  Vdi *vdi = img->state;
+  VdiHeader *h = &vdi->header;
+  uint64_t blocks = (size + h->block_size - 1) / h->block_size, old_size = h->disk_size, old_end = img->size;
+  uint64_t edge = MIN ((old_end + h->block_size - 1) / h->block_size * h->block_size, size);
+  uint32_t old = h->block_count, last = (uint32_t) ((old_end - 1) / h->block_size);
+
+  if (size < img->size || h->type == VDI_FIXED || blocks * 4 > VDI_MAP_MAX
+      || blocks * 4 > h->data_offset - h->map_offset)
+    {
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, _("cannot resize “%s” in its place"), img->path);
+      return FALSE;
+    }
+  if (!vdi_flush (img, error))
+    return FALSE;
+  /* What lies in the last block behind the end was never seen. */
+  if (is_allocated (vdi->map[last])
+      && !image_file_zero (img->file, place_offset (vdi, vdi->map[last]) + old_end - (uint64_t) last * h->block_size,
+                           edge - old_end, error))
+    return FALSE;
+  if (blocks > old)
+    {
+      uint32_t pages = (uint32_t) (blocks / VDI_PAGE + 1);
+
+      vdi->map = g_renew (uint32_t, vdi->map, blocks);
+      vdi->dirty_pages = g_renew (uint8_t, vdi->dirty_pages, pages);
+      memset (vdi->dirty_pages, 0, pages);
+      for (uint64_t i = old; i < blocks; i++)
+        vdi->map[i] = VDI_UNALLOCATED;
+      if (!image_pwrite (img, h->map_offset + (uint64_t) old * 4, vdi->map + old, (blocks - old) * 4, error)
+          || !image_sync (img, error))
+        return FALSE;
+      h->block_count = (uint32_t) blocks;
+    }
+  h->disk_size = size;
+  if (!image_pwrite (img, 0, h, sizeof *h, error) || !image_sync (img, error))
+    {
+      h->block_count = old;
+      h->disk_size = old_size;
+      return FALSE;
+    }
+  img->size = size;
+  return TRUE;
+}
+
 static const char *const vdi_variants[] = { "dynamic", "fixed", NULL };
 static const char *const vdi_endings[] = { "vdi", NULL };
 
 const ImageFormat vdi_format = { .name = "vdi",
-                                 .caps = IMAGE_CAN_CREATE | IMAGE_CAN_DISCARD | IMAGE_CAN_BACK,
+                                 .caps = IMAGE_CAN_CREATE | IMAGE_CAN_RESIZE | IMAGE_CAN_DISCARD | IMAGE_CAN_BACK,
                                  .variants = vdi_variants,
                                  .endings = vdi_endings,
-                                 .max_size = (uint64_t)VDI_MAP_MAX / 4 * VDI_BLOCK_SIZE,
+                                 .max_size = (uint64_t) VDI_MAP_MAX / 4 * VDI_BLOCK_SIZE,
                                  .probe = vdi_probe,
                                  .open = vdi_open,
                                  .create = vdi_create,
@@ -512,4 +565,5 @@ const ImageFormat vdi_format = { .name = "vdi",
                                  .reserve = vdi_reserve,
                                  .commit = vdi_commit,
                                  .release = vdi_release,
+                                 .resize = vdi_resize,
                                  .check = vdi_check };
