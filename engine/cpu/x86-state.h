@@ -112,7 +112,8 @@ enum
   X86_MODE_AVX = 1 << 12,      /* CR0.TS clear, CR4.OSXSAVE and XCR0 enable AVX */
   X86_MODE_ALIGN = 1 << 13,    /* CR0.AM, EFLAGS.AC and CPL 3: alignment checks */
   X86_MODE_WINDOW = 1 << 14,   /* translated code reaches memory through the window of the address space */
-  X86_MODE_BITS = 15
+  X86_MODE_CPL0 = 1 << 15,
+  X86_MODE_BITS = 16
 };
 
 /* Lazy flags: cc_res is the sign-extended result (ZF, SF, PF), and cc_op says

@@ -28,7 +28,7 @@ static struct
 {
   uint8_t *code, *data; /* writable views */
   sigset_t tick;
-  struct sigaction segv;
+  struct sigaction fault;
   uint64_t number;
 } native;
 
@@ -83,9 +83,9 @@ take_signals (void)
   *(void **) &action.sa_sigaction = blob_address (native_fault);
   sigaddset (&action.sa_mask, SIGVTALRM); /* its frame would lie where this one's does, after the stack is left */
   for (unsigned i = 0; i < G_N_ELEMENTS (faults); i++)
-    if (faults[i] != SIGSEGV && sigaction (faults[i], &action, NULL) != 0)
+    if (faults[i] != SIGSEGV && faults[i] != SIGFPE && sigaction (faults[i], &action, NULL) != 0)
       return FALSE;
-  native.segv = action;
+  native.fault = action;
   *(void **) &action.sa_sigaction = blob_address (native_tick);
   action.sa_flags |= SA_RESTART;
   return sigaction (SIGVTALRM, &action, NULL) == 0 && setitimer (ITIMER_VIRTUAL, &timer, NULL) == 0;
@@ -241,7 +241,7 @@ native_run (const Generator *generator, const Case *cs, Outcome *out)
   unsigned offset = (unsigned) (cs->address - CASE_CODE), length = MIN (cs->length, CASE_CODE_SIZE - offset);
   uint64_t *frame = AT (uint64_t, NATIVE_IN_FRAME);
   uint16_t code_sel = CASE_CS64, stack_sel = 0;
-  struct sigaction other;
+  struct sigaction other, arithmetic;
   void (*enter) (void);
 
   *(void **) &enter = blob_address (native_enter);
@@ -263,9 +263,11 @@ native_run (const Generator *generator, const Case *cs, Outcome *out)
   *AT (uint64_t, NATIVE_RUNNING) = ++native.number;
 
   /* The translator has a handler of its own for faults. */
-  sigaction (SIGSEGV, &native.segv, &other);
+  sigaction (SIGSEGV, &native.fault, &other);
+  sigaction (SIGFPE, &native.fault, &arithmetic);
   enter ();
   sigaction (SIGSEGV, &other, NULL);
+  sigaction (SIGFPE, &arithmetic, NULL);
 
   if (*AT (uint64_t, NATIVE_OUT_CONTEXT) == 0)
     {

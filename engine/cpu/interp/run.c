@@ -48,6 +48,8 @@ mode_of (const X86Cpu *cpu)
     mode |= X86_MODE_PE;
   if (vm86)
     mode |= X86_MODE_VM86;
+  if (cpu->cpl == 0)
+    mode |= X86_MODE_CPL0;
   if (!(cpu->cr0 & (X86_CR0_EM | X86_CR0_TS)))
     {
       mode |= X86_MODE_FPU;

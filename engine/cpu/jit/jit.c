@@ -42,10 +42,10 @@ map_code (struct X86Jit *jit, GError **error)
   return TRUE;
 }
 
-/* --- Faults in windows --- */
+/* --- Faults of translated code: in windows, and of divisions --- */
 
 static __thread struct X86Jit *running;
-static struct sigaction outer_fault;
+static struct sigaction outer_fault, outer_arithmetic;
 
 /* Runs on the thread that executes translated code, which waits: everything it reads stands still. */
 static void
@@ -53,6 +53,7 @@ on_fault (int signal_number, siginfo_t *info, void *context)
 {
   greg_t *rip = &((ucontext_t *) context)->uc_mcontext.gregs[REG_RIP];
   const struct X86Jit *jit = running;
+  const struct sigaction *outer = signal_number == SIGFPE ? &outer_arithmetic : &outer_fault;
 
   if (jit != NULL && (uint64_t) *rip - (uintptr_t) jit->exec < jit->size)
     {
@@ -75,27 +76,31 @@ on_fault (int signal_number, siginfo_t *info, void *context)
             }
         }
     }
-  if (outer_fault.sa_flags & SA_SIGINFO)
-    outer_fault.sa_sigaction (signal_number, info, context);
-  else if (outer_fault.sa_handler != SIG_DFL && outer_fault.sa_handler != SIG_IGN)
-    outer_fault.sa_handler (signal_number);
+  if (outer->sa_flags & SA_SIGINFO)
+    outer->sa_sigaction (signal_number, info, context);
+  else if (outer->sa_handler != SIG_DFL && outer->sa_handler != SIG_IGN)
+    outer->sa_handler (signal_number);
   else
     signal (signal_number, SIG_DFL); /* the instruction faults again, for good */
 }
 
 /* One handler serves all processors of the process. */
 static gboolean
-catch_faults (void)
+catch_faults (GError **error)
 {
   static gsize once;
 
   if (g_once_init_enter (&once))
     {
       struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
+      gboolean done;
 
       sigemptyset (&action.sa_mask);
-      g_once_init_leave (&once, sigaction (SIGSEGV, &action, &outer_fault) == 0 ? 1 : 2);
+      done = sigaction (SIGSEGV, &action, &outer_fault) == 0 && sigaction (SIGFPE, &action, &outer_arithmetic) == 0;
+      g_once_init_leave (&once, done ? 1 : 2);
     }
+  if (once != 1)
+    g_set_error_literal (error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "cannot catch the faults of translated code");
   return once == 1;
 }
 
@@ -191,7 +196,7 @@ x86_jit_enable (X86Cpu *cpu, GError **error)
   jit = g_new0 (struct X86Jit, 1);
   jit->size = CODE_SIZE;
   jit->heat = HOT;
-  if (!map_code (jit, error))
+  if (!catch_faults (error) || !map_code (jit, error))
     {
       g_free (jit);
       return FALSE;
@@ -207,7 +212,7 @@ x86_jit_enable (X86Cpu *cpu, GError **error)
   cpu->jit_leave = jit->leave;
   jit->scratch = jit_scratch_new ();
   jit->accesses = g_array_new (FALSE, FALSE, sizeof (JitAccess));
-  jit->windows = catch_faults () ? jit_windows_new (cpu) : NULL;
+  jit->windows = jit_windows_new (cpu);
   x86_block_cache_flush (cpu);
   return TRUE;
 }

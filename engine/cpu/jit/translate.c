@@ -173,8 +173,7 @@ classify (const Translation *t, JitInsn *insn)
   gboolean has_modrm = (insn->z.attributes & ZYDIS_ATTRIB_HAS_MODRM) != 0;
 
   if (insn->op.fn == x86_op_ud || insn->op.fn == x86_op_gp0 || insn->op.fn == x86_op_no_sse || insn->op.fn == x86_op_no_fpu
-      || insn->op.fn == x86_op_no_mmx || insn->op.fn == x86_op_no_avx || insn->op.fn == x86_op_sti
-      || insn->op.fn == x86_op_sti_shadow)
+      || insn->op.fn == x86_op_no_mmx || insn->op.fn == x86_op_no_avx)
     return KIND_TAIL;
 
   switch (mnemonic)
@@ -195,7 +194,11 @@ classify (const Translation *t, JitInsn *insn)
         return KIND_SITE;
       if (insn->opr[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE)
         return KIND_PUSH_IMM;
+      if (insn->opr[0].type == ZYDIS_OPERAND_TYPE_MEMORY)
+        return operands_fit (insn, FALSE) ? KIND_PUSH_MEM : KIND_SITE;
       return is_register (insn, 0) && is_general (insn->opr[0].reg.value) ? KIND_PUSH : KIND_SITE;
+    case ZYDIS_MNEMONIC_DIV: case ZYDIS_MNEMONIC_IDIV:
+      return operands_fit (insn, FALSE) ? KIND_DIVIDE : KIND_SITE;
     case ZYDIS_MNEMONIC_POP:
       return is_32_or_64 (t, insn) && is_register (insn, 0) && is_general (insn->opr[0].reg.value) ? KIND_POP : KIND_SITE;
     case ZYDIS_MNEMONIC_LEAVE:
@@ -253,7 +256,7 @@ classify (const Translation *t, JitInsn *insn)
           return (opcode & 0xc6) == 0x04 || opcode == 0xa8 || opcode == 0xa9 ? KIND_COPY : KIND_SITE;
         }
       if (!operands_fit (insn, FALSE))
-        return KIND_SITE;
+        return jit_system_kind (t, insn);
       /* A bit number in a register reaches beyond the operand. */
       if (insn->mem >= 0 && insn->z.meta.category == ZYDIS_CATEGORY_BITBYTE && insn->z.raw.imm[0].size == 0
           && (mnemonic == ZYDIS_MNEMONIC_BT || mnemonic == ZYDIS_MNEMONIC_BTS || mnemonic == ZYDIS_MNEMONIC_BTR
@@ -276,7 +279,7 @@ classify (const Translation *t, JitInsn *insn)
       insn->uses_x87 = operands_fit (insn, FALSE);
       return insn->uses_x87 ? KIND_MODRM : KIND_SITE;
     }
-  return KIND_SITE;
+  return jit_system_kind (t, insn);
 }
 
 /* --- Flags --- */
@@ -295,7 +298,7 @@ find_flags (JitInsn *insn)
     }
   if (flags == NULL)
     return;
-  insn->reads = flags->tested & ARITH;
+  insn->reads = insn->kind == KIND_PUSH_FLAGS ? ARITH : flags->tested & ARITH;
   insn->writes = (flags->modified | flags->set_0 | flags->set_1 | flags->undefined) & ARITH;
   switch (insn->z.mnemonic)
     {
@@ -409,8 +412,11 @@ decode_block (Translation *t)
       if (insn->kind != KIND_SITE && insn->kind != KIND_TAIL)
         native++;
       /* What ends a block may change how the next instruction is to be run. */
-      if (insn->kind == KIND_SITE && done == t->block->length)
-        insn->kind = KIND_TAIL;
+      if ((insn->kind == KIND_SITE || insn->kind == KIND_STI) && done == t->block->length)
+        {
+          insn->kind = KIND_TAIL;
+          insn->reads = ARITH;
+        }
       if (insn->kind == KIND_TAIL || insn->kind >= KIND_JUMP)
         break;
     }
@@ -487,6 +493,16 @@ emit_leave (Translation *t)
   emit_jump_to (t->e, jit_write (t->jit, t->jit->leave));
 }
 
+void
+jit_emit_skip (Translation *t)
+{
+  Emit *e = t->e;
+
+  emit_constant (e, S2, (uint64_t) (uintptr_t) t->block);
+  emit_constant (e, S1, (uint64_t) (uintptr_t) &t->jit->skip);
+  emit_store (e, MEM (S1, 0), S2);
+}
+
 /* After a unit was prepared: on to @ready; or, exceptions being unmasked, the interpreter runs this block. */
 static void
 emit_unit_ready (Translation *t, const uint8_t *ready)
@@ -495,9 +511,7 @@ emit_unit_ready (Translation *t, const uint8_t *ready)
 
   emit_rr (e, 0, FALSE, MAP_1, 0x85, S1, S1);
   emit_jcc_to (e, CC_NZ, ready);
-  emit_constant (e, S2, (uint64_t) (uintptr_t) t->block);
-  emit_constant (e, S1, (uint64_t) (uintptr_t) &t->jit->skip);
-  emit_store (e, MEM (S1, 0), S2);
+  jit_emit_skip (t);
   emit_jump_to (e, t->leave);
 }
 

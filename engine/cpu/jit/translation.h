@@ -16,6 +16,7 @@ typedef enum
   KIND_COPY,      /* byte for byte */
   KIND_VZERO,     /* so, too */
   KIND_LEA, KIND_MOVE_IMM, KIND_PUSH, KIND_PUSH_IMM, KIND_POP, KIND_EXCHANGE_RAX, KIND_BSWAP, KIND_INC_DEC, KIND_LEAVE, KIND_LODS, KIND_STOS,
+  KIND_PUSH_MEM, KIND_PUSH_FLAGS, KIND_DIVIDE, KIND_STORE_SELECTOR, KIND_CLI, KIND_STI, KIND_STAC, KIND_CLAC, KIND_SWAPGS,
   KIND_JUMP, KIND_JCC, KIND_CALL, KIND_JUMP_INDIRECT, KIND_CALL_INDIRECT, KIND_RETURN
 } JitKind;
 
@@ -46,6 +47,7 @@ typedef struct
   EmitMem at;          /* the host's address; may use S1 and S2 */
   uint8_t *end;        /* of what may fault in the window; NULL without one */
   gboolean in_window;
+  gboolean is_fault;   /* of the instruction itself, not of its memory */
   gboolean was_in_host, was_in_state; /* flags, at @retry */
   gboolean restore;    /* flags to the host's */
 } JitSlow;
@@ -81,16 +83,75 @@ gboolean jit_decode (Translation *t, const uint8_t *bytes, unsigned length, uint
 uint32_t jit_live_at (Translation *t, const uint8_t *host, uint64_t rip);
 /* The host address of @rip if it lies in the block's page, or NULL. */
 const uint8_t *jit_in_page (const Translation *t, uint64_t rip);
+
+/* --- emit-insn.c --- */
+
 void jit_emit_insn (Translation *t, const JitInsn *insn);
-void jit_emit_slow (Translation *t, const JitSlow *slow);
-/* On to @rip: the end of the block, or one of its ends. */
-void jit_emit_exit (Translation *t, uint64_t rip);
+/* Number of the general register; bytes' belong to theirs. */
+unsigned jit_guest_of (ZydisRegister reg);
+/* The register that becomes @guest's value: it, or S2, which jit_finish_register() stores. */
+unsigned jit_begin_register (unsigned guest);
+void jit_finish_register (Translation *t, unsigned guest, unsigned host);
+/* The register that has @guest's value: its own, or @temp. */
+unsigned jit_load_register (Translation *t, unsigned guest, unsigned temp);
+/* Bytes that a push moves the stack by. */
+int jit_stack_step (const Translation *t);
+void jit_move_stack (Translation *t, int32_t by);
+/* The slot that a push will fill; what follows stores to it, moves the stack and ends the look-up. */
+JitSlow *jit_begin_push (Translation *t, const JitInsn *insn);
+void jit_store_wide (Translation *t, JitSlow *slow, unsigned host);
+void jit_store_constant (Translation *t, JitSlow *slow, uint64_t value);
+
+/* Flags whose value before @insn matters. */
+uint32_t jit_needed_before (const JitInsn *insn);
+/* Has them in the host's. */
+void jit_need_flags (Translation *t);
+/* Has them in the state, too. */
 void jit_save_flags (Translation *t);
 /* The code of it alone, whatever is known of where they are. */
 void jit_store_flags (Translation *t);
 void jit_load_flags (Translation *t);
+/* Has the interpreter run the block once. */
+void jit_emit_skip (Translation *t);
 /* Notes where the last x87 instruction was, before somebody may look. */
 void jit_note_x87 (Translation *t);
+
+/* --- emit-memory.c --- */
+
+/* The linear address into S1; uses S2. Leaves flags alone but for segment bases. */
+void jit_emit_address (Translation *t, const X86Op *op, uint64_t rip, gboolean with_segment);
+gboolean jit_is_in_window (const Translation *t, const JitInsn *insn);
+/* The host's address of the operand into ->at, for jit_end_lookup() after the access. Through the window, flags stay and the
+ * access itself may fault: nothing of the guest's may have changed before. Otherwise the host's flags are lost, and what is
+ * needed of them goes to the state. */
+JitSlow *jit_emit_lookup (Translation *t, const JitInsn *insn, EmitMem stack, unsigned size, X86Access access, unsigned aligned);
+/* Frees S2, and S1 but for the address. */
+void jit_settle_address (Translation *t, JitSlow *slow);
+void jit_end_lookup (Translation *t, JitSlow *slow);
+/* The slow way of what follows, which may fault: the interpreter runs @insn instead. */
+JitSlow *jit_begin_fault (Translation *t, const JitInsn *insn);
+void jit_emit_slow (Translation *t, const JitSlow *slow);
+JitSite *jit_make_site (Translation *t, const JitInsn *insn, unsigned size, X86Access access, unsigned aligned);
+void jit_emit_site (Translation *t, const JitInsn *insn);
+
+/* --- emit-branch.c --- */
+
+uint64_t jit_target_of (const Translation *t, const JitInsn *insn);
+/* On to @rip: the end of the block, or one of its ends. */
+void jit_emit_exit (Translation *t, uint64_t rip);
+void jit_emit_jcc (Translation *t, const JitInsn *insn);
+void jit_emit_call (Translation *t, const JitInsn *insn);
+void jit_emit_jump_indirect (Translation *t, const JitInsn *insn);
+void jit_emit_call_indirect (Translation *t, const JitInsn *insn);
+void jit_emit_return (Translation *t, const JitInsn *insn);
+/* The run loop goes on with @insn. */
+void jit_emit_tail (Translation *t, const JitInsn *insn);
+
+/* --- emit-system.c --- */
+
+/* The kind that is emitted there, or KIND_SITE. */
+JitKind jit_system_kind (const Translation *t, const JitInsn *insn);
+void jit_emit_system (Translation *t, const JitInsn *insn);
 
 /* --- renew.c --- */
 

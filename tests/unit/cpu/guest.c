@@ -3,6 +3,8 @@
 
 #include "tests/unit/cpu/guest.h"
 
+#include "engine/cpu/jit/jit.h"
+
 enum { STUBS = 0x4000, STUB_SIZE = 16, REPORT = GUEST_DATA + 0xf00 };
 
 static uint32_t
@@ -67,6 +69,8 @@ guest_new_model (const char *model)
   if (name != NULL)
     x86_system_set_accel (guest->system, x86_accel_find (name), &error);
   g_assert_no_error (error);
+  if (g_getenv ("BUNSHIN_TEST_HEAT") != NULL)
+    x86_jit_set_heat (guest->cpu, (unsigned) atoi (g_getenv ("BUNSHIN_TEST_HEAT")));
   return guest;
 }
 

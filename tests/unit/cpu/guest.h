@@ -33,7 +33,8 @@ typedef struct
   int interrupt;             /* vector that INTA returns once, or -1 */
 } Guest;
 
-/* $BUNSHIN_TEST_ACCEL names the accelerator; by default it is the interpreter. */
+/* $BUNSHIN_TEST_ACCEL names the accelerator; by default it is the interpreter. $BUNSHIN_TEST_HEAT is after how many runs it
+ * translates. */
 Guest *guest_new (void);
 /* Of a processor model by name; it must exist. */
 Guest *guest_new_model (const char *model);

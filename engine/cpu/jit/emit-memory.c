@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Guest memory in translated code: addresses, ways through the window or the software TLB, and what happens beside them. */
+
+#include "engine/cpu/jit/translation.h"
+
+void
+jit_emit_address (Translation *t, const X86Op *op, uint64_t rip, gboolean with_segment)
+{
+  Emit *e = t->e;
+  gboolean wide = op->asize == 8;
+  unsigned base = NO_REG, index = NO_REG;
+
+  if (op->base == X86_RIP)
+    {
+      uint64_t address = rip + (uint64_t) (int64_t) op->disp;
+
+      emit_constant (e, S1, wide ? address : (uint32_t) address);
+    }
+  else
+    {
+      if (op->base != X86_ZERO)
+        {
+          base = jit_host_reg (op->base);
+          if (base == NO_REG)
+            {
+              base = S1;
+              emit_load (e, S1, jit_guest_mem (op->base));
+            }
+        }
+      if (op->index != X86_ZERO)
+        {
+          index = jit_host_reg (op->index);
+          if (index == NO_REG)
+            {
+              index = S2;
+              emit_load (e, S2, jit_guest_mem (op->index));
+            }
+        }
+      if (base == NO_REG && index == NO_REG)
+        emit_constant (e, S1, wide ? (uint64_t) (int64_t) op->disp : (uint32_t) op->disp);
+      else if (index == NO_REG && op->disp == 0)
+        {
+          if (base != S1 || !wide)
+            emit_rr (e, 0, wide, MAP_1, 0x89, base, S1);
+        }
+      else
+        emit_lea (e, wide, S1, (EmitMem) { .base = (uint8_t) base, .index = (uint8_t) index, .scale = op->scale, .disp = op->disp });
+    }
+  if (with_segment && op->seg != X86_ZERO)
+    emit_rm (e, 0, t->is_64, MAP_1, 0x03, S1, jit_guest_mem (op->seg));
+}
+
+/* A push or pop's address: @stack; else the operand's. */
+static void
+emit_lookup_address (Translation *t, const JitInsn *insn, EmitMem stack)
+{
+  if (stack.base == NO_REG)
+    {
+      jit_emit_address (t, &insn->op, insn->rip, TRUE);
+      return;
+    }
+  emit_lea (t->e, t->is_64, S1, stack);
+  if (!t->is_64)
+    emit_rm (t->e, 0, FALSE, MAP_1, 0x03, S1, jit_guest_mem (X86_SEGBASE + X86_SS));
+}
+
+JitSite *
+jit_make_site (Translation *t, const JitInsn *insn, unsigned size, X86Access access, unsigned aligned)
+{
+  JitSite *site = jit_alloc (t->jit, sizeof *site);
+
+  if (site == NULL)
+    {
+      t->failed = TRUE;
+      return NULL;
+    }
+  *site = (JitSite) { .rip = insn->rip, .next_rip = insn->next_rip, .size = (uint8_t) size, .access = (uint8_t) access,
+                      .uses_sse = (uint8_t) t->uses_sse, .aligned = (uint8_t) aligned, .mnemonic = (uint16_t) insn->z.mnemonic };
+  site->ops[0] = insn->op;
+  if (insn->kind >= KIND_JUMP)
+    site->tail = &t->block->ops[insn - t->insns];
+  x86_jit_site_init (site);
+  return site;
+}
+
+/* SARX S2, @reg, 32; MOV S2, GS:[S2 * 8]: what the window adds to linear addresses near @reg. */
+static void
+emit_region (Translation *t, unsigned reg)
+{
+  Emit *e = t->e;
+
+  emit_vex (e, VEX_F3, MAP_0F38, TRUE, FALSE, S2, STATE, NO_REG, reg);
+  emit8 (e, 0xf7);
+  emit8 (e, 0xc0 | (S2 & 7) << 3 | (reg & 7));
+  emit_rm (e, 0x65, TRUE, MAP_1, 0x8b, S2, (EmitMem) { .base = NO_REG, .index = S2, .scale = 3 });
+}
+
+/* The window's address of the operand. Leaves flags alone. */
+static EmitMem
+emit_window_address (Translation *t, const JitInsn *insn, EmitMem stack)
+{
+  Emit *e = t->e;
+  const X86Op *op = &insn->op;
+  gboolean is_stack = stack.base != NO_REG;
+  unsigned seg = is_stack ? X86_SEGBASE + X86_SS : op->seg;
+
+  if (t->is_64 && is_stack)
+    {
+      emit_region (t, stack.base);
+      return (EmitMem) { .base = S2, .index = stack.base, .disp = stack.disp };
+    }
+  if (t->is_64 && op->asize == 8 && op->base == X86_RIP && seg == X86_ZERO)
+    {
+      uint64_t address = insn->rip + (uint64_t) (int64_t) op->disp;
+
+      emit_constant (e, S1, address);
+      emit_rm (e, 0x65, TRUE, MAP_1, 0x8b, S2,
+               (EmitMem) { .base = NO_REG, .index = NO_REG, .disp = (int32_t) ((int64_t) address >> 32) * 8 });
+      return (EmitMem) { .base = S2, .index = S1 };
+    }
+  if (t->is_64 && op->asize == 8 && seg == X86_ZERO && op->base != X86_ZERO && op->base != X86_RIP && op->index == X86_ZERO)
+    {
+      unsigned base = jit_host_reg (op->base);
+
+      if (base == NO_REG)
+        {
+          base = S1;
+          emit_load (e, S1, jit_guest_mem (op->base));
+        }
+      emit_region (t, base);
+      return (EmitMem) { .base = S2, .index = (uint8_t) base, .disp = op->disp };
+    }
+  if (is_stack)
+    emit_lea (e, FALSE, S1, stack);
+  else
+    jit_emit_address (t, op, insn->rip, FALSE);
+  if (seg != X86_ZERO)
+    {
+      emit_rm (e, 0, t->is_64, MAP_1, 0x8b, S2, jit_guest_mem (seg));
+      emit_lea (e, t->is_64, S1, (EmitMem) { .base = S1, .index = S2 });
+    }
+  if (t->is_64)
+    emit_region (t, S1);
+  else
+    emit_rm (e, 0x65, TRUE, MAP_1, 0x8b, S2, (EmitMem) { .base = NO_REG, .index = NO_REG });
+  return (EmitMem) { .base = S2, .index = S1 };
+}
+
+gboolean
+jit_is_in_window (const Translation *t, const JitInsn *insn)
+{
+  return (t->block->mode & X86_MODE_WINDOW) && !((t->block->looked_up >> (insn - t->insns)) & 1);
+}
+
+void
+jit_settle_address (Translation *t, JitSlow *slow)
+{
+  if (slow->at.base != S2)
+    return;
+  emit_lea (t->e, TRUE, S1, slow->at);
+  slow->at = MEM (S1, 0);
+}
+
+JitSlow *
+jit_emit_lookup (Translation *t, const JitInsn *insn, EmitMem stack, unsigned size, X86Access access, unsigned aligned)
+{
+  Emit *e = t->e;
+  JitSlow *slow = &t->slow[t->slow_count++];
+
+  if (!jit_is_in_window (t, insn) && jit_needed_before (insn))
+    jit_save_flags (t);
+  *slow = (JitSlow) { .insn = insn, .site = jit_make_site (t, insn, size, access, aligned), .stack = stack, .retry = e->at,
+                      .in_window = jit_is_in_window (t, insn), .was_in_host = t->in_host, .was_in_state = t->in_state };
+  if (slow->in_window)
+    {
+      if (slow->site != NULL)
+        {
+          slow->site->window = t->block;
+          slow->site->number = (uint8_t) (insn - t->insns);
+        }
+      slow->at = emit_window_address (t, insn, stack);
+      return slow;
+    }
+  slow->at = MEM (S1, 0);
+  emit_lookup_address (t, insn, stack);
+  emit_move (e, S2, S1);
+  emit_shift (e, TRUE, FALSE, S2, X86_TLB_FOLD);
+  emit_rr (e, 0, TRUE, MAP_1, 0x31, S1, S2);
+  emit_shift (e, TRUE, FALSE, S2, 7);
+  emit_alu_imm (e, FALSE, 4, S2, (X86_TLB_SIZE - 1) * (int) sizeof (X86TlbEntry));
+  emit_rm (e, 0, TRUE, MAP_1, 0x03, S2, STATE_FIELD (tlb));
+  emit_rm (e, 0, TRUE, MAP_1, 0x33, S1,
+           MEM (S2, access == X86_ACCESS_READ ? G_STRUCT_OFFSET (X86TlbEntry, tag_read) : G_STRUCT_OFFSET (X86TlbEntry, tag_write)));
+  emit_rm (e, 0, TRUE, MAP_1, 0x33, S1, STATE_FIELD (tlb_key));
+  emit_alu_imm (e, TRUE, 7, S1, GUEST_PAGE_SIZE - (int) size);
+  slow->jumps[0] = emit_jcc (e, CC_NBE);
+  if (aligned)
+    {
+      emit_opcode (e, 0, 0, MAP_1, 0xf6, NO_REG, NO_REG, S1); /* TEST */
+      emit8 (e, 0xc0 | (S1 & 7));
+      emit8 (e, aligned);
+      slow->jumps[1] = emit_jcc (e, CC_NZ);
+    }
+  emit_rm (e, 0, TRUE, MAP_1, 0x03, S1, MEM (S2, G_STRUCT_OFFSET (X86TlbEntry, host)));
+  t->in_host = FALSE;
+  return slow;
+}
+
+JitSlow *
+jit_begin_fault (Translation *t, const JitInsn *insn)
+{
+  JitSlow *slow = &t->slow[t->slow_count++];
+
+  *slow = (JitSlow) { .insn = insn, .site = jit_make_site (t, insn, 0, X86_ACCESS_READ, 0), .retry = t->e->at, .is_fault = TRUE };
+  return slow;
+}
+
+void
+jit_end_lookup (Translation *t, JitSlow *slow)
+{
+  slow->done = t->e->at;
+  if (slow->end == NULL)
+    slow->end = slow->done;
+  slow->restore = t->in_host && slow->insn->live != 0;
+}
+
+void
+jit_emit_slow (Translation *t, const JitSlow *slow)
+{
+  Emit *e = t->e;
+
+  if (slow->site == NULL)
+    return;
+  for (unsigned i = 0; i < 2; i++)
+    if (slow->jumps[i] != NULL)
+      emit_patch (slow->jumps[i], e->at);
+  if (slow->in_window || slow->is_fault)
+    {
+      JitAccess access = { .start = (uint32_t) (slow->retry - t->jit->write), .end = (uint32_t) (slow->end - t->jit->write),
+                           .slow = (uint32_t) (e->at - t->jit->write) };
+
+      g_array_append_val (t->jit->accesses, access);
+      if (slow->was_in_host && !slow->was_in_state && jit_needed_before (slow->insn))
+        jit_store_flags (t);
+    }
+  if (!slow->is_fault)
+    emit_lookup_address (t, slow->insn, slow->stack);
+  emit_constant (e, S2, (uint64_t) (uintptr_t) slow->site);
+  emit_call_to (e, jit_write (t->jit, t->jit->site));
+  emit_rr (e, 0, FALSE, MAP_1, 0x85, S1, S1);
+  if (slow->in_window && slow->was_in_host && jit_needed_before (slow->insn))
+    {
+      uint8_t *finished = emit_jcc (e, CC_NZ);
+
+      jit_load_flags (t);
+      emit_jump_to (e, slow->retry);
+      if (!e->is_full)
+        emit_patch (finished, e->at);
+    }
+  else
+    emit_jcc_to (e, CC_Z, slow->retry);
+  if (slow->restore)
+    jit_load_flags (t);
+  emit_jump_to (e, slow->done);
+}
+
+void
+jit_emit_site (Translation *t, const JitInsn *insn)
+{
+  JitSite *site = jit_make_site (t, insn, 0, X86_ACCESS_READ, 0);
+
+  if (site == NULL)
+    return;
+  jit_save_flags (t);
+  emit_constant (t->e, S2, (uint64_t) (uintptr_t) site);
+  emit_call_to (t->e, jit_write (t->jit, t->jit->site));
+  t->in_host = FALSE;
+  t->in_state = TRUE;
+}
