@@ -113,7 +113,8 @@ enum
   X86_MODE_ALIGN = 1 << 13,    /* CR0.AM, EFLAGS.AC and CPL 3: alignment checks */
   X86_MODE_WINDOW = 1 << 14,   /* translated code reaches memory through the window of the address space */
   X86_MODE_CPL0 = 1 << 15,
-  X86_MODE_BITS = 16
+  X86_MODE_CSZERO = 1 << 16,   /* CS has base 0: instruction pointers are linear addresses */
+  X86_MODE_BITS = 17
 };
 
 /* Lazy flags: cc_res is the sign-extended result (ZF, SF, PF), and cc_op says

@@ -50,6 +50,8 @@ mode_of (const X86Cpu *cpu)
     mode |= X86_MODE_VM86;
   if (cpu->cpl == 0)
     mode |= X86_MODE_CPL0;
+  if ((mode & X86_MODE_CODE64) || cpu->r[X86_SEGBASE + X86_CS] == 0)
+    mode |= X86_MODE_CSZERO;
   if (!(cpu->cr0 & (X86_CR0_EM | X86_CR0_TS)))
     {
       mode |= X86_MODE_FPU;

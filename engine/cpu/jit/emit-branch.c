@@ -60,6 +60,17 @@ emit_far_edge (Translation *t, uint64_t rip)
   emit_rm (e, 0, FALSE, MAP_1, 0xff, 4, MEM (S1, G_STRUCT_OFFSET (X86Jump, native)));
 }
 
+static void
+emit_leave_to (Translation *t, uint64_t rip)
+{
+  Emit *e = t->e;
+
+  jit_save_flags (t);
+  emit_constant (e, S2, rip);
+  emit_store (e, jit_guest_mem (X86_RIP), S2);
+  emit_jump_to (e, jit_write (t->jit, t->jit->leave));
+}
+
 void
 jit_emit_exit (Translation *t, uint64_t rip)
 {
@@ -68,7 +79,9 @@ jit_emit_exit (Translation *t, uint64_t rip)
   if (!t->is_64)
     rip = (uint32_t) rip;
   host = jit_in_page (t, rip);
-  if (host == NULL)
+  if (!t->is_chained && rip != t->rip)
+    emit_leave_to (t, rip);
+  else if (host == NULL)
     emit_far_edge (t, rip);
   else
     {
@@ -85,7 +98,7 @@ jit_target_of (const Translation *t, const JitInsn *insn)
 {
   uint64_t rip = insn->next_rip + (uint64_t) insn->opr[0].imm.value.s;
 
-  return t->is_64 ? rip : (uint32_t) rip;
+  return t->is_64 ? rip : insn->z.operand_width == 16 ? (uint16_t) rip : (uint32_t) rip;
 }
 
 void

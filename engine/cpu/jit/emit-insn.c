@@ -202,11 +202,13 @@ emit_again (Translation *t, const JitInsn *insn, unsigned reg, const EmitMem *me
       /* A processor alone sees its instructions whole anyway. */
       if (prefix == 0xf0 && t->cpu->system->cpu_count == 1)
         continue;
-      if (prefix == 0x66 || prefix == 0xf0 || ((prefix == 0xf2 || prefix == 0xf3) && !drops_rep))
+      if ((prefix == 0x66 && !t->is_16) || prefix == 0xf0 || ((prefix == 0xf2 || prefix == 0xf3) && !drops_rep))
         emit8 (e, prefix);
     }
   if (z->raw.rex.W)
     rex |= 0x48;
+  if (t->is_16 && z->operand_width == 16 && !insn->uses_x87)
+    emit8 (e, 0x66);
   emit_opcode (e, 0, rex, map, z->opcode == 0x82 && map == MAP_1 ? 0x80 : z->opcode, reg,
                mem != NULL ? mem->index : NO_REG, mem != NULL ? mem->base : rm);
   if (mem != NULL)
@@ -311,12 +313,37 @@ emit_modrm (Translation *t, const JitInsn *insn)
     jit_end_lookup (t, slow);
 }
 
+/* Of the instructions that are copied. */
+static gboolean
+has_operand_size (ZydisMnemonic mnemonic)
+{
+  switch (mnemonic)
+    {
+    case ZYDIS_MNEMONIC_CBW: case ZYDIS_MNEMONIC_CWD: case ZYDIS_MNEMONIC_ADD: case ZYDIS_MNEMONIC_ADC: case ZYDIS_MNEMONIC_SUB:
+    case ZYDIS_MNEMONIC_SBB: case ZYDIS_MNEMONIC_AND: case ZYDIS_MNEMONIC_OR: case ZYDIS_MNEMONIC_XOR: case ZYDIS_MNEMONIC_CMP:
+    case ZYDIS_MNEMONIC_TEST:
+      return TRUE;
+    default:
+      return FALSE;
+    }
+}
+
 static void
 emit_copy (Translation *t, const JitInsn *insn)
 {
   if (needs_host_flags (insn))
     jit_need_flags (t);
-  emit_bytes (t->e, insn->bytes, insn->z.length);
+  if (t->is_16)
+    {
+      /* The host's operands have 32 bits unless a prefix says otherwise. */
+      unsigned prefixes = insn->z.raw.prefix_count;
+
+      if (insn->z.operand_width == 16 && has_operand_size (insn->z.mnemonic))
+        emit8 (t->e, 0x66);
+      emit_bytes (t->e, insn->bytes + prefixes, insn->z.length - prefixes);
+    }
+  else
+    emit_bytes (t->e, insn->bytes, insn->z.length);
   if (insn->z.raw.imm[0].size != 0)
     note_immediate (t, insn);
   after_flags (t, insn);

@@ -45,6 +45,8 @@ jit_emit_address (Translation *t, const X86Op *op, uint64_t rip, gboolean with_s
         }
       else
         emit_lea (e, wide, S1, (EmitMem) { .base = (uint8_t) base, .index = (uint8_t) index, .scale = op->scale, .disp = op->disp });
+      if (op->asize == 2)
+        emit_rr (e, 0, FALSE, MAP_0F, 0xb7, S1, S1); /* MOVZX */
     }
   if (with_segment && op->seg != X86_ZERO)
     emit_rm (e, 0, t->is_64, MAP_1, 0x03, S1, jit_guest_mem (op->seg));
@@ -149,7 +151,7 @@ emit_window_address (Translation *t, const JitInsn *insn, EmitMem stack)
 gboolean
 jit_is_in_window (const Translation *t, const JitInsn *insn)
 {
-  return (t->block->mode & X86_MODE_WINDOW) && !((t->block->looked_up >> (insn - t->insns)) & 1);
+  return (insn->mem < 0 || insn->op.ea != X86_EA_GENERAL) && (t->block->mode & X86_MODE_WINDOW) && !((t->block->looked_up >> (insn - t->insns)) & 1);
 }
 
 void
@@ -159,6 +161,27 @@ jit_settle_address (Translation *t, JitSlow *slow)
     return;
   emit_lea (t->e, TRUE, S1, slow->at);
   slow->at = MEM (S1, 0);
+}
+
+/* The linear address of an operand in a segment that may have a limit; beyond it, and in segments that are more than data,
+ * the interpreter sees to the instruction. */
+static void
+emit_segmented_address (Translation *t, const JitInsn *insn, JitSlow *slow, unsigned size)
+{
+  enum { KIND_OF = X86_SEG_UNUSABLE | X86_SEG_CODE | X86_SEG_EXPAND_DOWN | X86_SEG_WRITABLE };
+  Emit *e = t->e;
+  int32_t seg = (int32_t) (G_STRUCT_OFFSET (X86Cpu, seg) + insn->op.segno * sizeof (X86Seg)) - STATE_BIAS;
+
+  jit_emit_address (t, &insn->op, insn->rip, FALSE);
+  emit_load32 (e, S2, MEM (STATE, seg + (int32_t) G_STRUCT_OFFSET (X86Seg, attr)));
+  emit_alu_imm (e, FALSE, 4, S2, KIND_OF);
+  emit_alu_imm (e, FALSE, 7, S2, X86_SEG_WRITABLE);
+  slow->refused[0] = emit_jcc (e, CC_NZ);
+  emit_load32 (e, S2, MEM (STATE, seg + (int32_t) G_STRUCT_OFFSET (X86Seg, limit)));
+  emit_rr (e, 0, TRUE, MAP_1, 0x29, S1, S2); /* SUB */
+  emit_alu_imm (e, TRUE, 7, S2, (int32_t) size - 1);
+  slow->refused[1] = emit_jcc (e, CC_L);
+  emit_rm (e, 0, FALSE, MAP_1, 0x03, S1, jit_guest_mem (X86_SEGBASE + insn->op.segno));
 }
 
 JitSlow *
@@ -171,6 +194,8 @@ jit_emit_lookup (Translation *t, const JitInsn *insn, EmitMem stack, unsigned si
     jit_save_flags (t);
   *slow = (JitSlow) { .insn = insn, .site = jit_make_site (t, insn, size, access, aligned), .stack = stack, .retry = e->at,
                       .in_window = jit_is_in_window (t, insn), .was_in_host = t->in_host, .was_in_state = t->in_state };
+  if (slow->site != NULL)
+    slow->site->is_stack = stack.base == GUEST_RSP;
   if (slow->in_window)
     {
       if (slow->site != NULL)
@@ -182,7 +207,10 @@ jit_emit_lookup (Translation *t, const JitInsn *insn, EmitMem stack, unsigned si
       return slow;
     }
   slow->at = MEM (S1, 0);
-  emit_lookup_address (t, insn, stack);
+  if (stack.base == NO_REG && insn->op.ea == X86_EA_GENERAL)
+    emit_segmented_address (t, insn, slow, size);
+  else
+    emit_lookup_address (t, insn, stack);
   emit_move (e, S2, S1);
   emit_shift (e, TRUE, FALSE, S2, X86_TLB_FOLD);
   emit_rr (e, 0, TRUE, MAP_1, 0x31, S1, S2);
@@ -224,6 +252,22 @@ jit_end_lookup (Translation *t, JitSlow *slow)
   slow->restore = t->in_host && slow->insn->live != 0;
 }
 
+/* The segment says no, or more than is known here. */
+static void
+emit_refused (Translation *t, const JitSlow *slow)
+{
+  Emit *e = t->e;
+  JitSite *site = jit_make_site (t, slow->insn, 0, X86_ACCESS_READ, 0);
+
+  for (unsigned i = 0; i < G_N_ELEMENTS (slow->refused) && !e->is_full; i++)
+    emit_patch (slow->refused[i], e->at);
+  emit_constant (e, S2, (uint64_t) (uintptr_t) site);
+  emit_call_to (e, jit_write (t->jit, t->jit->site));
+  if (slow->restore)
+    jit_load_flags (t);
+  emit_jump_to (e, slow->done);
+}
+
 void
 jit_emit_slow (Translation *t, const JitSlow *slow)
 {
@@ -262,6 +306,8 @@ jit_emit_slow (Translation *t, const JitSlow *slow)
   if (slow->restore)
     jit_load_flags (t);
   emit_jump_to (e, slow->done);
+  if (slow->refused[0] != NULL)
+    emit_refused (t, slow);
 }
 
 void

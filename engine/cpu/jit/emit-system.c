@@ -16,7 +16,7 @@ jit_system_kind (const Translation *t, const JitInsn *insn)
     {
     case ZYDIS_MNEMONIC_PUSHFD:
     case ZYDIS_MNEMONIC_PUSHFQ:
-      return insn->z.operand_width == (t->is_64 ? 64 : 32) ? KIND_PUSH_FLAGS : KIND_SITE;
+      return t->has_flat_stack && insn->z.operand_width == (t->is_64 ? 64 : 32) ? KIND_PUSH_FLAGS : KIND_SITE;
     case ZYDIS_MNEMONIC_MOV:
       return insn->opr[0].type == ZYDIS_OPERAND_TYPE_REGISTER && insn->opr[0].size >= 32
                  && insn->opr[1].type == ZYDIS_OPERAND_TYPE_REGISTER

@@ -87,6 +87,15 @@ prepare_x87 (X86Cpu *cpu)
   return TRUE;
 }
 
+/* What faults of the access are raised for. */
+static const X86Op *
+op_of_access (const JitSite *site)
+{
+  static const X86Op stack = { .segno = X86_SS };
+
+  return site->is_stack ? &stack : &site->ops[0];
+}
+
 /* A fault in the window: lays in what is missing. FALSE: the instruction has to do without. */
 static gboolean
 fill_window (X86Cpu *cpu, JitSite *site, uint64_t lin)
@@ -99,11 +108,11 @@ fill_window (X86Cpu *cpu, JitSite *site, uint64_t lin)
   /* What the instruction would raise before it looks for pages. */
   if ((lin & site->aligned) || (crosses && !x86_is_canonical (second)))
     return FALSE;
-  info = x86_translate (cpu, &site->ops[0], lin, (X86Access) site->access, cpu->mmu_index);
+  info = x86_translate (cpu, op_of_access (site), lin, (X86Access) site->access, cpu->mmu_index);
   done = jit_windows_fill (jit->windows, lin, info);
   if (crosses)
     {
-      info = x86_translate (cpu, &site->ops[0], second, (X86Access) site->access, cpu->mmu_index);
+      info = x86_translate (cpu, op_of_access (site), second, (X86Access) site->access, cpu->mmu_index);
       done |= jit_windows_fill (jit->windows, second, info);
     }
   if (!done && ++site->misses >= MISSES)
@@ -142,7 +151,7 @@ run_alone (X86Cpu *cpu, JitSite *site, uint64_t lin, uint32_t has_sse)
     {
       const X86TlbEntry *entry = x86_tlb_entry (cpu, lin);
 
-      x86_translate (cpu, &site->ops[0], lin, (X86Access) site->access, cpu->mmu_index);
+      x86_translate (cpu, op_of_access (site), lin, (X86Access) site->access, cpu->mmu_index);
       if ((site->access == X86_ACCESS_READ ? entry->tag_read : entry->tag_write) == ((lin & X86_PAGE_MASK) ^ cpu->tlb_key))
         {
           cpu->counters.refills++;

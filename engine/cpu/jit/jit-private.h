@@ -35,6 +35,7 @@ typedef struct
   uint8_t aligned;   /* mask of address bits that must be 0 */
   uint16_t mnemonic; /* Zydis's */
   uint8_t number;    /* in its block */
+  uint8_t is_stack;  /* its memory is the stack, whatever else the instruction reaches */
   uint8_t uses_sse;  /* the block needs vector registers back after it */
   uint8_t misses;    /* of a window, in vain */
   X86Block *window;  /* its block, if it reaches memory through the window */

@@ -260,18 +260,6 @@ x86_jit_code_bytes (const X86Cpu *cpu)
 
 /* --- Blocks --- */
 
-static gboolean
-is_eligible (const X86Cpu *cpu, uint32_t mode)
-{
-  if (mode & (X86_MODE_STEP | X86_MODE_ALIGN | X86_MODE_VM86))
-    return FALSE;
-  if (mode & X86_MODE_CODE64)
-    return TRUE;
-  return (mode & X86_MODE_CODE_MASK) == X86_MODE_CODE32
-         && (mode & (X86_MODE_PE | X86_MODE_FLAT | X86_MODE_CSFLAT | X86_MODE_STACK32))
-              == (X86_MODE_PE | X86_MODE_FLAT | X86_MODE_CSFLAT | X86_MODE_STACK32);
-}
-
 /* A block's translation at @rip, made now if it is hot. NULL: it is to be interpreted, or there is no room
  * (is_flushed). */
 static G_GNUC_NO_INLINE JitBlock *
@@ -286,9 +274,6 @@ translation_of (X86Cpu *cpu, X86Block *block, uint64_t rip)
       block->heat++;
       return NULL;
     }
-  /* Where the code segment has a base, instruction pointers are not addresses. */
-  if (cpu->r[X86_SEGBASE + X86_CS] != 0 && !(block->mode & X86_MODE_CODE64))
-    return NULL;
   to = jit->emit.at + CODE_RESERVE > jit->emit.end ? NULL : jit_translate (cpu, block, rip, &useless);
   if (to == NULL)
     {
@@ -308,10 +293,11 @@ translation_of (X86Cpu *cpu, X86Block *block, uint64_t rip)
 static G_GNUC_NO_INLINE const X86Op *
 run_translation (X86Cpu *cpu, const X86Op *op, const JitBlock *to)
 {
-  X86Jump *jump = x86_jump_entry (cpu, to->rip);
+  uint64_t lin = cpu->mode & X86_MODE_CODE64 ? to->rip : (uint32_t) (to->rip + cpu->r[X86_SEGBASE + X86_CS]);
+  X86Jump *jump = x86_jump_entry (cpu, lin);
   const X86Op *next;
 
-  if (jump->lin == to->rip && jump->ops == op && !cpu->system->is_solo)
+  if (jump->lin == lin && jump->ops == op && !cpu->system->is_solo)
     jump->native = to->code;
   cpu->counters.entered++;
   jit_flags_to_host (cpu);
@@ -362,7 +348,7 @@ X86_HANDLER (op_translated)
 void
 x86_jit_watch (X86Cpu *cpu, X86Block *block)
 {
-  if (cpu->jit == NULL || !is_eligible (cpu, block->mode))
+  if (cpu->jit == NULL || (block->mode & (X86_MODE_STEP | X86_MODE_ALIGN)))
     return;
   block->first = block->ops[0].fn;
   block->ops[0].fn = op_translated;

@@ -3,6 +3,12 @@
 
 #include "engine/cpu/jit/translation.h"
 
+enum
+{
+  FLAT_CODE = X86_MODE_CSFLAT | X86_MODE_CSZERO,
+  FLAT_STACK = X86_MODE_PE | X86_MODE_FLAT | X86_MODE_STACK32
+};
+
 /* --- Classification --- */
 
 static gboolean
@@ -102,6 +108,7 @@ is_x87 (const JitInsn *insn)
 static gboolean
 operands_fit (JitInsn *insn, gboolean vectors)
 {
+  gboolean is_64 = insn->z.machine_mode == ZYDIS_MACHINE_MODE_LONG_64;
   gboolean has_high = FALSE, needs_rex = FALSE;
 
   for (unsigned i = 0; i < insn->z.operand_count_visible; i++)
@@ -125,7 +132,7 @@ operands_fit (JitInsn *insn, gboolean vectors)
             return FALSE;
           break;
         case ZYDIS_OPERAND_TYPE_MEMORY:
-          if (insn->mem >= 0 || o->mem.type != ZYDIS_MEMOP_TYPE_MEM || insn->op.ea == X86_EA_GENERAL
+          if (insn->mem >= 0 || o->mem.type != ZYDIS_MEMOP_TYPE_MEM || (insn->op.ea == X86_EA_GENERAL && is_64)
               || o->encoding != ZYDIS_OPERAND_ENCODING_MODRM_RM)
             return FALSE;
           insn->mem = (int) i;
@@ -139,15 +146,21 @@ operands_fit (JitInsn *insn, gboolean vectors)
   return !has_high || (insn->mem < 0 && !needs_rex);
 }
 
+/* Whether it pushes or pops as is usual on a flat stack. */
 static gboolean
-is_32_or_64 (const Translation *t, const JitInsn *insn)
+is_usual_on_stack (const Translation *t, const JitInsn *insn)
 {
-  return insn->z.operand_width == (t->is_64 ? 64 : 32);
+  return t->has_flat_stack && insn->z.operand_width == (t->is_64 ? 64 : 32);
 }
 
+/* Where targets have to be checked only those back to the block's start need no check. */
 static gboolean
 is_native_branch (const Translation *t, const JitInsn *insn)
 {
+  if (!t->is_chained
+      && (insn->opr[0].type != ZYDIS_OPERAND_TYPE_IMMEDIATE || insn->z.meta.category == ZYDIS_CATEGORY_CALL
+          || jit_target_of (t, insn) != t->rip))
+    return FALSE;
   return insn->z.meta.branch_type != ZYDIS_BRANCH_TYPE_FAR
          && (t->is_64 || !(insn->z.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE));
 }
@@ -190,7 +203,7 @@ classify (const Translation *t, JitInsn *insn)
     case ZYDIS_MNEMONIC_LEA:
       return insn->z.operand_width >= 32 && insn->op.asize >= 4 && !(insn->op.flags & X86_OPF_RIP_WIDE) ? KIND_LEA : KIND_SITE;
     case ZYDIS_MNEMONIC_PUSH:
-      if (!is_32_or_64 (t, insn))
+      if (!is_usual_on_stack (t, insn))
         return KIND_SITE;
       if (insn->opr[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE)
         return KIND_PUSH_IMM;
@@ -200,9 +213,9 @@ classify (const Translation *t, JitInsn *insn)
     case ZYDIS_MNEMONIC_DIV: case ZYDIS_MNEMONIC_IDIV:
       return operands_fit (insn, FALSE) ? KIND_DIVIDE : KIND_SITE;
     case ZYDIS_MNEMONIC_POP:
-      return is_32_or_64 (t, insn) && is_register (insn, 0) && is_general (insn->opr[0].reg.value) ? KIND_POP : KIND_SITE;
+      return is_usual_on_stack (t, insn) && is_register (insn, 0) && is_general (insn->opr[0].reg.value) ? KIND_POP : KIND_SITE;
     case ZYDIS_MNEMONIC_LEAVE:
-      return is_32_or_64 (t, insn) ? KIND_LEAVE : KIND_SITE;
+      return is_usual_on_stack (t, insn) ? KIND_LEAVE : KIND_SITE;
     case ZYDIS_MNEMONIC_LODSB: case ZYDIS_MNEMONIC_LODSW: case ZYDIS_MNEMONIC_LODSD: case ZYDIS_MNEMONIC_LODSQ:
       return is_one_element (t, insn) ? KIND_LODS : KIND_SITE;
     case ZYDIS_MNEMONIC_STOSB: case ZYDIS_MNEMONIC_STOSW: case ZYDIS_MNEMONIC_STOSD: case ZYDIS_MNEMONIC_STOSQ:
@@ -216,13 +229,13 @@ classify (const Translation *t, JitInsn *insn)
         return KIND_JUMP;
       return insn->opr[0].size == (t->is_64 ? 64 : 32) && operands_fit (insn, FALSE) ? KIND_JUMP_INDIRECT : KIND_TAIL;
     case ZYDIS_MNEMONIC_CALL:
-      if (!is_native_branch (t, insn))
+      if (!is_native_branch (t, insn) || !t->has_flat_stack)
         return KIND_TAIL;
       if (insn->opr[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE)
         return KIND_CALL;
       return insn->opr[0].size == (t->is_64 ? 64 : 32) && operands_fit (insn, FALSE) ? KIND_CALL_INDIRECT : KIND_TAIL;
     case ZYDIS_MNEMONIC_RET:
-      return is_native_branch (t, insn) ? KIND_RETURN : KIND_TAIL;
+      return t->is_chained && t->has_flat_stack && is_native_branch (t, insn) ? KIND_RETURN : KIND_TAIL;
     default:
       break;
     }
@@ -232,7 +245,7 @@ classify (const Translation *t, JitInsn *insn)
   if (insn->z.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE)
     return KIND_TAIL;
 
-  if (jit_vex_fits (insn))
+  if (!t->is_16 && jit_vex_fits (insn))
     return KIND_MODRM;
   if (insn->z.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX && jit_vex_is_zero (insn) && t->is_64) /* else eight registers */
     {
@@ -255,6 +268,9 @@ classify (const Translation *t, JitInsn *insn)
             return KIND_INC_DEC;
           return (opcode & 0xc6) == 0x04 || opcode == 0xa8 || opcode == 0xa9 ? KIND_COPY : KIND_SITE;
         }
+      /* The prefix 66 is not one of operand size. */
+      if (t->is_16 && (mnemonic == ZYDIS_MNEMONIC_ADCX || mnemonic == ZYDIS_MNEMONIC_ADOX || mnemonic == ZYDIS_MNEMONIC_MOVNTI))
+        return KIND_SITE;
       if (!operands_fit (insn, FALSE))
         return jit_system_kind (t, insn);
       /* A bit number in a register reaches beyond the operand. */
@@ -264,7 +280,7 @@ classify (const Translation *t, JitInsn *insn)
         return KIND_SITE;
       return KIND_MODRM;
     }
-  if (is_vector (insn) && operands_fit (insn, TRUE))
+  if (!t->is_16 && is_vector (insn) && operands_fit (insn, TRUE))
     {
       insn->uses_sse = TRUE;
       return KIND_MODRM;
@@ -384,7 +400,7 @@ jit_decode (Translation *t, const uint8_t *bytes, unsigned length, uint64_t rip,
   insn->op = ops[0];
   insn->bytes = bytes;
   insn->rip = rip;
-  insn->next_rip = t->is_64 ? rip + insn->z.length : (uint32_t) (rip + insn->z.length);
+  insn->next_rip = t->is_64 ? rip + insn->z.length : t->is_16 ? (uint16_t) (rip + insn->z.length) : (uint32_t) (rip + insn->z.length);
   insn->mem = -1;
   insn->uses_sse = insn->uses_x87 = insn->uses_avx = insn->is_256 = FALSE;
   insn->live = ARITH;
@@ -537,6 +553,9 @@ jit_translate (X86Cpu *cpu, X86Block *block, uint64_t rip, gboolean *useless)
   t->block = block;
   t->rip = rip;
   t->is_64 = (block->mode & X86_MODE_CODE64) != 0;
+  t->is_16 = (block->mode & X86_MODE_CODE_MASK) == X86_MODE_CODE16;
+  t->is_chained = !t->is_16 && (block->mode & FLAT_CODE) == FLAT_CODE;
+  t->has_flat_stack = !t->is_16 && (block->mode & FLAT_STACK) == FLAT_STACK;
   t->is_global = x86_jump_entry (cpu, rip)->key == cpu->global_key;
   t->e = e;
   if (!decode_block (t))

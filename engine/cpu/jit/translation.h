@@ -42,6 +42,7 @@ typedef struct
   const JitInsn *insn;
   JitSite *site;
   uint8_t *jumps[2];
+  uint8_t *refused[2]; /* by the segment */
   uint8_t *retry, *done;
   EmitMem stack;       /* of pushes and pops: the address; base NO_REG: the instruction's operand */
   EmitMem at;          /* the host's address; may use S1 and S2 */
@@ -58,7 +59,9 @@ typedef struct Translation
   struct X86Jit *jit;
   X86Block *block;
   uint64_t rip;
-  gboolean is_64;
+  gboolean is_64, is_16;
+  gboolean is_chained;        /* instruction pointers are linear addresses, none is beyond the segment: blocks lead on to others */
+  gboolean has_flat_stack;
   gboolean is_global;         /* the code lies in a global page, and so do, most likely, its neighbours */
   Emit *e;
   unsigned count, slow_count;
