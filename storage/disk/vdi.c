@@ -4,10 +4,10 @@
  * Specification: VirtualBox's published header layout (VDICore); facts checked
  * against qemu-img.
  *
- * A flush makes data durable first, then the header's count and the block map:
- * after a power cut the map never points at data that is not there. Other programs
- * take the count for the next free place, so places are given out without gaps; a gap
- * that a power cut left is filled first.
+ * A flush makes data and the header's count durable first, then the block map:
+ * after a power cut the map never points at data that is not there, nor at a place
+ * that the count calls free. Other programs give out the place that the count names, so
+ * there are to be no gaps; one that a power cut left is filled first.
  */
 
 #include "storage/disk/format.h"
@@ -155,7 +155,9 @@ check_map (Image *img, Vdi *vdi, gboolean repair, ImageReport *report, GError **
       report->repaired += repair;
       vdi->dirty |= repair;
     }
-  /* The count may be behind the map after a power cut, or ahead of it. */
+  /* After a power cut the count may be ahead of the map. */
+  if (report == NULL && !img->read_only)
+    vdi->dirty |= h->blocks_allocated != end;
   h->blocks_allocated = vdi->next = end;
   return TRUE;
 }
@@ -455,7 +457,7 @@ write_changes (Image *img, const VdiChanges *changes, GError **error)
                          MIN (VDI_PAGE, h->block_count - first) * 4, error))
         return FALSE;
     }
-  return image_pwrite (img, 0, h, sizeof *h, error) && image_sync (img, error);
+  return image_sync (img, error);
 }
 
 static gboolean
@@ -470,7 +472,8 @@ vdi_flush (Image *img, GError **error)
   dirty = vdi->dirty;
   ok = !dirty || take_changes (img, &changes, error);
   g_mutex_unlock (&img->map_lock);
-  ok = ok && image_sync (img, error) && (!dirty || write_changes (img, &changes, error));
+  ok = ok && (!dirty || image_pwrite (img, 0, &changes.header, sizeof changes.header, error)) &&
+       image_sync (img, error) && (!dirty || write_changes (img, &changes, error));
   if (!ok && changes.pages != NULL)
     {
       g_mutex_lock (&img->map_lock);

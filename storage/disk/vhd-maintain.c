@@ -334,22 +334,6 @@ drop_blocks (Image *img, uint32_t first, GError **error)
          && image_file_truncate (img->file, end + VHD_FOOTER, error);
 }
 
-static gboolean
-resize_fixed (Image *img, uint64_t size, GError **error)
-{
-  Vhd *vhd = img->state;
-  uint64_t old = img->size;
-
-  if (size > old && !image_file_allocate (img->file, old, size + VHD_FOOTER - old, error))
-    return FALSE;
-  vhd->end = size;
-  if (!write_footers (img, size, error))
-    return FALSE;
-  /* Only the footer behind is one now; where the first was is a part of the disk. */
-  return size > old ? image_file_zero (img->file, old, MIN (size - old, VHD_FOOTER), error) && image_sync (img, error)
-                    : image_file_truncate (img->file, size + VHD_FOOTER, error) && image_sync (img, error);
-}
-
 gboolean
 vhd_resize (Image *img, uint64_t size, GError **error)
 {
@@ -357,12 +341,12 @@ vhd_resize (Image *img, uint64_t size, GError **error)
   uint64_t old = img->size, block = vhd->block_size, zero_end;
   uint32_t needed;
 
+  /* Its only footer lies where the disk would go on: there is no moment at which the file could change from the one
+   * to the other. It is made anew. */
   if (vhd->pages == NULL)
     {
-      if (!resize_fixed (img, size, error))
-        return FALSE;
-      img->size = size;
-      return TRUE;
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, _("cannot resize “%s” in its place"), img->path);
+      return FALSE;
     }
   needed = (uint32_t)((size + block - 1) / block);
   if (size < old)

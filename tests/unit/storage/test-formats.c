@@ -22,7 +22,7 @@ typedef struct
 
 static const Case cases[] = {
   { "vhd", "dynamic", "vhd" },
-  { "vhd", "fixed", "vhd" },
+  { "vhd", "fixed", "vhd", .keeps_size = TRUE },
   { "hdd", "dynamic", "hdd" },
   { "hdd", "fixed", "hdd" },
   { "vmdk", "dynamic", "vmdk" },
