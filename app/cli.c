@@ -27,11 +27,11 @@ const CliCommand cli_commands[] = {
     N_("Prints every setting, and the state.\n\n"
        "  bunshin show debian --json") },
   { "set", cli_set, "set NAME KEY=VALUE...", N_("change a machine's settings"),
-    N_("Keys: name, description, os, memory, cpus, cpu-model, accel, firmware, chipset, boot (of floppy, disk,\n"
-       "cdrom and network, in order), clock (utc or local), iso and floppy (FILE, or none to eject), ide0 to\n"
-       "ide3 (a disk's FILE, cdrom, cdrom:FILE or none), nic1 to nic8 (nat, nat:host-access or none), and of\n"
-       "each adapter nicN-model, nicN-mac and nicN-cable (on or off). On a running machine: name, description,\n"
-       "os, iso, floppy and nicN-cable; all others need it powered off.\n\n"
+    N_("Keys: name, description, os, memory, cpus, cpu-model, accel, code-cache (what translated code may take,\n"
+       "16M to 4G), firmware, chipset, boot (of floppy, disk, cdrom and network, in order), clock (utc or local),\n"
+       "iso and floppy (FILE, or none to eject), ide0 to ide3 (a disk's FILE, cdrom, cdrom:FILE or none), nic1 to\n"
+       "nic8 (nat, nat:host-access or none), and of each adapter nicN-model, nicN-mac and nicN-cable (on or off).\n"
+       "On a running machine: name, description, os, iso, floppy and nicN-cable; all others need it powered off.\n\n"
        "  bunshin set debian memory=2G boot=cdrom,disk iso=debian-12.iso") },
   { "delete", cli_delete, "delete NAME [--keep-disks]", N_("delete a machine and its disks"),
     N_("Deletes the machine and those disk images in its own folder that no other machine uses. Images elsewhere\n"

@@ -156,7 +156,7 @@ machine_build (const LibraryMachine *record, const SessionOptions *options, cons
   g_autoptr (GMainContext) context = g_main_context_new ();
   MachineConfig config = {
     .name = record->name, .context = context, .uuid = record->uuid, .memory = record->memory, .cpus = record->cpus,
-    .cpu_model = record->cpu_model, .bios = options->bios, .rtc_local_time = !record->rtc_utc,
+    .cpu_model = record->cpu_model, .code_cache = record->code_cache, .bios = options->bios, .rtc_local_time = !record->rtc_utc,
     .serial = { serial }, .kernel = options->kernel, .initrd = options->initrd, .append = options->append,
     .debugcon = debugcon, .debug_exit = options->debug_exit, .perf_map = options->perf_map
   };

@@ -416,6 +416,7 @@ add_counters (GVariantBuilder *builder, const MachineInfo *info)
   const struct { const char *key; uint64_t value; } counters[] = {
     { "instructions", info->instructions }, { "blocks", info->blocks }, { "translated", info->translated },
     { "code-bytes", info->code_bytes }, { "dropped", info->dropped }, { "renewed", info->renewed }, { "emptied", info->emptied },
+    { "longest-emptying", info->longest_emptying },
     { "entered", info->entered }, { "refills", info->refills }, { "tlb-misses", info->tlb_misses },
     { "code-writes", info->code_writes }, { "exceptions", info->exceptions }, { "exits-pio", info->exits_pio }, { "exits-mmio", info->exits_mmio }, { "exits-halt", info->exits_halt },
     { "exits-msr", info->exits_msr }, { "exits-window", info->exits_window }, { "exits-kick", info->exits_kick },

@@ -65,6 +65,17 @@ set_memory (LibraryMachine *machine, const char *value, GError **error)
 }
 
 static gboolean
+set_code_cache (LibraryMachine *machine, const char *value, GError **error)
+{
+  guint64 bytes;
+
+  if (!parse_size_option ("code-cache", value, &bytes, error))
+    return FALSE;
+  machine->code_cache = bytes;
+  return TRUE;
+}
+
+static gboolean
 set_cpus (LibraryMachine *machine, const char *value, GError **error)
 {
   guint64 cpus;
@@ -210,6 +221,8 @@ setting_apply (LibraryMachine *machine, const char *key, const char *value, GErr
     return set_cpus (machine, value, error);
   if (strcmp (key, "cpu-model") == 0)
     return set_text (&machine->cpu_model, strcmp (value, "default") == 0 ? "" : value);
+  if (strcmp (key, "code-cache") == 0)
+    return set_code_cache (machine, value, error);
   if (strcmp (key, "accel") == 0)
     return set_text (&machine->accel, value);
   if (strcmp (key, "firmware") == 0)
@@ -293,13 +306,13 @@ setting_describe (const LibraryMachine *machine, LibraryState state, const char 
 {
   GString *text = g_string_new (NULL);
   g_autofree char *memory = cli_size_format (machine->memory), *boot = library_boot_format (machine->boot);
-  g_autofree char *created = format_created (machine);
+  g_autofree char *created = format_created (machine), *code_cache = cli_size_format (machine->code_cache);
   const struct { const char *key, *value; } lines[] = {
     { "name", machine->name }, { "uuid", machine->uuid }, { "state", library_state_name (state) },
     { "message", message }, { "description", machine->description }, { "os", machine->os_id }, { "memory", memory },
   }, more[] = {
     { "cpu-model", machine->cpu_model ? machine->cpu_model : "default" }, { "accel", machine->accel },
-    { "firmware", machine->firmware }, { "chipset", machine->chipset }, { "boot", boot },
+    { "code-cache", code_cache }, { "firmware", machine->firmware }, { "chipset", machine->chipset }, { "boot", boot },
     { "clock", machine->rtc_utc ? "utc" : "local" }, { "folder", machine->folder }, { "created", created },
   };
 
@@ -382,6 +395,7 @@ setting_describe_json (const LibraryMachine *machine, LibraryState state, const 
   json_uint (&json, "cpus", machine->cpus);
   json_string (&json, "cpu-model", machine->cpu_model);
   json_string (&json, "accel", machine->accel);
+  json_uint (&json, "code-cache", machine->code_cache);
   json_string (&json, "firmware", machine->firmware);
   json_string (&json, "chipset", machine->chipset);
   json_string (&json, "boot", boot);

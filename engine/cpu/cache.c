@@ -15,7 +15,6 @@
 
 enum
 {
-  ARENA_SIZE = 64 << 20,   /* bytes of address space; touched as it fills */
   HASH_BITS = 15, HASH_SIZE = 1 << HASH_BITS,
   PAGE_HASH_SIZE = 1 << 14,
   ODD_SIZE = 256,
@@ -43,8 +42,8 @@ typedef struct
 
 struct X86BlockCache
 {
-  uint8_t *arena;
-  size_t used;
+  uint8_t *arena;      /* address space that is touched as it fills */
+  size_t size, used;
   X86Block *hash[HASH_SIZE];
   CodePage *pages[PAGE_HASH_SIZE];
   uint64_t chunks[PAGE_HASH_SIZE]; /* of all pages of a bucket (atomic); written by the owner, read by all */
@@ -74,11 +73,12 @@ page_of (const uint8_t *host)
 }
 
 X86BlockCache *
-x86_block_cache_new (void)
+x86_block_cache_new (uint64_t size)
 {
   X86BlockCache *cache = g_new0 (X86BlockCache, 1);
 
-  cache->arena = mmap (NULL, ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  cache->size = size;
+  cache->arena = mmap (NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (cache->arena == MAP_FAILED)
     g_error ("no address space for decoded code");
   return cache;
@@ -89,7 +89,7 @@ x86_block_cache_free (X86BlockCache *cache)
 {
   if (cache == NULL)
     return;
-  munmap (cache->arena, ARENA_SIZE);
+  munmap (cache->arena, cache->size);
   g_free (cache);
 }
 
@@ -97,6 +97,7 @@ void
 x86_block_cache_flush (X86Cpu *cpu)
 {
   X86BlockCache *cache = cpu->cache;
+  int64_t begun = g_get_monotonic_time ();
 
   /* What was never touched stays so. */
   for (unsigned i = 0; i < PAGE_HASH_SIZE; i++)
@@ -116,6 +117,7 @@ x86_block_cache_flush (X86Cpu *cpu)
   x86_jit_flush (cpu);
   /* Jump entries are void from now on, and stores to pages that no longer hold code may be fast again. */
   x86_tlb_flush_all (cpu);
+  cpu->counters.longest_emptying = MAX (cpu->counters.longest_emptying, (uint64_t) (g_get_monotonic_time () - begun));
 }
 
 static CodePage *
@@ -175,7 +177,7 @@ x86_code_page_watch (X86Cpu *cpu, const uint8_t *host_page)
     }
   else
     {
-      if (cache->used + sizeof *page > ARENA_SIZE)
+      if (cache->used + sizeof *page > cache->size)
         x86_block_cache_flush (cpu);
       page = (CodePage *) (cache->arena + cache->used);
       cache->used += sizeof *page;
@@ -231,7 +233,7 @@ drop_block (X86Cpu *cpu, X86Block *block)
   X86BlockCache *cache = cpu->cache;
   size_t size = (block->op_count * sizeof *block->saved + 31) & ~(size_t) 31;
 
-  if (block->saved == NULL && cache->used + size <= ARENA_SIZE)
+  if (block->saved == NULL && cache->used + size <= cache->size)
     {
       block->saved = (X86OpFn *) (cache->arena + cache->used);
       cache->used += size;
@@ -367,7 +369,7 @@ x86_block_add (X86Cpu *cpu, const uint8_t *host, uint32_t mode, const uint8_t *b
   X86Block *block, **bucket = &cache->hash[hash_block (host, mode)];
   CodePage *page;
 
-  if (cache->used + size > ARENA_SIZE)
+  if (cache->used + size > cache->size)
     {
       x86_block_cache_flush (cpu);
       if (!x86_code_page_watch (cpu, page_of (host)))

@@ -70,6 +70,11 @@ static inline gboolean x86_protected (const X86Cpu *cpu) { return (cpu->cr0 & X8
 static inline gboolean x86_vm86 (const X86Cpu *cpu) { return (cpu->eflags & X86_FLAG_VM) != 0; }
 static inline unsigned x86_iopl (const X86Cpu *cpu) { return (cpu->eflags >> 12) & 3; }
 
+/* --- cpu.c --- */
+
+/* Bytes for one processor's decoded and translated code. */
+uint64_t x86_code_share (const X86System *system);
+
 /* --- cache.c: decoded blocks --- */
 
 struct X86Block
@@ -112,7 +117,8 @@ x86_code_chunks (const uint8_t *host, uint64_t length)
   return (~(uint64_t) 0 << first) & (~(uint64_t) 0 >> (63 - MIN (last, 63)));
 }
 
-X86BlockCache *x86_block_cache_new (void);
+/* @size: bytes for blocks. */
+X86BlockCache *x86_block_cache_new (uint64_t size);
 void x86_block_cache_free (X86BlockCache *cache);
 void x86_block_cache_flush (X86Cpu *cpu);
 /* The live block at this host address, perhaps one that was dropped and is true again; or NULL. */
@@ -199,6 +205,7 @@ struct X86System
   gboolean is_started;     /* the guest may have looked at CPUID */
   X86Cpu *cpus[64];
   unsigned cpu_count;      /* registered */
+  uint64_t code_cache;     /* bytes for decoded and translated code, of all processors */
   X86Watch *watch;
   uint32_t watch_asked;    /* how often all processors were asked to look through their TLBs (atomic) */
   GMutex alone_lock;       /* guards alone_owner and the processors' stands_still */

@@ -14,6 +14,9 @@
 
 /* --- What the processors of a machine share --- */
 
+enum { SHARE_MIN = 4 << 20 /* bytes for a processor's code */ };
+#define CODE_CACHE ((uint64_t) 256 << 20)
+
 static void
 memory_changed (void *opaque)
 {
@@ -61,6 +64,7 @@ x86_system_new (AddressSpace *memory)
 
   system->memory = memory;
   system->told_count = 1;
+  system->code_cache = CODE_CACHE;
   system->watch = x86_watch_new ();
   g_mutex_init (&system->alone_lock);
   g_cond_init (&system->alone_cond);
@@ -91,6 +95,18 @@ x86_system_set_count (X86System *system, unsigned count)
   system->told_count = count;
 }
 
+void
+x86_system_set_code_cache (X86System *system, uint64_t bytes)
+{
+  system->code_cache = bytes;
+}
+
+uint64_t
+x86_code_share (const X86System *system)
+{
+  return MAX (system->code_cache / MAX (system->told_count, 1), SHARE_MIN) & X86_PAGE_MASK;
+}
+
 /* --- Creation --- */
 
 X86Cpu *
@@ -118,7 +134,7 @@ x86_cpu_new (X86System *system, const X86CpuModel *model, unsigned index, const 
   cpu->code_protected = g_hash_table_new (NULL, NULL);
   cpu->code_copy = g_aligned_alloc (1, GUEST_PAGE_SIZE, GUEST_PAGE_SIZE);
   x86_cpuid_setup (cpu);
-  cpu->cache = x86_block_cache_new ();
+  cpu->cache = x86_block_cache_new (x86_code_share (system) / 4);
   x86_tlb_init (cpu);
   x86_decoder_init (cpu);
   cpu->place = system->cpu_count++;

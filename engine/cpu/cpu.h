@@ -79,6 +79,7 @@ typedef struct
   uint64_t dropped;      /* translations that writes to code made void */
   uint64_t renewed;      /* of these, such as are true again */
   uint64_t emptied;      /* how often all translations were thrown away, for want of room or on a reset */
+  uint64_t longest_emptying; /* µs */
   uint64_t code_bytes;   /* of translations, now */
   uint64_t entered;      /* ways from the run loop into translated code */
   uint64_t refills;      /* accesses of translated code that found no entry in the TLB */
@@ -138,6 +139,9 @@ void x86_cpu_free (X86Cpu *cpu);
 gboolean x86_system_open_perf_map (X86System *system, GError **error);
 /* How many processors CPUID tells of; by default 1. */
 void x86_system_set_count (X86System *system, unsigned count);
+/* How many bytes decoded and translated code may take, before there are processors, which get equal shares; 256 MiB if it is
+ * not called. Each gets what it needs to work at all. */
+void x86_system_set_code_cache (X86System *system, uint64_t bytes);
 
 /* Power-on state: real mode at f000:fff0. Application processors (index > 0) wait for a SIPI. */
 void x86_cpu_reset (X86Cpu *cpu);

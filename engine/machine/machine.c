@@ -609,6 +609,7 @@ machine_info (Machine *m, MachineInfo *info)
       info->dropped += counters.dropped;
       info->renewed += counters.renewed;
       info->emptied += counters.emptied;
+      info->longest_emptying = MAX (info->longest_emptying, counters.longest_emptying);
       info->entered += counters.entered;
       info->refills += counters.refills;
       info->tlb_misses += counters.tlb_misses;

@@ -70,6 +70,7 @@ typedef struct
   unsigned cpus;               /* 1 … ; 0 counts as 1 */
   MachineAccel accel;
   const char *cpu_model;       /* NULL: the accelerator's default */
+  uint64_t code_cache;         /* bytes that translated code may take; 0: 256 MiB */
   const char *bios;            /* path; NULL: SeaBIOS found at configure time */
   const char *vga_bios;        /* path; NULL: the distribution's */
   MachineBoot boot[4];         /* first NONE ends it; all NONE: disk, CD, floppy, network */
@@ -175,6 +176,7 @@ typedef struct
   uint64_t code_bytes;         /* of translations, now */
   uint64_t dropped, renewed;   /* translations that writes made void; that are true again */
   uint64_t emptied;            /* times all were thrown away */
+  uint64_t longest_emptying;   /* µs that it took */
   uint64_t entered, refills;   /* see X86Counters */
   uint64_t tlb_misses, code_writes, exceptions;
   uint64_t exits_pio, exits_mmio, exits_halt, interrupts;

@@ -272,6 +272,8 @@ vcpus_create (Machine *m, const MachineConfig *config, GError **error)
     return FALSE;
   m->vcpus = g_new0 (Vcpu, m->cpu_count);
   x86_system_set_count (m->cpu_system, m->cpu_count);
+  if (config->code_cache != 0)
+    x86_system_set_code_cache (m->cpu_system, config->code_cache);
   for (unsigned i = 0; i < m->cpu_count; i++)
     {
       Vcpu *v = &m->vcpus[i];

@@ -37,6 +37,7 @@ library_machine_new (const char *name)
   machine->memory = UINT64_C (1) << 30;
   machine->cpus = 1;
   machine->accel = g_strdup ("auto");
+  machine->code_cache = LIBRARY_CODE_CACHE;
   machine->firmware = g_strdup ("bios");
   machine->chipset = g_strdup ("piix3");
   machine->boot[0] = LIBRARY_BOOT_DISK;
@@ -110,6 +111,7 @@ library_machine_copy (const LibraryMachine *machine)
   copy->description = g_strdup (machine->description);
   copy->os_id = g_strdup (machine->os_id);
   copy->cpu_model = g_strdup (machine->cpu_model);
+  copy->code_cache = machine->code_cache;
   copy->accel = g_strdup (machine->accel);
   copy->firmware = g_strdup (machine->firmware);
   copy->chipset = g_strdup (machine->chipset);

@@ -132,6 +132,7 @@ load_machine (Library *library, sqlite3_stmt *row, GError **error)
   machine->chipset = library_sql_text (row, 11);
   machine->rtc_utc = sqlite3_column_int (row, 13);
   machine->created = sqlite3_column_int64 (row, 14);
+  machine->code_cache = (uint64_t) sqlite3_column_int64 (row, 15);
 
   if (!library_boot_parse (boot, machine->boot, error) || !load_attachments (library, id, machine, error) ||
       !load_adapters (library, id, machine, error))
@@ -141,7 +142,7 @@ load_machine (Library *library, sqlite3_stmt *row, GError **error)
 
 #define SELECT_MACHINE                                                                                                 \
   "SELECT id, uuid, name, folder, description, os_id, memory, cpus, cpu_model, accel, firmware, chipset, boot, "      \
-  "rtc_utc, created FROM machine "
+  "rtc_utc, created, code_cache FROM machine "
 
 GPtrArray *
 library_list_machines (Library *library, GError **error)
@@ -353,10 +354,12 @@ insert_machine (Library *library, LibraryMachine *machine, GError **error)
 
   if (!library_sql_run (library, error,
                         "INSERT INTO machine (uuid, name, folder, description, os_id, memory, cpus, cpu_model, accel, "
-                        "firmware, chipset, boot, rtc_utc, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                        "sssssiisssssii", machine->uuid, machine->name, folder, machine->description, machine->os_id,
+                        "firmware, chipset, boot, rtc_utc, created, code_cache) "
+                        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                        "sssssiisssssiii", machine->uuid, machine->name, folder, machine->description, machine->os_id,
                         (int64_t) machine->memory, (int64_t) machine->cpus, machine->cpu_model, machine->accel,
-                        machine->firmware, machine->chipset, boot, (int64_t) !!machine->rtc_utc, machine->created))
+                        machine->firmware, machine->chipset, boot, (int64_t) !!machine->rtc_utc, machine->created,
+                        (int64_t) machine->code_cache))
     return FALSE;
   id = sqlite3_last_insert_rowid (library->db);
   return store_attachments (library, id, machine->attachments, error) &&
@@ -403,10 +406,10 @@ library_update_machine (Library *library, LibraryMachine *machine, GError **erro
   ok = machine_id (library, machine->uuid, &id, error) && check_name_free (library, machine, error) &&
        library_sql_run (library, error,
                         "UPDATE machine SET name = ?, description = ?, os_id = ?, memory = ?, cpus = ?, cpu_model = ?, "
-                        "accel = ?, firmware = ?, chipset = ?, boot = ?, rtc_utc = ? WHERE id = ?",
-                        "sssiisssssii", machine->name, machine->description, machine->os_id, (int64_t) machine->memory,
+                        "accel = ?, firmware = ?, chipset = ?, boot = ?, rtc_utc = ?, code_cache = ? WHERE id = ?",
+                        "sssiisssssiii", machine->name, machine->description, machine->os_id, (int64_t) machine->memory,
                         (int64_t) machine->cpus, machine->cpu_model, machine->accel, machine->firmware,
-                        machine->chipset, boot, (int64_t) !!machine->rtc_utc, id) &&
+                        machine->chipset, boot, (int64_t) !!machine->rtc_utc, (int64_t) machine->code_cache, id) &&
        store_attachments (library, id, machine->attachments, error) &&
        store_adapters (library, id, machine->adapters, error) && forget_unused_disks (library, error);
   return library_sql_end (library, ok, error);

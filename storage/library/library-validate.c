@@ -181,6 +181,9 @@ one_of (GError **error, const char *what, const char *value, const char *const *
   return invalid (error, _("%s “%s”: must be %s"), _(what), value ? value : "", list);
 }
 
+#define CODE_CACHE_MIN (UINT64_C (16) << 20)
+#define CODE_CACHE_MAX (UINT64_C (4) << 30)
+
 gboolean
 library_machine_validate (const LibraryMachine *machine, GError **error)
 {
@@ -196,6 +199,9 @@ library_machine_validate (const LibraryMachine *machine, GError **error)
                     (unsigned long long) machine->memory >> 20, (unsigned long long) host >> 20);
   if (machine->cpus < 1 || machine->cpus > LIBRARY_MAX_CPUS)
     return invalid (error, _("a machine has 1 to %d processors, not %u"), LIBRARY_MAX_CPUS, machine->cpus);
+  if (machine->code_cache < CODE_CACHE_MIN || machine->code_cache > CODE_CACHE_MAX)
+    return invalid (error, _("the cache of translated code has %u to %u MiB"), (unsigned) (CODE_CACHE_MIN >> 20),
+                    (unsigned) (CODE_CACHE_MAX >> 20));
   if (machine->boot[0] == LIBRARY_BOOT_NONE)
     return invalid (error, _("the boot order must name at least one of floppy, disk, cdrom, network"));
   /* “lockstep” is for developers, who know. */

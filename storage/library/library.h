@@ -23,6 +23,7 @@ enum
   LIBRARY_MAX_CPUS = 64
 };
 enum { LIBRARY_NAME_MAX = 255 };               /* bytes of UTF-8 */
+#define LIBRARY_CODE_CACHE (UINT64_C (256) << 20)  /* bytes, by default */
 #define LIBRARY_MIN_MEMORY (UINT64_C (4) << 20) /* bytes */
 
 #define LIBRARY_ERROR (library_error_quark ())
@@ -90,6 +91,7 @@ typedef struct
   unsigned cpus;
   char *cpu_model;       /* NULL: the accelerator's default */
   char *accel;           /* "auto", "interp" */
+  uint64_t code_cache;   /* bytes that translated code may take */
   char *firmware;        /* "bios" */
   char *chipset;         /* "piix3" */
   LibraryBoot boot[LIBRARY_MAX_BOOT]; /* first NONE ends it */

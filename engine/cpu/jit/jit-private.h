@@ -96,7 +96,7 @@ struct X86Jit
   Emit emit;              /* at the writable mapping */
   uint8_t *thunks_end;
   uint8_t *arena;         /* sites, edges, blocks */
-  size_t arena_used;
+  size_t arena_size, arena_used;
   const X86Op *(*enter) (X86Cpu *cpu, const uint8_t *code);
   /* Executable addresses. */
   const uint8_t *leave, *leave_to_op, *lookup, *indirect, *site, *link, *prepare_sse, *prepare_avx, *prepare_x87;

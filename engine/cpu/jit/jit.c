@@ -13,7 +13,6 @@
 
 enum
 {
-  CODE_SIZE = 64 << 20, ARENA_SIZE = 64 << 20, /* of address space; memory comes as it fills */
   HOT = 24,                                    /* runs after which a block is translated */
   CODE_RESERVE = 64 << 10                      /* room that one translation surely fits into */
 };
@@ -180,7 +179,7 @@ jit_alloc (struct X86Jit *jit, size_t size)
   void *result = jit->arena + jit->arena_used;
 
   size = (size + 15) & ~(size_t) 15;
-  if (jit->arena_used + size > ARENA_SIZE)
+  if (jit->arena_used + size > jit->arena_size)
     return NULL;
   jit->arena_used += size;
   return result;
@@ -194,14 +193,15 @@ x86_jit_enable (X86Cpu *cpu, GError **error)
   if (cpu->jit != NULL)
     return TRUE;
   jit = g_new0 (struct X86Jit, 1);
-  jit->size = CODE_SIZE;
+  /* Address space; memory comes as it fills. */
+  jit->size = jit->arena_size = (x86_code_share (cpu->system) * 3 / 8) & X86_PAGE_MASK;
   jit->heat = HOT;
   if (!catch_faults (error) || !map_code (jit, error))
     {
       g_free (jit);
       return FALSE;
     }
-  jit->arena = mmap (NULL, ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  jit->arena = mmap (NULL, jit->arena_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (jit->arena == MAP_FAILED)
     g_error ("no address space for translated code");
   jit->emit = (Emit) { jit->write, jit->write + jit->size, FALSE };
@@ -226,7 +226,7 @@ x86_jit_free (X86Cpu *cpu)
     return;
   munmap (jit->write, jit->size);
   munmap (jit->exec, jit->size);
-  munmap (jit->arena, ARENA_SIZE);
+  munmap (jit->arena, jit->arena_size);
   jit_windows_free (jit->windows);
   g_free (jit->scratch);
   g_array_unref (jit->accesses);

@@ -387,6 +387,20 @@ snippet rewrite_all                   /* R8 functions of 64 bytes at 400000, int
     jnz 1b
     finish rewrite_all
 
+snippet call_all                      /* R8 functions of 64 bytes at 400000, and again */
+    mov %r8d, %r11d
+    mov $2, %r10d
+1:  mov %r11d, %r8d
+    mov $0x400000, %r9d
+2:  mov %rax, %rdi
+    call *%r9
+    add $64, %r9
+    dec %r8d
+    jnz 2b
+    dec %r10d
+    jnz 1b
+    finish call_all
+
 /* --- AVX --- */
 .code64
 snippet avx_move                      /* one AVX instruction behind a mark */

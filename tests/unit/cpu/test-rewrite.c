@@ -136,6 +136,36 @@ test_translated (gconstpointer data)
   g_assert_cmpuint (counters.dropped, >, counters.renewed);
 }
 
+/* More code than there is room for: all of it goes, and comes again as it is run. */
+static void
+test_no_room (void)
+{
+  extern const uint8_t call_all[], call_all_end[];
+  g_autoptr (Guest) guest = guest_new ();
+  g_autoptr (GError) error = NULL;
+  uint64_t value = 1, seed = 0x9e3779b97f4a7c15;
+  X86Counters counters;
+
+  x86_system_set_code_cache (guest->system, 1);
+  x86_system_set_accel (guest->system, x86_accel_find ("jit"), &error);
+  g_assert_no_error (error);
+  x86_jit_set_heat (guest->cpu, 0);
+  guest_long_mode (guest);
+  guest_catch_exceptions (guest);
+  guest_code (guest, call_all, (size_t) (call_all_end - call_all));
+  for (unsigned pass = 0; pass < 2; pass++)
+    for (unsigned i = 0; i < COUNT; i++)
+      put_function (guest->ram + TABLE + i * SLOT, i % SHAPES, seed * (i + 1), &value, TRUE);
+  guest->cpu->r[X86_R8] = COUNT;
+  guest->cpu->r[X86_RAX] = 1;
+  guest_run (guest);
+  g_assert_cmpint (guest_exception (guest), ==, -1);
+  g_assert_cmphex (guest->cpu->r[X86_RAX], ==, value);
+  x86_cpu_counters (guest->cpu, &counters);
+  g_assert_cmpuint (counters.emptied, >=, 2);
+  g_assert_cmpuint (counters.code_bytes, <, 4 << 20);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -143,5 +173,6 @@ main (int argc, char **argv)
   g_test_add_func ("/cpu/rewrite/interpreted", test_interpreted);
   g_test_add_data_func ("/cpu/rewrite/translated", GUINT_TO_POINTER (0), test_translated);
   g_test_add_data_func ("/cpu/rewrite/translated-when-warm", GUINT_TO_POINTER (2), test_translated);
+  g_test_add_func ("/cpu/rewrite/no-room", test_no_room);
   return g_test_run ();
 }

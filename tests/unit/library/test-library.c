@@ -19,6 +19,7 @@ test_round_trip (Fixture *fixture, gconstpointer data)
   LibraryForward *forward;
 
   machine->memory = UINT64_C (512) << 20;
+  machine->code_cache = UINT64_C (32) << 20;
   machine->cpus = 2;
   machine->os_id = g_strdup ("debian12");
   machine->description = g_strdup ("line one\nline two");
@@ -48,6 +49,7 @@ test_round_trip (Fixture *fixture, gconstpointer data)
   g_assert_cmpstr (found->description, ==, "line one\nline two");
   g_assert_cmpstr (found->os_id, ==, "debian12");
   g_assert_cmpuint (found->memory, ==, UINT64_C (512) << 20);
+  g_assert_cmpuint (found->code_cache, ==, UINT64_C (32) << 20);
   g_assert_cmpuint (found->cpus, ==, 2);
   g_assert_false (found->rtc_utc);
   boot = library_boot_format (found->boot);
@@ -165,6 +167,9 @@ test_limits (Fixture *fixture, gconstpointer data)
   machine->memory = (library_host_memory () >> 20 << 20) + (1 << 20);
   REFUSED ("more than this computer's");
   machine->memory = 4 << 20;
+  machine->code_cache = 1 << 20;
+  REFUSED ("code");
+  machine->code_cache = LIBRARY_CODE_CACHE;
   machine->cpus = 0;
   REFUSED ("processors");
   machine->cpus = 65;
