@@ -237,6 +237,13 @@ image_file_zero (ImageFile *file, uint64_t at, uint64_t length, GError **error)
 }
 
 void
+image_file_start_sync (ImageFile *file)
+{
+  if (sync_file_range (file->fd, 0, 0, SYNC_FILE_RANGE_WRITE) != 0)
+    g_debug ("%s: no early writing: %s", file->path, g_strerror (errno));
+}
+
+void
 image_file_punch (ImageFile *file, uint64_t at, uint64_t length)
 {
   if (fallocate (file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t) at, (off_t) length) != 0)

@@ -267,6 +267,8 @@ gboolean image_file_truncate (ImageFile *file, uint64_t size, GError **error);
 gboolean image_file_allocate (ImageFile *file, uint64_t at, uint64_t length, GError **error);
 /* The range reads as zeros afterwards; a hole where that is possible. May make the file longer. */
 gboolean image_file_zero (ImageFile *file, uint64_t at, uint64_t length, GError **error);
+/* A hint: what was written may go to the disk now, so that a sync has less to wait for. */
+void image_file_start_sync (ImageFile *file);
 /* A hint: the data may stay. */
 void image_file_punch (ImageFile *file, uint64_t at, uint64_t length);
 /* What is known of @length bytes at @at of a file that has the disk as it is: DATA, or ZERO where there is a hole. */

@@ -14,6 +14,7 @@
 enum
 {
   CHECK_WINDOW = 8 << 20 /* clusters counted at a time */,
+  CHECK_MARGIN = 1024,
   CHECK_WINDOWS = 64,
   SNAPSHOT_HEADER = 40
 };
@@ -334,7 +335,8 @@ typedef struct
   ImageReport *report;
   gboolean repair;
   uint64_t first; /* cluster at which the part begins */
-  uint16_t *uses; /* CHECK_WINDOW of them */
+  uint64_t window; /* how many clusters that is */
+  uint16_t *uses; /* as many */
   uint64_t end;   /* behind all that is used */
   uint64_t file_clusters;
   uint64_t tables;     /* visited */
@@ -349,7 +351,7 @@ use (Count *c, uint64_t at, uint64_t length)
   if (length == 0)
     return;
   c->end = MAX (c->end, last + 1);
-  for (uint64_t i = MAX (first, c->first); i <= last && i < c->first + CHECK_WINDOW; i++)
+  for (uint64_t i = MAX (first, c->first); i <= last && i < c->first + c->window; i++)
     if (c->uses[i - c->first] < G_MAXUINT16)
       c->uses[i - c->first]++;
 }
@@ -509,7 +511,7 @@ count_all (Count *c, GError **error)
 static gboolean
 compare (Count *c, GError **error)
 {
-  uint64_t end = MIN (c->first + CHECK_WINDOW, MAX (c->end, c->file_clusters));
+  uint64_t end = MIN (c->first + c->window, MAX (c->end, c->file_clusters));
 
   for (uint64_t i = c->first; i < end; i++)
     {
@@ -594,8 +596,8 @@ gboolean
 qcow2_check_refcounts (Image *img, gboolean rebuild, ImageReport *report, GError **error)
 {
   Qcow2 *q = img->state;
-  g_autofree uint16_t *uses = g_new (uint16_t, CHECK_WINDOW);
-  Count c = { .img = img, .q = q, .report = report, .repair = rebuild, .uses = uses, .first_pass = TRUE };
+  g_autofree uint16_t *uses = NULL;
+  Count c = { .img = img, .q = q, .report = report, .repair = rebuild, .first_pass = TRUE };
   uint64_t length;
 
   if (!image_file_length (img->file, &length, error))
@@ -603,9 +605,11 @@ qcow2_check_refcounts (Image *img, gboolean rebuild, ImageReport *report, GError
   c.file_clusters = (length + q->cluster_size - 1) >> q->cluster_bits;
   if (c.file_clusters > (uint64_t) CHECK_WINDOW * CHECK_WINDOWS)
     return image_damaged (error, img, _("its file is too large to be checked"));
+  c.window = MIN (CHECK_WINDOW, c.file_clusters + CHECK_MARGIN);
+  c.uses = uses = g_new (uint16_t, c.window);
   do
     {
-      memset (uses, 0, CHECK_WINDOW * sizeof *uses);
+      memset (uses, 0, c.window * sizeof *uses);
       c.tables = 0;
       if (!count_all (&c, error))
         return FALSE;
@@ -616,7 +620,7 @@ qcow2_check_refcounts (Image *img, gboolean rebuild, ImageReport *report, GError
           return FALSE;
         }
       c.first_pass = FALSE;
-      c.first += CHECK_WINDOW;
+      c.first += c.window;
     }
   while (c.first < MAX (c.end, c.file_clusters));
   q->append = 0;

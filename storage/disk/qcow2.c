@@ -455,7 +455,7 @@ own_table (Image *img, uint64_t offset, uint64_t *at, GError **error)
   uint64_t *table;
   gboolean fresh;
 
-  if (*entry & QCOW2_COPIED)
+  if (old != 0 && *entry & QCOW2_COPIED)
     {
       *at = old;
       return table_cache_get (q->l2_tables, old, error);

@@ -13,6 +13,7 @@
 enum
 {
   COPY_CHUNK = 2 << 20,
+  COPY_SYNC = 32 << 20,
   COPY_THREADS = 4,
   COPY_GRAIN = 4096, /* zeros are looked for in pieces of this size */
   COPY_GAP = 65536,  /* fewer zeros than this do not part a write */
@@ -39,7 +40,7 @@ typedef struct
   uint64_t size;
   const DiskTask *task;
   GMutex lock; /* guards these */
-  uint64_t next;
+  uint64_t next, since_sync;
   GError *error;
 } Copy;
 
@@ -133,12 +134,18 @@ copy_thread (gpointer data)
     {
       GError *error = NULL;
       uint64_t offset = 0, length = 0;
-      gboolean ok;
+      gboolean ok, start_sync;
 
       g_mutex_lock (&c->lock);
       ok = c->error == NULL && !is_cancelled (c->task, &error) && next_piece (c, &offset, &length, &error);
       tell_progress (c->task, c->next, c->size);
+      c->since_sync += length;
+      start_sync = c->since_sync >= COPY_SYNC && c->to->file != NULL;
+      if (start_sync)
+        c->since_sync = 0;
       g_mutex_unlock (&c->lock);
+      if (start_sync)
+        image_file_start_sync (c->to->file);
       if (ok && length > 0)
         ok = copy_piece (c, offset, length, buffer, &error);
       if (error != NULL)

@@ -20,6 +20,7 @@ import tempfile
 
 import clocks
 import desktop
+import disks
 import programs
 import systems
 
@@ -62,7 +63,7 @@ def parse(benches):
 
 
 def main():
-    benches = {name[len('bench_'):]: function for module in (programs, systems, clocks, desktop)
+    benches = {name[len('bench_'):]: function for module in (programs, systems, clocks, desktop, disks)
                for name, function in vars(module).items() if name.startswith('bench_')}
     arguments = parse(benches)
     # So that what runs in a machine does not outlive its measurer.
