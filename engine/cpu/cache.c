@@ -18,6 +18,8 @@ enum
   HASH_BITS = 15, HASH_SIZE = 1 << HASH_BITS,
   PAGE_HASH_SIZE = 1 << 14,
   ODD_SIZE = 256,
+  NEAR_MAX = 1024,        /* bytes from the first to the last that a block depends on, or it is among the far ones */
+  FAR = X86_CODE_CHUNKS,
 };
 
 typedef struct CodePage CodePage;
@@ -27,7 +29,8 @@ struct CodePage
   CodePage *next;
   const uint8_t *host;
   uint64_t chunks;       /* that hold code */
-  X86Block *blocks;
+  unsigned count;        /* blocks */
+  X86Block *blocks[X86_CODE_CHUNKS + 1]; /* by the chunk in which begins what they depend on; FAR */
   uint32_t ticket;       /* see x86_watch_add() */
   uint8_t is_known;
 };
@@ -266,41 +269,98 @@ chunks_of (const X86Block *block)
   return chunks;
 }
 
+/* The list of its page that it is in. */
+static X86Block **
+list_of (CodePage *page, const X86Block *block)
+{
+  unsigned start = (uintptr_t) block->host & 0xfff, end = start + block->length;
+
+  if (block->peek_end != 0)
+    {
+      start = MIN (start, block->peek_start);
+      end = MAX (end, block->peek_end);
+    }
+  return &page->blocks[end - start > NEAR_MAX ? FAR : start >> X86_CODE_CHUNK_SHIFT];
+}
+
+static void
+link_block (CodePage *page, X86Block *block)
+{
+  X86Block **list = list_of (page, block);
+
+  block->page_next = *list;
+  *list = block;
+  page->count++;
+}
+
+static void
+unlink_block (CodePage *page, X86Block *block)
+{
+  X86Block **at = list_of (page, block);
+
+  while (*at != block)
+    at = &(*at)->page_next;
+  *at = block->page_next;
+  page->count--;
+}
+
+void
+x86_block_peeked (X86Cpu *cpu, X86Block *block, const uint8_t *host, uint64_t length)
+{
+  CodePage *page = find_page (cpu->cache, page_of (block->host));
+  uint16_t start = (uintptr_t) host & 0xfff, end = (uint16_t) (start + length);
+
+  if (page != NULL)
+    unlink_block (page, block);
+  block->peek_start = block->peek_end == 0 ? start : MIN (block->peek_start, start);
+  block->peek_end = MAX (block->peek_end, end);
+  if (page != NULL)
+    link_block (page, block);
+}
+
+/* Drops of one list what depends on [start, end) of the page; returns the chunks that the rest depends on. */
+static uint64_t
+drop_of_list (X86Cpu *cpu, CodePage *page, X86Block **link, unsigned start, unsigned end)
+{
+  uint64_t left = 0;
+
+  while (*link != NULL)
+    {
+      X86Block *block = *link;
+      unsigned at = (uintptr_t) block->host & 0xfff;
+
+      if (at < end && start < at + block->length)
+        {
+          drop_block (cpu, block);
+          *link = block->page_next;
+          page->count--;
+          continue;
+        }
+      /* Translations looked at neighbours, to see which flags they need. What it is listed under stays. */
+      if (start < block->peek_end && block->peek_start < end)
+        x86_jit_drop (cpu, block);
+      left |= chunks_of (block);
+      link = &block->page_next;
+    }
+  return left;
+}
+
 /* [host, host + length) lies in one page. */
 static void
 drop_range (X86Cpu *cpu, const uint8_t *host, uint64_t length)
 {
   X86BlockCache *cache = cpu->cache;
   CodePage *page = find_page (cache, page_of (host));
-  uint64_t left = 0, start = (uintptr_t) host & 0xfff;
-  X86Block **link;
+  unsigned start = (uintptr_t) host & 0xfff, end = start + (unsigned) length;
+  uint64_t hit = x86_code_chunks (host, length), left;
 
-  if (page == NULL || !(page->chunks & x86_code_chunks (host, length)))
+  if (page == NULL || !(page->chunks & hit))
     return;
-  link = &page->blocks;
-  while (*link != NULL)
-    {
-      X86Block *block = *link;
-
-      if (block->host < host + length && host < block->host + block->length)
-        {
-          drop_block (cpu, block);
-          *link = block->page_next;
-        }
-      else
-        {
-          /* Translations looked at neighbours, to see which flags they need. */
-          if (start < block->peek_end && block->peek_start < start + length)
-            {
-              x86_jit_drop (cpu, block);
-              block->peek_start = block->peek_end = 0;
-            }
-          left |= chunks_of (block);
-          link = &block->page_next;
-        }
-    }
-  page->chunks = left;
-  if (page->blocks == NULL)
+  left = drop_of_list (cpu, page, &page->blocks[FAR], start, end);
+  for (unsigned i = start > NEAR_MAX ? (start - NEAR_MAX) >> X86_CODE_CHUNK_SHIFT : 0; i <= (end - 1) >> X86_CODE_CHUNK_SHIFT; i++)
+    left |= drop_of_list (cpu, page, &page->blocks[i], start, end);
+  page->chunks &= ~hit | left;
+  if (page->count == 0)
     {
       CodePage **at = &cache->pages[hash_page (page->host)];
 
@@ -345,8 +405,7 @@ revive (X86Cpu *cpu, X86Block *block)
       forget_block (cpu, block);
       return FALSE;
     }
-  block->page_next = page->blocks;
-  page->blocks = block;
+  link_block (page, block);
   return TRUE;
 }
 
@@ -382,12 +441,12 @@ x86_block_add (X86Cpu *cpu, const uint8_t *host, uint32_t mode, const uint8_t *b
     return NULL;
   block = (X86Block *) (cache->arena + cache->used);
   cache->used += (size + 31) & ~(size_t) 31;
-  *block = (X86Block) { .hash_next = *bucket, .page_next = page->blocks, .host = host, .mode = mode,
+  *block = (X86Block) { .hash_next = *bucket, .host = host, .mode = mode,
                         .length = (uint16_t) length, .op_count = (uint8_t) op_count };
   memcpy (block->ops, ops, op_count * sizeof *ops);
   memcpy (block->ops + op_count, bytes, length);
   *bucket = block;
-  page->blocks = block;
+  link_block (page, block);
   cpu->counters.blocks++;
   x86_jit_watch (cpu, block);
   return block;

@@ -105,7 +105,7 @@ typedef struct
 } X86Link;
 
 /* A page's 64 chunks, each known to hold code or not. */
-enum { X86_CODE_CHUNK_SHIFT = 6, X86_CODE_CHUNK = 1 << X86_CODE_CHUNK_SHIFT };
+enum { X86_CODE_CHUNK_SHIFT = 6, X86_CODE_CHUNK = 1 << X86_CODE_CHUNK_SHIFT, X86_CODE_CHUNKS = GUEST_PAGE_SIZE >> X86_CODE_CHUNK_SHIFT };
 
 /* Those of [host, host + length), which ends in the same page. */
 static inline uint64_t
@@ -137,14 +137,7 @@ x86_block_bytes (const X86Block *block)
 void x86_code_peek (X86Cpu *cpu, const uint8_t *host, uint64_t length);
 
 /* It depends on these. */
-static inline void
-x86_block_peeked (X86Block *block, const uint8_t *host, uint64_t length)
-{
-  uint16_t start = (uintptr_t) host & 0xfff, end = (uint16_t) (start + length);
-
-  block->peek_start = block->peek_end == 0 ? start : MIN (block->peek_start, start);
-  block->peek_end = MAX (block->peek_end, end);
-}
+void x86_block_peeked (X86Cpu *cpu, X86Block *block, const uint8_t *host, uint64_t length);
 
 /* --- renew.c --- */
 

@@ -20,7 +20,7 @@ jit_note_peek (Translation *t, const uint8_t *host, const uint8_t *bytes, unsign
 {
   JitPeek *peek = &t->peeks[t->peek_count];
 
-  x86_block_peeked (t->block, host, length);
+  x86_block_peeked (t->cpu, t->block, host, length);
   if (host >= t->block->host && host + length <= t->block->host + t->block->length)
     return;
   if (t->peek_count == G_N_ELEMENTS (t->peeks))
