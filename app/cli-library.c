@@ -18,6 +18,7 @@ typedef struct
 {
   const char *os, *memory, *cpus, *firmware, *chipset, *disk, *disk_format, *disk_variant, *controller, *iso, *floppy;
   const char *nic_model, *accel, *cpu_model;
+  LibraryController disk_controller;
   GPtrArray *attach, *nics;
   guint64 disk_size; /* 0: no new disk */
 } CreateOptions;
@@ -45,8 +46,6 @@ apply_settings (LibraryMachine *machine, const CreateOptions *options, GError **
   for (unsigned i = 0; i < G_N_ELEMENTS (settings); i++)
     if (settings[i].value && !setting_apply (machine, settings[i].key, settings[i].value, error))
       return FALSE;
-  if (options->controller && strcmp (options->controller, "ide") != 0)
-    return usage_error (error, _("--controller %s: must be ide"), options->controller);
   if (machine->os_id && wants_local_time (machine->os_id))
     machine->rtc_utc = FALSE;
   return TRUE;
@@ -85,12 +84,14 @@ static gboolean
 apply (LibraryMachine *machine, const char *key, const char *value, GError **error)
 {
   const char *disc = NULL;
+  LibraryController controller;
+  unsigned unit;
 
   if (!setting_apply (machine, key, value, error))
     return FALSE;
   if (strcmp (key, "iso") == 0 && strcmp (value, "none") != 0)
     disc = value;
-  else if (g_str_has_prefix (key, "ide") && g_str_has_prefix (value, "cdrom:"))
+  else if (g_str_has_prefix (value, "cdrom:") && library_slot_parse (key, &controller, &unit))
     disc = value + strlen ("cdrom:");
   return !disc || disk_file_check_disc (disc, error);
 }
@@ -102,18 +103,18 @@ add_drives (LibraryMachine *machine, const CreateOptions *options, GError **erro
   /* The new disk is the first one, the one that boots. */
   unsigned unit = options->disk_size ? 1 : 0;
 
-  library_machine_add_attachment (machine, LIBRARY_CONTROLLER_IDE, 2, LIBRARY_MEDIUM_OPTICAL, NULL, NULL);
+  setting_add_cd_drive (machine, options->disk_controller);
   for (unsigned i = 0; options->attach && i < options->attach->len; i++)
     {
       g_autofree char *path = existing_file (g_ptr_array_index (options->attach, i), error), *format = NULL;
 
       if (!path || !disk_file_probe (path, &format, error))
         return FALSE;
-      while (library_machine_find_attachment (machine, LIBRARY_CONTROLLER_IDE, unit))
+      while (library_machine_find_attachment (machine, options->disk_controller, unit))
         unit++;
-      if (unit >= LIBRARY_IDE_UNITS)
+      if (unit >= library_controller_units (options->disk_controller))
         return usage_error (error, _("--attach %s: no place is left for another disk"), path);
-      library_machine_add_attachment (machine, LIBRARY_CONTROLLER_IDE, unit, LIBRARY_MEDIUM_DISK, path, format);
+      library_machine_add_attachment (machine, options->disk_controller, unit, LIBRARY_MEDIUM_DISK, path, format);
     }
   if (options->iso && !apply (machine, "iso", options->iso, error))
     return FALSE;
@@ -125,7 +126,8 @@ read_disk_options (CreateOptions *options, GError **error)
 {
   const char *disk = options->disk ? options->disk : options->attach ? "none" : "20G";
 
-  if (!disk_file_check_options (options->disk_format, options->disk_variant, error))
+  if (!disk_file_check_options (options->disk_format, options->disk_variant, error) ||
+      !parse_controller (options->controller, &options->disk_controller, error))
     return FALSE;
   if (strcmp (disk, "none") == 0)
     return TRUE;
@@ -148,7 +150,7 @@ store_new_machine (Library *library, LibraryMachine *machine, const CreateOption
   path = library_new_disk_path (machine, format);
   if (disk_file_create (path, options->disk_size, format, options->disk_variant, error))
     {
-      library_machine_add_attachment (machine, LIBRARY_CONTROLLER_IDE, 0, LIBRARY_MEDIUM_DISK, path, format);
+      library_machine_add_attachment (machine, options->disk_controller, 0, LIBRARY_MEDIUM_DISK, path, format);
       if (library_update_machine (library, machine, error))
         return TRUE;
       g_unlink (path);

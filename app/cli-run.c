@@ -76,6 +76,12 @@ add_adapters (LibraryMachine *record, const RunOptions *o, GError **error)
 static gboolean
 add_drives (LibraryMachine *record, const RunOptions *o, GError **error)
 {
+  LibraryController controller;
+
+  if (!parse_controller (o->controller, &controller, error))
+    return FALSE;
+  if (o->iso)
+    setting_add_cd_drive (record, controller);
   if (o->iso && !setting_apply (record, "iso", o->iso, error))
     return FALSE;
   if (o->floppy && !setting_apply (record, "floppy", o->floppy, error))
@@ -86,7 +92,7 @@ add_drives (LibraryMachine *record, const RunOptions *o, GError **error)
 
       if (!path)
         return FALSE;
-      if (!library_machine_add_drive (record, LIBRARY_CONTROLLER_IDE, LIBRARY_MEDIUM_DISK, path, NULL))
+      if (!library_machine_add_drive (record, controller, LIBRARY_MEDIUM_DISK, path, NULL))
         return usage_error (error, _("--disk %s: no place is left for another disk"), path);
     }
   return TRUE;
@@ -106,11 +112,6 @@ make_record (const RunOptions *o, GError **error)
   for (unsigned i = 0; i < G_N_ELEMENTS (settings); i++)
     if (settings[i].value && !setting_apply (record, settings[i].key, settings[i].value, error))
       return NULL;
-  if (o->controller && strcmp (o->controller, "ide") != 0)
-    {
-      usage_error (error, _("--controller %s: must be ide"), o->controller);
-      return NULL;
-    }
   if (!add_adapters (record, o, error) || !library_machine_validate (record, error) || !add_drives (record, o, error) ||
       !library_machine_validate (record, error))
     return NULL;

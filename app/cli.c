@@ -12,9 +12,9 @@
 const CliCommand cli_commands[] = {
   { "create", cli_create,
     "create NAME [--os ID] [--memory 1G] [--cpus 2] [--firmware bios] [--chipset piix3]\n"
-    "        [--disk 20G|none] [--disk-format vdi|raw] [--disk-variant dynamic|fixed] [--controller ide]\n"
-    "        [--attach FILE]... [--iso FILE] [--floppy FILE] [--nic nat|nat:host-access|none]... [--nic-model e1000]\n"
-    "        [--accel auto|kvm|jit|interp] [--cpu-model MODEL]",
+    "        [--disk 20G|none] [--disk-format vdi|raw] [--disk-variant dynamic|fixed]\n"
+    "        [--controller ide|ahci|virtio] [--attach FILE]... [--iso FILE] [--floppy FILE]\n"
+    "        [--nic nat|nat:host-access|none]... [--nic-model e1000] [--accel auto|kvm|jit|interp] [--cpu-model MODEL]",
     N_("make a new machine"),
     N_("Makes a machine with a new disk of 20G, unless --disk says otherwise or --attach names existing images,\n"
        "an empty CD drive and a network adapter behind NAT. Prints the machine's UUID. With nat:host-access the\n"
@@ -29,9 +29,10 @@ const CliCommand cli_commands[] = {
   { "set", cli_set, "set NAME KEY=VALUE...", N_("change a machine's settings"),
     N_("Keys: name, description, os, memory, cpus, cpu-model, accel, code-cache (what translated code may take,\n"
        "16M to 4G), firmware, chipset, boot (of floppy, disk, cdrom and network, in order), clock (utc or local),\n"
-       "iso and floppy (FILE, or none to eject), ide0 to ide3 (a disk's FILE, cdrom, cdrom:FILE or none), nic1 to\n"
-       "nic8 (nat, nat:host-access or none), and of each adapter nicN-model, nicN-mac and nicN-cable (on or off).\n"
-       "On a running machine: name, description, os, iso, floppy and nicN-cable; all others need it powered off.\n\n"
+       "iso and floppy (FILE, or none to eject), ide0 to ide3 and ahci0 to ahci29 (a disk's FILE, cdrom, cdrom:FILE\n"
+       "or none), virtio0 to virtio15 (a disk's FILE or none), nic1 to nic8 (nat, nat:host-access or none), and of\n"
+       "each adapter nicN-model, nicN-mac and nicN-cable (on or off). On a running machine: name, description,\n"
+       "os, iso, floppy and nicN-cable; all others need it powered off.\n\n"
        "  bunshin set debian memory=2G boot=cdrom,disk iso=debian-12.iso") },
   { "delete", cli_delete, "delete NAME [--keep-disks]", N_("delete a machine and its disks"),
     N_("Deletes the machine and those disk images in its own folder that no other machine uses. Images elsewhere\n"
@@ -105,7 +106,7 @@ const CliCommand cli_commands[] = {
   { "run", cli_run,
     "run [--memory 512M] [--cpus 1] [--accel auto|kvm|jit|interp] [--cpu-model M] [--iso F] [--disk F]... [--floppy F]\n"
     "        [--bios F] [--kernel F [--initrd F] [--append S]] [--nic nat|nat:host-access|none]...\n"
-    "        [--nic-model e1000] [--controller ide] [--headless] [--serial FILE|stdio|pty|unix:PATH]\n"
+    "        [--nic-model e1000] [--controller ide|ahci|virtio] [--headless] [--serial FILE|stdio|pty|unix:PATH]\n"
     "        [--debugcon FILE] [--debug-exit] [--screenshot FILE.png|FILE.txt]... [--type TEXT@SECONDS]...\n"
     "        [--timeout S] [--writable] [--info FILE] [--perf-map]",
     N_("run a throw-away machine"),

@@ -75,6 +75,8 @@ gboolean parse_size_option (const char *option, const char *text, guint64 *value
 /* “nat”, “nat:host-access”, “none”. */
 gboolean parse_net (const char *option, const char *text, LibraryNetKind *kind, char **param, GError **error);
 const char *net_kind_name (LibraryNetKind kind);
+/* The value of --controller: “ide”, “ahci” or “virtio”; NULL is IDE. */
+gboolean parse_controller (const char *text, LibraryController *controller, GError **error);
 
 /* Sets one KEY of a record, as in “bunshin set NAME KEY=VALUE”; relative paths are taken from the current folder. */
 gboolean setting_apply (LibraryMachine *machine, const char *key, const char *value, GError **error);
@@ -84,5 +86,7 @@ SettingScope setting_scope (const LibraryMachine *machine, const char *key, char
 /* The record as text: lines of “key: value”, or a JSON document. Caller frees. */
 char *setting_describe (const LibraryMachine *machine, LibraryState state, const char *message);
 char *setting_describe_json (const LibraryMachine *machine, LibraryState state, const char *message);
+/* Adds an empty CD drive, on AHCI where disks are there, else on IDE. NULL when its place is taken. */
+LibraryAttachment *setting_add_cd_drive (LibraryMachine *machine, LibraryController controller);
 /* An existing file's absolute path; the error names the file. */
 char *existing_file (const char *path, GError **error);

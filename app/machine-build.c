@@ -37,6 +37,30 @@ check_format (const LibraryAttachment *drive, const Disk *disk, GError **error)
   return FALSE;
 }
 
+static void
+place_drive (MachineConfig *config, const LibraryAttachment *drive, Disk *disk)
+{
+  MachineSlot filled = { drive->kind == LIBRARY_MEDIUM_DISK ? MACHINE_SLOT_DISK : MACHINE_SLOT_CDROM, disk };
+
+  switch (drive->controller)
+    {
+    case LIBRARY_CONTROLLER_FLOPPY:
+      config->floppy_present[drive->unit] = TRUE;
+      config->floppy[drive->unit] = disk;
+      break;
+    case LIBRARY_CONTROLLER_AHCI:
+      config->ahci[drive->unit] = filled;
+      break;
+    case LIBRARY_CONTROLLER_VIRTIO:
+      config->virtio[drive->unit] = filled;
+      break;
+    case LIBRARY_CONTROLLER_IDE:
+    default:
+      config->ide[drive->unit] = filled;
+      break;
+    }
+}
+
 static gboolean
 open_drives (const LibraryMachine *record, const SessionOptions *options, MachineConfig *config, GError **error)
 {
@@ -54,16 +78,7 @@ open_drives (const LibraryMachine *record, const SessionOptions *options, Machin
               return FALSE;
             }
         }
-      if (drive->controller == LIBRARY_CONTROLLER_FLOPPY)
-        {
-          config->floppy_present[drive->unit] = TRUE;
-          config->floppy[drive->unit] = disk;
-        }
-      else
-        {
-          config->ide[drive->unit].kind = drive->kind == LIBRARY_MEDIUM_DISK ? MACHINE_SLOT_DISK : MACHINE_SLOT_CDROM;
-          config->ide[drive->unit].disk = disk;
-        }
+      place_drive (config, drive, disk);
     }
   return TRUE;
 }
@@ -73,6 +88,10 @@ close_drives (MachineConfig *config)
 {
   for (unsigned i = 0; i < MACHINE_MAX_IDE; i++)
     g_clear_pointer (&config->ide[i].disk, disk_unref);
+  for (unsigned i = 0; i < MACHINE_MAX_AHCI; i++)
+    g_clear_pointer (&config->ahci[i].disk, disk_unref);
+  for (unsigned i = 0; i < MACHINE_MAX_VIRTIO; i++)
+    g_clear_pointer (&config->virtio[i].disk, disk_unref);
   for (unsigned i = 0; i < MACHINE_MAX_FLOPPIES; i++)
     g_clear_pointer (&config->floppy[i], disk_unref);
 }

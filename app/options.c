@@ -107,6 +107,16 @@ parse_size_option (const char *option, const char *text, guint64 *value, GError 
   return usage_error (error, _("%s %s: must be a size such as 512M or 20G"), option, text);
 }
 
+gboolean
+parse_controller (const char *text, LibraryController *controller, GError **error)
+{
+  *controller = LIBRARY_CONTROLLER_IDE;
+  if (text == NULL || (library_controller_parse (text, controller) &&
+                       library_controller_takes (*controller, LIBRARY_MEDIUM_DISK)))
+    return TRUE;
+  return usage_error (error, _("--controller %s: must be ide, ahci or virtio"), text);
+}
+
 const char *
 net_kind_name (LibraryNetKind kind)
 {

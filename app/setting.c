@@ -95,6 +95,15 @@ set_clock (LibraryMachine *machine, const char *value, GError **error)
   return TRUE;
 }
 
+LibraryAttachment *
+setting_add_cd_drive (LibraryMachine *machine, LibraryController controller)
+{
+  if (controller == LIBRARY_CONTROLLER_AHCI)
+    return library_machine_add_attachment (machine, controller, 1, LIBRARY_MEDIUM_OPTICAL, NULL, NULL);
+  /* CDs prefer the secondary channel, so that disks keep the primary one to themselves. */
+  return library_machine_add_attachment (machine, LIBRARY_CONTROLLER_IDE, 2, LIBRARY_MEDIUM_OPTICAL, NULL, NULL);
+}
+
 /* @value: a file, or “none” for an empty drive. */
 static gboolean
 set_medium (LibraryMachine *machine, LibraryMediumKind kind, const char *value, GError **error)
@@ -105,9 +114,8 @@ set_medium (LibraryMachine *machine, LibraryMediumKind kind, const char *value, 
 
   if (!empty && !path)
     return FALSE;
-  /* CDs prefer the secondary channel, so that disks keep the primary one to themselves. */
   if (!drive && kind == LIBRARY_MEDIUM_OPTICAL)
-    drive = library_machine_add_attachment (machine, LIBRARY_CONTROLLER_IDE, 2, kind, NULL, NULL);
+    drive = setting_add_cd_drive (machine, LIBRARY_CONTROLLER_IDE);
   if (!drive)
     drive = library_machine_add_drive (machine, kind == LIBRARY_MEDIUM_FLOPPY ? LIBRARY_CONTROLLER_FLOPPY
                                                                               : LIBRARY_CONTROLLER_IDE,
@@ -123,9 +131,9 @@ set_medium (LibraryMachine *machine, LibraryMediumKind kind, const char *value, 
 
 /* “none”, “cdrom”, “cdrom:FILE” or a disk's file. */
 static gboolean
-set_ide (LibraryMachine *machine, unsigned unit, const char *value, GError **error)
+set_drive (LibraryMachine *machine, LibraryController controller, unsigned unit, const char *value, GError **error)
 {
-  LibraryAttachment *old = library_machine_find_attachment (machine, LIBRARY_CONTROLLER_IDE, unit);
+  LibraryAttachment *old = library_machine_find_attachment (machine, controller, unit);
   gboolean cdrom = strcmp (value, "cdrom") == 0 || g_str_has_prefix (value, "cdrom:");
   const char *file = cdrom ? (value[5] == ':' ? value + 6 : NULL) : strcmp (value, "none") != 0 ? value : NULL;
   g_autofree char *path = NULL;
@@ -135,7 +143,7 @@ set_ide (LibraryMachine *machine, unsigned unit, const char *value, GError **err
   if (old)
     g_ptr_array_remove (machine->attachments, old);
   if (cdrom || file)
-    library_machine_add_attachment (machine, LIBRARY_CONTROLLER_IDE, unit,
+    library_machine_add_attachment (machine, controller, unit,
                                     cdrom ? LIBRARY_MEDIUM_OPTICAL : LIBRARY_MEDIUM_DISK, path, NULL);
   return TRUE;
 }
@@ -202,6 +210,7 @@ parse_nic_key (const char *key, unsigned *slot, const char **detail)
 gboolean
 setting_apply (LibraryMachine *machine, const char *key, const char *value, GError **error)
 {
+  LibraryController controller;
   unsigned slot;
   const char *detail;
 
@@ -237,8 +246,8 @@ setting_apply (LibraryMachine *machine, const char *key, const char *value, GErr
     return set_medium (machine, LIBRARY_MEDIUM_OPTICAL, value, error);
   if (strcmp (key, "floppy") == 0)
     return set_medium (machine, LIBRARY_MEDIUM_FLOPPY, value, error);
-  if (g_str_has_prefix (key, "ide") && key[3] >= '0' && key[3] < '0' + LIBRARY_IDE_UNITS && key[4] == '\0')
-    return set_ide (machine, (unsigned) (key[3] - '0'), value, error);
+  if (library_slot_parse (key, &controller, &slot) && controller != LIBRARY_CONTROLLER_FLOPPY)
+    return set_drive (machine, controller, slot, value, error);
   if (parse_nic_key (key, &slot, &detail))
     return detail ? set_nic_detail (machine, slot, detail, value, error) : set_nic (machine, slot, value, error);
   return usage_error (error, _("there is no setting “%s”"), key);

@@ -126,7 +126,7 @@ void vcpus_set_a20 (void *machine, gboolean enabled);
 void machine_request (Machine *machine, unsigned request);
 /* Pauses with a message that says why. */
 void machine_request_pause (Machine *machine, const char *message);
-/* The guest has ejected the disc of IDE drive @drive; any thread. */
-void machine_announce_ejected (Machine *machine, unsigned drive);
+/* The guest has ejected the disc of drive @unit of the controller (“ide”, “ahci”); any thread. */
+void machine_announce_ejected (Machine *machine, const char *controller, unsigned unit);
 /* Powers off for @reason; the message may be NULL and is copied. */
 void machine_request_off (Machine *machine, MachineOffReason reason, const char *message);

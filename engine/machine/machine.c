@@ -175,7 +175,7 @@ machine_request_pause (Machine *m, const char *message)
 typedef struct
 {
   Machine *machine;
-  char slot[8];
+  char slot[16];
 } EjectNotice;
 
 static gboolean
@@ -198,13 +198,13 @@ tell_ejected (gpointer data)
 }
 
 void
-machine_announce_ejected (Machine *m, unsigned drive)
+machine_announce_ejected (Machine *m, const char *controller, unsigned unit)
 {
   g_autoptr (GSource) source = g_idle_source_new ();
   EjectNotice *notice = g_new0 (EjectNotice, 1);
 
   notice->machine = m;
-  g_snprintf (notice->slot, sizeof notice->slot, "ide%u", drive);
+  g_snprintf (notice->slot, sizeof notice->slot, "%s%u", controller, unit);
   g_source_set_priority (source, G_PRIORITY_DEFAULT);
   g_source_set_callback (source, tell_ejected, notice, g_free);
   g_source_attach (source, m->context);

@@ -19,7 +19,11 @@
 typedef struct Disk Disk;
 typedef struct Machine Machine;
 
-enum { MACHINE_MAX_NICS = 8, MACHINE_MAX_SERIALS = 2, MACHINE_MAX_FLOPPIES = 2, MACHINE_MAX_IDE = 4 };
+enum
+{
+  MACHINE_MAX_NICS = 8, MACHINE_MAX_SERIALS = 2, MACHINE_MAX_FLOPPIES = 2, MACHINE_MAX_IDE = 4, MACHINE_MAX_AHCI = 30,
+  MACHINE_MAX_VIRTIO = 16
+};
 
 typedef enum
 {
@@ -41,7 +45,7 @@ typedef struct
 {
   MachineSlotKind kind;
   Disk *disk;           /* a reference is taken */
-} MachineIdeSlot;
+} MachineSlot;
 
 typedef struct
 {
@@ -77,7 +81,9 @@ typedef struct
   gboolean boot_menu;          /* offer the firmware's boot menu */
   gboolean rtc_local_time;     /* else UTC */
 
-  MachineIdeSlot ide[MACHINE_MAX_IDE]; /* primary master, primary slave, secondary master, secondary slave */
+  MachineSlot ide[MACHINE_MAX_IDE]; /* primary master, primary slave, secondary master, secondary slave */
+  MachineSlot ahci[MACHINE_MAX_AHCI];     /* by port; the controller is there when one is filled */
+  MachineSlot virtio[MACHINE_MAX_VIRTIO]; /* virtio-blk: disks only */
   gboolean floppy_present[MACHINE_MAX_FLOPPIES];
   Disk *floppy[MACHINE_MAX_FLOPPIES];  /* NULL in a present drive: empty */
   MachineNic nics[MACHINE_MAX_NICS];
@@ -146,7 +152,7 @@ Input *machine_input (Machine *machine);
 /* Bytes for the guest's receiver; takes what fits (a bounded queue) and returns how many. */
 size_t machine_serial_input (Machine *machine, unsigned port, const uint8_t *data, size_t length);
 
-/* @slot: "ide0" … "ide3" (a CD drive) or "floppy0", "floppy1". @disk NULL ejects (even when locked, if @force). */
+/* @slot: "ide0" … "ide3" or "ahci0" … "ahci29" (a CD drive), "floppy0" or "floppy1". @disk NULL ejects (even when locked, if @force). */
 gboolean machine_insert (Machine *machine, const char *slot, Disk *disk, gboolean force, GError **error);
 
 /* Why a machine runs under its accelerator. */

@@ -329,7 +329,22 @@ pc_unwatch_disk (Machine *m, Disk *disk)
 static void
 disc_ejected (void *opaque, unsigned drive)
 {
-  machine_announce_ejected (opaque, drive);
+  machine_announce_ejected (opaque, "ide", drive);
+}
+
+/* Disks of a kind that this engine has no controller for are not left out silently. */
+static gboolean
+check_slots (Machine *m, const MachineSlot *slots, unsigned count, const char *controller, GError **error)
+{
+  for (unsigned i = 0; i < count; i++)
+    {
+      if (slots[i].kind == MACHINE_SLOT_EMPTY)
+        continue;
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+                   _("cannot make machine “%s”: there is no controller for drive %s%u"), m->name, controller, i);
+      return FALSE;
+    }
+  return TRUE;
 }
 
 static gboolean
@@ -340,7 +355,7 @@ add_drives (Machine *m, const MachineConfig *config, GError **error)
   m->ide = device_new (&piix3_ide_type);
   for (unsigned i = 0; i < MACHINE_MAX_IDE; i++)
     {
-      const MachineIdeSlot *slot = &config->ide[i];
+      const MachineSlot *slot = &config->ide[i];
 
       if (slot->kind == MACHINE_SLOT_DISK)
         {
@@ -351,7 +366,9 @@ add_drives (Machine *m, const MachineConfig *config, GError **error)
         piix3_ide_attach_cdrom (m->ide, i / 2, i % 2, slot->disk);
     }
   piix3_ide_set_ejected (m->ide, disc_ejected, m);
-  if (!add (m, dma, error) || !add (m, m->ide, error))
+  if (!add (m, dma, error) || !add (m, m->ide, error) ||
+      !check_slots (m, config->ahci, MACHINE_MAX_AHCI, "ahci", error) ||
+      !check_slots (m, config->virtio, MACHINE_MAX_VIRTIO, "virtio", error))
     return FALSE;
 
   m->floppy = device_new (&floppy_type);

@@ -6,7 +6,7 @@
 
 #include <sqlite3.h>
 
-enum { LIBRARY_SCHEMA_VERSION = 2 };
+enum { LIBRARY_SCHEMA_VERSION = 3 };
 
 struct Library
 {

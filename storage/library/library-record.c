@@ -3,6 +3,8 @@
 
 #include "storage/library/library-private.h"
 
+#include <string.h>
+
 static void
 attachment_free (LibraryAttachment *attachment)
 {
@@ -152,13 +154,69 @@ library_machine_add_attachment (LibraryMachine *machine, LibraryController contr
   return attachment;
 }
 
+/* What a controller is called, and what fits it. */
+static const struct
+{
+  const char *name;
+  unsigned units, kinds; /* bits of LibraryMediumKind */
+} controllers[] = {
+  [LIBRARY_CONTROLLER_IDE] = { "ide", LIBRARY_IDE_UNITS, 1 << LIBRARY_MEDIUM_DISK | 1 << LIBRARY_MEDIUM_OPTICAL },
+  [LIBRARY_CONTROLLER_FLOPPY] = { "floppy", LIBRARY_FLOPPY_UNITS, 1 << LIBRARY_MEDIUM_FLOPPY },
+  [LIBRARY_CONTROLLER_AHCI] = { "ahci", LIBRARY_AHCI_UNITS, 1 << LIBRARY_MEDIUM_DISK | 1 << LIBRARY_MEDIUM_OPTICAL },
+  [LIBRARY_CONTROLLER_VIRTIO] = { "virtio", LIBRARY_VIRTIO_UNITS, 1 << LIBRARY_MEDIUM_DISK },
+};
+
+const char *
+library_controller_name (LibraryController controller)
+{
+  return controllers[controller].name;
+}
+
+unsigned
+library_controller_units (LibraryController controller)
+{
+  return controllers[controller].units;
+}
+
+gboolean
+library_controller_takes (LibraryController controller, LibraryMediumKind kind)
+{
+  return (controllers[controller].kinds >> kind & 1) != 0;
+}
+
+gboolean
+library_controller_parse (const char *name, LibraryController *controller)
+{
+  for (unsigned i = 0; i < G_N_ELEMENTS (controllers); i++)
+    if (g_strcmp0 (controllers[i].name, name) == 0)
+      {
+        *controller = (LibraryController) i;
+        return TRUE;
+      }
+  return FALSE;
+}
+
+gboolean
+library_slot_parse (const char *slot, LibraryController *controller, unsigned *unit)
+{
+  size_t letters = strcspn (slot, "0123456789");
+  g_autofree char *name = g_strndup (slot, letters), *again = NULL;
+  guint64 number;
+
+  if (!library_controller_parse (name, controller) ||
+      !g_ascii_string_to_unsigned (slot + letters, 10, 0, controllers[*controller].units - 1, &number, NULL))
+    return FALSE;
+  *unit = (unsigned) number;
+  /* One place, one name: not “ide00”. */
+  again = g_strdup_printf ("%s%u", name, *unit);
+  return strcmp (again, slot) == 0;
+}
+
 LibraryAttachment *
 library_machine_add_drive (LibraryMachine *machine, LibraryController controller, LibraryMediumKind kind,
                            const char *path, const char *format)
 {
-  unsigned units = controller == LIBRARY_CONTROLLER_IDE ? LIBRARY_IDE_UNITS : LIBRARY_FLOPPY_UNITS;
-
-  for (unsigned unit = 0; unit < units; unit++)
+  for (unsigned unit = 0; unit < library_controller_units (controller); unit++)
     if (!library_machine_find_attachment (machine, controller, unit))
       return library_machine_add_attachment (machine, controller, unit, kind, path, format);
   return NULL;
@@ -235,8 +293,7 @@ library_attachment_set_path (LibraryAttachment *attachment, const char *path, co
 char *
 library_attachment_slot (const LibraryAttachment *attachment)
 {
-  return g_strdup_printf ("%s%u", attachment->controller == LIBRARY_CONTROLLER_IDE ? "ide" : "floppy",
-                          attachment->unit);
+  return g_strdup_printf ("%s%u", library_controller_name (attachment->controller), attachment->unit);
 }
 
 LibraryForward *

@@ -9,11 +9,20 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const controller_names[] = { "ide", "floppy" };
 static const char *const medium_names[] = { "disk", "optical", "floppy" };
 static const char *const net_names[] = { "none", "nat" };
 
-/* The index of @word in @words; a word that is not there is a library of another making. */
+/* A word that is not known here: the library is of another making. */
+static gboolean
+wrong_word (Library *library, const char *word, const char *expected, GError **error)
+{
+  g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_FAILED,
+               _("cannot read the library “%s”: it says “%s” where %s belongs"), library->path, word ? word : "",
+               expected);
+  return FALSE;
+}
+
+/* The index of @word in @words. */
 static gboolean
 lookup (Library *library, const char *const *words, unsigned count, const char *word, unsigned *index, GError **error)
 {
@@ -23,14 +32,19 @@ lookup (Library *library, const char *const *words, unsigned count, const char *
         *index = i;
         return TRUE;
       }
-  g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_FAILED,
-               _("cannot read the library “%s”: it says “%s” where %s belongs"), library->path, word ? word : "",
-               words[0]);
-  return FALSE;
+  return wrong_word (library, word, words[0], error);
 }
 
 #define LOOKUP(names, statement, column, variable)                                                                     \
   lookup (library, names, G_N_ELEMENTS (names), (const char *) sqlite3_column_text (statement, column), variable, error)
+
+static gboolean
+load_controller (Library *library, const char *word, LibraryController *controller, GError **error)
+{
+  if (library_controller_parse (word, controller))
+    return TRUE;
+  return wrong_word (library, word, library_controller_name (LIBRARY_CONTROLLER_IDE), error);
+}
 
 static gboolean
 load_attachments (Library *library, int64_t id, LibraryMachine *machine, GError **error)
@@ -45,9 +59,11 @@ load_attachments (Library *library, int64_t id, LibraryMachine *machine, GError 
     return FALSE;
   while ((more = library_sql_step (library, statement, error)) > 0)
     {
-      unsigned controller, kind;
+      LibraryController controller;
+      unsigned kind;
 
-      if (!LOOKUP (controller_names, statement, 0, &controller) || !LOOKUP (medium_names, statement, 2, &kind))
+      if (!load_controller (library, (const char *) sqlite3_column_text (statement, 0), &controller, error) ||
+          !LOOKUP (medium_names, statement, 2, &kind))
         return FALSE;
       library_machine_add_attachment (machine, controller, sqlite3_column_int (statement, 1), kind,
                                       (const char *) sqlite3_column_text (statement, 3),
@@ -234,7 +250,7 @@ store_attachments (Library *library, int64_t machine, GPtrArray *attachments, GE
       if (!library_sql_run (library, error,
                             "INSERT INTO attachment (machine, controller, unit, kind, medium) "
                             "VALUES (?, ?, ?, ?, nullif (?, 0))", "isisi",
-                            machine, controller_names[attachment->controller], (int64_t) attachment->unit,
+                            machine, library_controller_name (attachment->controller), (int64_t) attachment->unit,
                             medium_names[attachment->kind], medium))
         return FALSE;
     }
@@ -430,11 +446,11 @@ library_set_medium (Library *library, const char *uuid, LibraryController contro
            library, error,
            "UPDATE attachment SET medium = nullif (?, 0) WHERE machine = ? AND controller = ? AND unit = ? "
            "AND kind <> 'disk'",
-           "iisi", medium, id, controller_names[controller], (int64_t)unit);
+           "iisi", medium, id, library_controller_name (controller), (int64_t)unit);
   if (ok && sqlite3_changes (library->db) == 0)
     {
       g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_NOT_FOUND, _("%s%u is no drive for changeable media"),
-                   controller_names[controller], unit);
+                   library_controller_name (controller), unit);
       ok = FALSE;
     }
   return library_sql_end (library, ok, error);

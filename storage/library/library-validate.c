@@ -124,11 +124,10 @@ static gboolean
 attachment_validate (const LibraryMachine *machine, const LibraryAttachment *attachment, GError **error)
 {
   g_autofree char *slot = library_attachment_slot (attachment);
-  gboolean floppy = attachment->controller == LIBRARY_CONTROLLER_FLOPPY;
 
-  if (attachment->unit >= (floppy ? (unsigned) LIBRARY_FLOPPY_UNITS : (unsigned) LIBRARY_IDE_UNITS))
+  if (attachment->unit >= library_controller_units (attachment->controller))
     return invalid (error, _("%s: there is no such drive"), slot);
-  if (floppy != (attachment->kind == LIBRARY_MEDIUM_FLOPPY))
+  if (!library_controller_takes (attachment->controller, attachment->kind))
     return invalid (error, _("%s: this kind of drive does not fit its controller"), slot);
   if (attachment->path == NULL)
     return attachment->kind != LIBRARY_MEDIUM_DISK || invalid (error, _("%s: a disk needs an image"), slot);

@@ -19,6 +19,8 @@ enum
   LIBRARY_MAX_ADAPTERS = 8,
   LIBRARY_MAX_BOOT = 4,
   LIBRARY_IDE_UNITS = 4,
+  LIBRARY_AHCI_UNITS = 30,
+  LIBRARY_VIRTIO_UNITS = 16,
   LIBRARY_FLOPPY_UNITS = 2,
   LIBRARY_MAX_CPUS = 64
 };
@@ -38,10 +40,13 @@ typedef enum
   LIBRARY_ERROR_RUNNING       /* the machine runs already, or must be powered off for this */
 } LibraryError;
 
-typedef enum { LIBRARY_CONTROLLER_IDE, LIBRARY_CONTROLLER_FLOPPY } LibraryController;
+typedef enum
+{
+  LIBRARY_CONTROLLER_IDE, LIBRARY_CONTROLLER_FLOPPY, LIBRARY_CONTROLLER_AHCI, LIBRARY_CONTROLLER_VIRTIO
+} LibraryController;
 typedef enum { LIBRARY_MEDIUM_DISK, LIBRARY_MEDIUM_OPTICAL, LIBRARY_MEDIUM_FLOPPY } LibraryMediumKind;
 
-/* A drive. IDE units: 0 primary master … 3 secondary slave. */
+/* A drive. IDE units: 0 primary master … 3 secondary slave; of the others a unit is a port. */
 typedef struct
 {
   LibraryController controller;
@@ -141,6 +146,15 @@ LibraryAdapter *library_machine_find_adapter (const LibraryMachine *machine, uns
 /* The first CD drive or floppy drive, NULL when there is none. */
 LibraryAttachment *library_machine_find_drive (const LibraryMachine *machine, LibraryMediumKind kind);
 void library_attachment_set_path (LibraryAttachment *attachment, const char *path, const char *format);
+/* The word scripts see: "ide", "floppy", "ahci", "virtio"; and how many drives one has room for. */
+const char *library_controller_name (LibraryController controller);
+unsigned library_controller_units (LibraryController controller);
+/* FALSE when @name names no controller. */
+gboolean library_controller_parse (const char *name, LibraryController *controller);
+/* A disk goes with all but the floppy controller, a CD drive with IDE and AHCI. */
+gboolean library_controller_takes (LibraryController controller, LibraryMediumKind kind);
+/* “ahci12” taken apart; FALSE when there is no such place. */
+gboolean library_slot_parse (const char *slot, LibraryController *controller, unsigned *unit);
 /* The engine's name of the drive, "ide0" … "floppy1". Caller frees. */
 char *library_attachment_slot (const LibraryAttachment *attachment);
 LibraryForward *library_adapter_add_forward (LibraryAdapter *adapter, gboolean udp, const char *host_address,

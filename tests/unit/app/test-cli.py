@@ -125,7 +125,10 @@ def folder_read_only():
 
 def set_machine():
     with cli() as bunshin:
-        bunshin.ok('create', 'a', '--disk', 'none')
+        bunshin.ok('create', 'a', '--disk', '1M', '--controller', 'ahci')
+        drives = [(drive['slot'], drive['kind']) for drive in json.loads(bunshin.ok('show', 'a', '--json'))['drives']]
+        assert drives == [('ahci0', 'disk'), ('ahci1', 'cdrom')], drives
+        bunshin.ok('set', 'a', 'ahci0=none', 'ahci1=none', 'ide2=cdrom')
         iso = bunshin.file('c.iso')
         bunshin.ok('set', 'a', 'name=b', 'memory=128M', 'boot=cdrom,disk', 'clock=local', 'iso=c.iso', 'nic1=none',
                    'nic2=nat', 'nic2-mac=02:00:00:00:00:01', 'nic2-cable=off', 'description=x=y')

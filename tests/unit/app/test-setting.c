@@ -88,6 +88,15 @@ test_drives (void)
   g_assert_cmpstr (library_machine_find_attachment (machine, LIBRARY_CONTROLLER_IDE, 3)->path, ==, file);
   accept (machine, "ide3", "none");
   g_assert_null (library_machine_find_attachment (machine, LIBRARY_CONTROLLER_IDE, 3));
+  accept (machine, "ahci29", cdrom);
+  g_assert_cmpint (library_machine_find_attachment (machine, LIBRARY_CONTROLLER_AHCI, 29)->kind, ==,
+                   LIBRARY_MEDIUM_OPTICAL);
+  accept (machine, "virtio15", file);
+  g_assert_cmpstr (library_machine_find_attachment (machine, LIBRARY_CONTROLLER_VIRTIO, 15)->path, ==, file);
+  refuse (machine, "ahci30", file, "ahci30");
+  refuse (machine, "ahci01", file, "ahci01");
+  refuse (machine, "ahci", file, "ahci");
+  refuse (machine, "virtio16", file, "virtio16");
   accept (machine, "iso", "none");
   g_assert_null (library_machine_find_drive (machine, LIBRARY_MEDIUM_OPTICAL)->path);
   accept (machine, "floppy", "none");

@@ -7,6 +7,8 @@
 #include <sqlite3.h>
 #include <string.h>
 
+GResource *library_resources_get_resource (void);
+
 static void
 test_round_trip (Fixture *fixture, gconstpointer data)
 {
@@ -34,6 +36,8 @@ test_round_trip (Fixture *fixture, gconstpointer data)
   library_machine_add_drive (machine, LIBRARY_CONTROLLER_IDE, LIBRARY_MEDIUM_DISK, disk, "vdi");
   library_machine_add_attachment (machine, LIBRARY_CONTROLLER_IDE, 2, LIBRARY_MEDIUM_OPTICAL, "/a b/c.iso", NULL);
   library_machine_add_drive (machine, LIBRARY_CONTROLLER_FLOPPY, LIBRARY_MEDIUM_FLOPPY, NULL, NULL);
+  library_machine_add_attachment (machine, LIBRARY_CONTROLLER_AHCI, 29, LIBRARY_MEDIUM_OPTICAL, NULL, NULL);
+  library_machine_add_attachment (machine, LIBRARY_CONTROLLER_VIRTIO, 15, LIBRARY_MEDIUM_DISK, "/v.qcow2", "qcow2");
   adapter = library_machine_add_adapter (machine, 3, LIBRARY_NET_NAT);
   adapter->param = g_strdup ("host-access");
   adapter->cable = FALSE;
@@ -54,7 +58,7 @@ test_round_trip (Fixture *fixture, gconstpointer data)
   g_assert_false (found->rtc_utc);
   boot = library_boot_format (found->boot);
   g_assert_cmpstr (boot, ==, "network,cdrom");
-  g_assert_cmpuint (found->attachments->len, ==, 3);
+  g_assert_cmpuint (found->attachments->len, ==, 5);
   attachment = g_ptr_array_index (found->attachments, 0);
   g_assert_cmpstr (attachment->path, ==, disk);
   g_assert_cmpstr (attachment->format, ==, "vdi");
@@ -64,6 +68,10 @@ test_round_trip (Fixture *fixture, gconstpointer data)
   attachment = g_ptr_array_index (found->attachments, 2);
   g_assert_cmpint (attachment->controller, ==, LIBRARY_CONTROLLER_FLOPPY);
   g_assert_null (attachment->path);
+  attachment = library_machine_find_attachment (found, LIBRARY_CONTROLLER_AHCI, 29);
+  g_assert_cmpint (attachment->kind, ==, LIBRARY_MEDIUM_OPTICAL);
+  attachment = library_machine_find_attachment (found, LIBRARY_CONTROLLER_VIRTIO, 15);
+  g_assert_cmpstr (attachment->path, ==, "/v.qcow2");
   g_assert_cmpuint (found->adapters->len, ==, 2);
   adapter = library_machine_find_adapter (found, 3);
   g_assert_cmpstr (adapter->param, ==, "host-access");
@@ -177,6 +185,12 @@ test_limits (Fixture *fixture, gconstpointer data)
   machine->cpus = 1;
   library_machine_add_attachment (machine, LIBRARY_CONTROLLER_IDE, 4, LIBRARY_MEDIUM_OPTICAL, NULL, NULL);
   REFUSED ("ide4");
+  g_ptr_array_set_size (machine->attachments, 0);
+  library_machine_add_attachment (machine, LIBRARY_CONTROLLER_AHCI, 30, LIBRARY_MEDIUM_OPTICAL, NULL, NULL);
+  REFUSED ("ahci30");
+  g_ptr_array_set_size (machine->attachments, 0);
+  library_machine_add_attachment (machine, LIBRARY_CONTROLLER_VIRTIO, 0, LIBRARY_MEDIUM_OPTICAL, NULL, NULL);
+  REFUSED ("virtio0");
   g_ptr_array_set_size (machine->attachments, 0);
   library_machine_add_attachment (machine, LIBRARY_CONTROLLER_FLOPPY, 0, LIBRARY_MEDIUM_DISK, "/d.vdi", NULL);
   REFUSED ("floppy0");
@@ -308,8 +322,7 @@ alter (Fixture *fixture, const char *sql)
   char *bytes;
   gsize length;
 
-  library_close (fixture->library);
-  fixture->library = NULL;
+  g_clear_pointer (&fixture->library, library_close);
   g_assert_cmpint (sqlite3_open (path, &db), ==, SQLITE_OK);
   g_assert_cmpint (sqlite3_exec (db, sql, NULL, NULL, NULL), ==, SQLITE_OK);
   sqlite3_close (db);
@@ -330,6 +343,36 @@ test_newer_schema (Fixture *fixture, gconstpointer data)
   g_assert_nonnull (strstr (error->message, "1000"));
   g_assert_true (g_file_get_contents (path, &after, &length, NULL));
   g_assert_cmpmem (after, length, g_bytes_get_data (before, NULL), g_bytes_get_size (before));
+}
+
+/* A library of the first version keeps its drives, and learns of new controllers. */
+static void
+test_old_schema (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GBytes) schema = g_resource_lookup_data (library_resources_get_resource (),
+                                                      "/org/bunshin/library/schema/1.sql", 0, NULL);
+  g_autofree char *path = g_build_filename (fixture->home, "bunshin.db", NULL), *sql = NULL;
+  g_autoptr (LibraryMachine) machine = NULL;
+  g_autoptr (GBytes) bytes = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_clear_pointer (&fixture->library, library_close);
+  g_assert_cmpint (g_unlink (path), ==, 0);
+  sql = g_strdup_printf ("%s; INSERT INTO machine VALUES (1, '00000000-0000-4000-8000-000000000001', 'old', 'old', NULL, "
+                         "NULL, 67108864, 1, NULL, 'auto', 'bios', 'piix3', 'disk', 1, 0);"
+                         "INSERT INTO medium VALUES (7, '00000000-0000-4000-8000-000000000002', '/old.vdi', 'disk', 'vdi');"
+                         "INSERT INTO attachment VALUES (1, 1, 'ide', 3, 'disk', 7); PRAGMA user_version = 1",
+                         (const char *) g_bytes_get_data (schema, NULL));
+  bytes = alter (fixture, sql);
+
+  fixture->library = library_open (fixture->home, &error);
+  g_assert_no_error (error);
+  machine = library_find (fixture->library, "old", &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (library_machine_find_attachment (machine, LIBRARY_CONTROLLER_IDE, 3)->path, ==, "/old.vdi");
+  library_machine_add_drive (machine, LIBRARY_CONTROLLER_AHCI, LIBRARY_MEDIUM_OPTICAL, NULL, NULL);
+  g_assert_true (library_update_machine (fixture->library, machine, &error));
+  g_assert_no_error (error);
 }
 
 static void
@@ -375,6 +418,7 @@ main (int argc, char **argv)
   ADD ("media", test_media);
   ADD ("settings", test_settings);
   ADD ("newer-schema", test_newer_schema);
+  ADD ("old-schema", test_old_schema);
   ADD ("foreign-database", test_foreign_database);
   ADD ("bad-home", test_bad_home);
   return g_test_run ();

@@ -87,9 +87,9 @@ pc_new (Pc *pc)
   pc->disk = memory_disk (&pc->fds[1], DISK_SIZE, "data", 4, 0, 0);
   pc->disc = memory_disk (&pc->fds[2], ISO_SIZE, "\1CD001\1", 7, ISO_DESCRIPTOR, DISK_OPEN_READ_ONLY);
   config.floppy[0] = pc->floppy;
-  config.ide[0] = (MachineIdeSlot) { MACHINE_SLOT_DISK, pc->disk };
-  config.ide[2] = (MachineIdeSlot) { MACHINE_SLOT_CDROM, pc->disc };
-  config.ide[3] = (MachineIdeSlot) { MACHINE_SLOT_CDROM, NULL };
+  config.ide[0] = (MachineSlot) { MACHINE_SLOT_DISK, pc->disk };
+  config.ide[2] = (MachineSlot) { MACHINE_SLOT_CDROM, pc->disc };
+  config.ide[3] = (MachineSlot) { MACHINE_SLOT_CDROM, NULL };
   pc->machine = machine_new (&config, &error);
   g_assert_no_error (error);
 }
