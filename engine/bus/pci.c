@@ -16,6 +16,8 @@ struct PciBus
   int (*route) (int slot, int pin);
   IrqLine lines[PIN_COUNT];
   int asserted[PIN_COUNT];   /* devices that drive the line now */
+  void (*send) (void *opaque, uint64_t address, uint32_t data);
+  void *send_opaque;
 };
 
 PciBus *
@@ -81,6 +83,20 @@ pci_set_irq (PciDevice *dev, int level)
   else
     dev->config[PCI_STATUS] &= (uint8_t) ~PCI_STATUS_INTERRUPT;
   drive (dev);
+}
+
+void
+pci_bus_set_messages (PciBus *bus, void (*send) (void *opaque, uint64_t address, uint32_t data), void *opaque)
+{
+  bus->send = send;
+  bus->send_opaque = opaque;
+}
+
+void
+pci_send_message (PciDevice *dev, uint64_t address, uint32_t data)
+{
+  if (dev->bus->send != NULL)
+    dev->bus->send (dev->bus->send_opaque, address, data);
 }
 
 /* Base address registers */
@@ -288,6 +304,8 @@ pci_config_read (PciBus *bus, uint8_t bus_number, uint8_t devfn, unsigned offset
 
   if (dev == NULL || size > 4 || offset > PCI_CONFIG_SIZE - size)
     return 0xffffffffu >> (32 - 8 * MIN (size, 4));
+  if (dev->config_reading != NULL)
+    dev->config_reading (dev, offset, size);
   for (unsigned i = 0; i < size; i++)
     value |= (uint32_t) dev->config[offset + i] << (8 * i);
   return value;

@@ -12,6 +12,7 @@
 
 typedef struct PciBus PciBus;
 typedef struct PciDevice PciDevice;
+typedef struct PciMsix PciMsix;
 
 enum
 {
@@ -58,6 +59,9 @@ struct PciDevice
   RamBlock *rom;                  /* owned: pci_register_rom() */
   /* Optional: called after the guest wrote [offset, offset + size) of config. */
   void (*config_written) (PciDevice *dev, unsigned offset, unsigned size);
+  /* Optional: called before the guest reads that range, to bring config up to date. */
+  void (*config_reading) (PciDevice *dev, unsigned offset, unsigned size);
+  PciMsix *msix;                  /* part of the device model: engine/bus/msix.h; NULL: it has none */
 };
 
 #define PCI_UNMAPPED (~(uint64_t) 0)
@@ -74,6 +78,8 @@ void pci_register_bar (PciDevice *dev, int n, const PciBar *bar);
 void pci_device_reset (PciDevice *dev);
 /* Drives INTA# of the device. */
 void pci_set_irq (PciDevice *dev, int level);
+/* Writes a message to the interrupt controllers, as MSI and MSI-X do. */
+void pci_send_message (PciDevice *dev, uint64_t address, uint32_t data);
 /* DMA; nothing happens (FALSE) while bus-mastering is off. */
 gboolean pci_dma_read (PciDevice *dev, uint64_t gpa, void *buffer, uint64_t length);
 gboolean pci_dma_write (PciDevice *dev, uint64_t gpa, const void *buffer, uint64_t length);
@@ -95,5 +101,7 @@ PciBus *pci_bus_new (Bus *pio, AddressSpace *memory);
 void pci_bus_free (PciBus *bus);
 /* @route maps (slot, pin 0..3) to a line index 0..3 (PIRQA..D); @lines are then driven with the or of their users. */
 void pci_bus_set_routing (PciBus *bus, int (*route) (int slot, int pin), const IrqLine lines[4]);
+/* Where interrupt messages go. */
+void pci_bus_set_messages (PciBus *bus, void (*send) (void *opaque, uint64_t address, uint32_t data), void *opaque);
 uint32_t pci_config_read (PciBus *bus, uint8_t bus_number, uint8_t devfn, unsigned offset, unsigned size);
 void pci_config_write (PciBus *bus, uint8_t bus_number, uint8_t devfn, unsigned offset, uint32_t value, unsigned size);

@@ -6,6 +6,12 @@
 #include "engine/devices/platform/ioapic.h"
 #include "engine/devices/platform/lapic.h"
 
+enum
+{
+  MSI_BASE = 0xfee, MSI_BASE_SHIFT = 20, MSI_DESTINATION_SHIFT = 12, MSI_LOGICAL = 1 << 2, MSI_DELIVERY_SHIFT = 8,
+  MSI_LEVEL = 1 << 15
+};
+
 struct ApicBus
 {
   GPtrArray *locals;
@@ -94,6 +100,20 @@ apic_bus_send (ApicBus *bus, const ApicMessage *message)
       if (is_destination (lapic, message))
         lapic_receive (lapic, message);
     }
+}
+
+/* Intel SDM volume 3A, section 11.11 (message signalled interrupts). */
+void
+apic_bus_send_msi (ApicBus *bus, uint64_t address, uint32_t data)
+{
+  const ApicMessage message = {
+    .destination = (uint8_t) (address >> MSI_DESTINATION_SHIFT), .logical = (address & MSI_LOGICAL) != 0,
+    .delivery = (ApicDelivery) (data >> MSI_DELIVERY_SHIFT & 7), .vector = (uint8_t) data,
+    .level = (data & MSI_LEVEL) != 0
+  };
+
+  if (address >> MSI_BASE_SHIFT == MSI_BASE)
+    apic_bus_send (bus, &message);
 }
 
 void

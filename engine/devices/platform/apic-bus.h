@@ -31,6 +31,8 @@ void apic_bus_set_io (ApicBus *bus, Device *ioapic);
 
 /* Machine lock held. */
 void apic_bus_send (ApicBus *bus, const ApicMessage *message);
+/* A write to memory as MSI makes it; dropped when it is to no APIC's address. */
+void apic_bus_send_msi (ApicBus *bus, uint64_t address, uint32_t data);
 /* To every local APIC, with or without @except. */
 void apic_bus_broadcast (ApicBus *bus, const ApicMessage *message, Device *except);
 void apic_bus_eoi (ApicBus *bus, uint8_t vector);
