@@ -9,7 +9,9 @@
 
 enum
 {
-  PCI_MSIX_VECTORS_MAX = 64, PCI_MSIX_ENTRY_SIZE = 16, PCI_MSIX_CAPABILITY_SIZE = 12,
+  PCI_MSIX_VECTORS_MAX = 64,
+  PCI_MSIX_ENTRY_SIZE = 16,
+  PCI_MSIX_CAPABILITY_SIZE = 12,
   PCI_MSIX_BAR_SIZE = 0x1000 /* the table, and from 0x800 on the pending bits */
 };
 

@@ -16,22 +16,64 @@
 
 enum
 {
-  F_SEG_MAX = 2, F_GEOMETRY = 4, F_RO = 5, F_BLK_SIZE = 6, F_FLUSH = 9, F_TOPOLOGY = 10, F_CONFIG_WCE = 11, F_MQ = 12,
-  F_DISCARD = 13, F_WRITE_ZEROES = 14,
+  F_SEG_MAX = 2,
+  F_GEOMETRY = 4,
+  F_RO = 5,
+  F_BLK_SIZE = 6,
+  F_FLUSH = 9,
+  F_TOPOLOGY = 10,
+  F_CONFIG_WCE = 11,
+  F_MQ = 12,
+  F_DISCARD = 13,
+  F_WRITE_ZEROES = 14,
 
-  CONFIG_CAPACITY = 0, CONFIG_SEG_MAX = 12, CONFIG_CYLINDERS = 16, CONFIG_HEADS = 18, CONFIG_SECTORS = 19,
-  CONFIG_BLK_SIZE = 20, CONFIG_PHYSICAL_BLOCK_EXP = 24, CONFIG_MIN_IO = 26, CONFIG_OPT_IO = 28, CONFIG_WRITEBACK = 32,
-  CONFIG_QUEUES = 34, CONFIG_MAX_DISCARD = 36, CONFIG_MAX_DISCARD_SEGMENTS = 40, CONFIG_DISCARD_ALIGNMENT = 44,
-  CONFIG_MAX_ZEROES = 48, CONFIG_MAX_ZEROES_SEGMENTS = 52, CONFIG_ZEROES_MAY_UNMAP = 56, CONFIG_SIZE = 60,
+  CONFIG_CAPACITY = 0,
+  CONFIG_SEG_MAX = 12,
+  CONFIG_CYLINDERS = 16,
+  CONFIG_HEADS = 18,
+  CONFIG_SECTORS = 19,
+  CONFIG_BLK_SIZE = 20,
+  CONFIG_PHYSICAL_BLOCK_EXP = 24,
+  CONFIG_MIN_IO = 26,
+  CONFIG_OPT_IO = 28,
+  CONFIG_WRITEBACK = 32,
+  CONFIG_QUEUES = 34,
+  CONFIG_MAX_DISCARD = 36,
+  CONFIG_MAX_DISCARD_SEGMENTS = 40,
+  CONFIG_DISCARD_ALIGNMENT = 44,
+  CONFIG_MAX_ZEROES = 48,
+  CONFIG_MAX_ZEROES_SEGMENTS = 52,
+  CONFIG_ZEROES_MAY_UNMAP = 56,
+  CONFIG_SIZE = 60,
 
-  T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8, T_DISCARD = 11, T_WRITE_ZEROES = 13,
-  STATUS_OK = 0, STATUS_IOERR = 1, STATUS_UNSUPPORTED = 2, STATUS_NONE = 255,
+  T_IN = 0,
+  T_OUT = 1,
+  T_FLUSH = 4,
+  T_GET_ID = 8,
+  T_DISCARD = 11,
+  T_WRITE_ZEROES = 13,
+  STATUS_OK = 0,
+  STATUS_IOERR = 1,
+  STATUS_UNSUPPORTED = 2,
+  STATUS_NONE = 255,
 
-  SECTOR = 512, HEADER_SIZE = 16, ID_SIZE = 20, RANGE_SIZE = 16, RANGE_UNMAP = 1 << 0, RANGES_MAX = 16,
-  RANGE_SECTORS_MAX = 1 << 22, PHYSICAL_BLOCK_EXP = 3, HEADS = 16, SECTORS = 63, CYLINDERS_MAX = 16383,
-  QUEUE_SIZE = 128, PIECE_MAX = 1 << 20,
+  SECTOR = 512,
+  HEADER_SIZE = 16,
+  ID_SIZE = 20,
+  RANGE_SIZE = 16,
+  RANGE_UNMAP = 1 << 0,
+  RANGES_MAX = 16,
+  RANGE_SECTORS_MAX = 1 << 22,
+  PHYSICAL_BLOCK_EXP = 3,
+  HEADS = 16,
+  SECTORS = 63,
+  CYLINDERS_MAX = 16383,
+  QUEUE_SIZE = 128,
+  PIECE_MAX = 1 << 20,
   /* Bounds of what is under way: requests, and bytes of their buffers beyond which no more are begun. */
-  REQUESTS_MAX = 256, BYTES_MAX = 16 << 20, TAKEN_MAX = REQUESTS_MAX + 2 * QUEUE_SIZE
+  REQUESTS_MAX = 256,
+  BYTES_MAX = 16 << 20,
+  TAKEN_MAX = REQUESTS_MAX + 2 * QUEUE_SIZE
 };
 
 typedef struct VirtioBlk VirtioBlk;
@@ -42,13 +84,13 @@ typedef struct
   unsigned queue;
   VirtChain *chain;
   uint32_t type;
-  uint64_t start, length;  /* bytes of the disk, and of data */
-  uint64_t done;           /* bytes; of ranges: how many */
+  uint64_t start, length; /* bytes of the disk, and of data */
+  uint64_t done;          /* bytes; of ranges: how many */
   uint32_t ranges;
   size_t buffer_size;
   uint8_t *buffer;
   DiskRequest request;
-  GList link;              /* in requests; or in orphans, with no data: the device was reset meanwhile */
+  GList link; /* in requests; or in orphans, with no data: the device was reset meanwhile */
 } BlkRequest;
 
 struct VirtioBlk
@@ -57,11 +99,11 @@ struct VirtioBlk
   Disk *disk;
   unsigned queue_count;
   char serial[ID_SIZE + 1];
-  GQueue requests;         /* BlkRequest under way, in the order they came */
-  GQueue orphans;          /* those that outlived a reset */
-  size_t bytes;            /* of their buffers, both queues' */
-  gboolean starved;        /* queues may hold more than we took */
-  unsigned next_queue;     /* whose turn it is after that */
+  GQueue requests;     /* BlkRequest under way, in the order they came */
+  GQueue orphans;      /* those that outlived a reset */
+  size_t bytes;        /* of their buffers, both queues' */
+  gboolean starved;    /* queues may hold more than we took */
+  unsigned next_queue; /* whose turn it is after that */
   VirtioBlkCounters counters;
   uint32_t saved_count, saved_requests[REQUESTS_MAX]; /* queue << 16 | head */
 };
@@ -118,10 +160,13 @@ static void request_done (DiskRequest *request);
 static void
 submit (BlkRequest *r, DiskOp op, uint64_t offset, uint64_t length)
 {
-  r->request = (DiskRequest) {
-    .op = op, .offset = offset, .length = length, .buffer = r->buffer, .done = request_done, .opaque = r,
-    .force = (op == DISK_WRITE || op == DISK_ZERO) && writes_through (r->dev)
-  };
+  r->request = (DiskRequest) { .op = op,
+                               .offset = offset,
+                               .length = length,
+                               .buffer = r->buffer,
+                               .done = request_done,
+                               .opaque = r,
+                               .force = (op == DISK_WRITE || op == DISK_ZERO) && writes_through (r->dev) };
   disk_submit (r->dev->disk, &r->request);
 }
 
@@ -464,10 +509,13 @@ fill_config (const VirtioBlk *d, uint8_t config[CONFIG_SIZE])
   config[CONFIG_ZEROES_MAY_UNMAP] = 1;
 }
 
-static const VirtioOps blk_ops = {
-  .id = VIRTIO_ID_BLOCK, .transitional_id = 0x1001, .class_code = 0x0100, .config_size = CONFIG_SIZE,
-  .config_written = blk_config_written, .stopped = blk_stopped, .kicked = blk_kicked
-};
+static const VirtioOps blk_ops = { .id = VIRTIO_ID_BLOCK,
+                                   .transitional_id = 0x1001,
+                                   .class_code = 0x0100,
+                                   .config_size = CONFIG_SIZE,
+                                   .config_written = blk_config_written,
+                                   .stopped = blk_stopped,
+                                   .kicked = blk_kicked };
 
 static gboolean
 blk_realize (Device *dev, const DeviceEnv *env, GError **error)
@@ -594,11 +642,16 @@ blk_after_load (Device *dev, GError **error)
 static const StateField blk_fields[] = { VIRTIO_PCI_STATE_FIELDS (VirtioBlk), STATE_U32 (VirtioBlk, saved_count),
                                          STATE_U32 (VirtioBlk, saved_requests), STATE_END };
 
-const DeviceType virtio_blk_type = {
-  .name = "virtio-blk", .size = sizeof (VirtioBlk), .version = 1, .fields = blk_fields, .realize = blk_realize,
-  .reset = blk_reset, .before_save = blk_before_save, .before_load = blk_before_load, .after_load = blk_after_load,
-  .unrealize = blk_unrealize
-};
+const DeviceType virtio_blk_type = { .name = "virtio-blk",
+                                     .size = sizeof (VirtioBlk),
+                                     .version = 1,
+                                     .fields = blk_fields,
+                                     .realize = blk_realize,
+                                     .reset = blk_reset,
+                                     .before_save = blk_before_save,
+                                     .before_load = blk_before_load,
+                                     .after_load = blk_after_load,
+                                     .unrealize = blk_unrealize };
 
 void
 virtio_blk_attach (Device *dev, Disk *disk, unsigned queues)

@@ -5,7 +5,10 @@
 #include "engine/devices/device.h"
 #include "storage/disk/disk.h"
 
-enum { VIRTIO_BLK_QUEUES_MAX = 8 };
+enum
+{
+  VIRTIO_BLK_QUEUES_MAX = 8
+};
 
 extern const DeviceType virtio_blk_type;
 

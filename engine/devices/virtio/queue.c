@@ -7,9 +7,18 @@
 
 enum
 {
-  DESCRIPTOR_SIZE = 16, DESC_NEXT = 1 << 0, DESC_WRITE = 1 << 1, DESC_INDIRECT = 1 << 2,
-  AVAIL_FLAGS = 0, AVAIL_INDEX = 2, AVAIL_RING = 4, AVAIL_NO_INTERRUPT = 1 << 0,
-  USED_FLAGS = 0, USED_INDEX = 2, USED_RING = 4, USED_ENTRY_SIZE = 8,
+  DESCRIPTOR_SIZE = 16,
+  DESC_NEXT = 1 << 0,
+  DESC_WRITE = 1 << 1,
+  DESC_INDIRECT = 1 << 2,
+  AVAIL_FLAGS = 0,
+  AVAIL_INDEX = 2,
+  AVAIL_RING = 4,
+  AVAIL_NO_INTERRUPT = 1 << 0,
+  USED_FLAGS = 0,
+  USED_INDEX = 2,
+  USED_RING = 4,
+  USED_ENTRY_SIZE = 8,
   LEGACY_ALIGN = 4096
 };
 
@@ -161,10 +170,11 @@ virtq_chain_at (VirtQueue *q, uint16_t head)
     return NULL;
   count = walk.out_count + walk.in_count;
   chain = g_malloc (sizeof *chain + count * sizeof *chain->segments);
-  *chain = (VirtChain) {
-    .head = head, .out_count = walk.out_count, .in_count = walk.in_count, .out_length = walk.out_length,
-    .in_length = walk.in_length
-  };
+  *chain = (VirtChain) { .head = head,
+                         .out_count = walk.out_count,
+                         .in_count = walk.in_count,
+                         .out_length = walk.out_length,
+                         .in_length = walk.in_length };
   memcpy (chain->segments, walk.segments, count * sizeof *chain->segments);
   return chain;
 }
@@ -194,8 +204,8 @@ virtq_push (VirtQueue *q, uint16_t head, uint32_t written)
 {
   const uint32_t entry[2] = { head, written };
 
-  guest_memory_write (q->memory, q->used + USED_RING + USED_ENTRY_SIZE * (uint64_t) (q->next_used & (q->size - 1)), entry,
-                      sizeof entry);
+  guest_memory_write (q->memory, q->used + USED_RING + USED_ENTRY_SIZE * (uint64_t) (q->next_used & (q->size - 1)),
+                      entry, sizeof entry);
   q->next_used++;
   store_word (q, q->used + USED_INDEX, q->next_used);
 }

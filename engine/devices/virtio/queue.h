@@ -10,7 +10,7 @@
 
 enum
 {
-  VIRTQ_SIZE_MAX = 1024,  /* descriptors of a queue, and of one chain, tables included */
+  VIRTQ_SIZE_MAX = 1024, /* descriptors of a queue, and of one chain, tables included */
   VIRTQ_NO_VECTOR = 0xffff
 };
 
@@ -24,7 +24,7 @@ typedef struct
 /* What the driver handed over at once: @out_count segments to be read, then @in_count to be written. */
 typedef struct
 {
-  uint16_t head;          /* names the chain in the used ring */
+  uint16_t head; /* names the chain in the used ring */
   unsigned out_count, in_count;
   uint64_t out_length, in_length; /* bytes, at most VIRTQ_SIZE_MAX * 4 GiB */
   VirtSegment segments[];
@@ -33,18 +33,23 @@ typedef struct
 typedef struct
 {
   AddressSpace *memory;
-  uint16_t size_max;      /* 0: there is no such queue */
-  uint16_t size;          /* a power of two, at most size_max */
+  uint16_t size_max; /* 0: there is no such queue */
+  uint16_t size;     /* a power of two, at most size_max */
   gboolean enabled;
-  gboolean event_index, indirect; /* features that were agreed upon */
+  gboolean event_index, indirect;        /* features that were agreed upon */
   uint64_t descriptors, available, used; /* guest-physical */
-  uint16_t vector;        /* MSI-X; VIRTQ_NO_VECTOR: none */
+  uint16_t vector;                       /* MSI-X; VIRTQ_NO_VECTOR: none */
   uint16_t next_available, next_used;
-  uint16_t told_used;     /* next_used when the driver was last told, if told_valid */
+  uint16_t told_used; /* next_used when the driver was last told, if told_valid */
   gboolean told_valid;
 } VirtQueue;
 
-typedef enum { VIRTQ_EMPTY, VIRTQ_CHAIN, VIRTQ_BROKEN } VirtqResult;
+typedef enum
+{
+  VIRTQ_EMPTY,
+  VIRTQ_CHAIN,
+  VIRTQ_BROKEN
+} VirtqResult;
 
 /* As after power-on. */
 void virtq_reset (VirtQueue *q);

@@ -11,31 +11,41 @@
 
 enum
 {
-  VIRTIO_QUEUES_MAX = 20, VIRTIO_CONFIG_MAX = 256, VIRTIO_QUEUE_STATE = 8,
+  VIRTIO_QUEUES_MAX = 20,
+  VIRTIO_CONFIG_MAX = 256,
+  VIRTIO_QUEUE_STATE = 8,
 
-  VIRTIO_ID_NET = 1, VIRTIO_ID_BLOCK = 2, VIRTIO_ID_CONSOLE = 3, VIRTIO_ID_RNG = 4, VIRTIO_ID_BALLOON = 5,
+  VIRTIO_ID_NET = 1,
+  VIRTIO_ID_BLOCK = 2,
+  VIRTIO_ID_CONSOLE = 3,
+  VIRTIO_ID_RNG = 4,
+  VIRTIO_ID_BALLOON = 5,
   VIRTIO_ID_SCSI = 8,
 
-  VIRTIO_STATUS_ACKNOWLEDGE = 1, VIRTIO_STATUS_DRIVER = 2, VIRTIO_STATUS_DRIVER_OK = 4, VIRTIO_STATUS_FEATURES_OK = 8,
-  VIRTIO_STATUS_NEEDS_RESET = 64, VIRTIO_STATUS_FAILED = 128
+  VIRTIO_STATUS_ACKNOWLEDGE = 1,
+  VIRTIO_STATUS_DRIVER = 2,
+  VIRTIO_STATUS_DRIVER_OK = 4,
+  VIRTIO_STATUS_FEATURES_OK = 8,
+  VIRTIO_STATUS_NEEDS_RESET = 64,
+  VIRTIO_STATUS_FAILED = 128
 };
 
-#define VIRTIO_FEATURE(bit) ((uint64_t) 1 << (bit))
+#define VIRTIO_FEATURE(bit)      ((uint64_t) 1 << (bit))
 #define VIRTIO_F_NOTIFY_ON_EMPTY VIRTIO_FEATURE (24) /* legacy */
-#define VIRTIO_F_ANY_LAYOUT VIRTIO_FEATURE (27)      /* legacy */
-#define VIRTIO_F_INDIRECT_DESC VIRTIO_FEATURE (28)
-#define VIRTIO_F_EVENT_IDX VIRTIO_FEATURE (29)
-#define VIRTIO_F_VERSION_1 VIRTIO_FEATURE (32)
+#define VIRTIO_F_ANY_LAYOUT      VIRTIO_FEATURE (27) /* legacy */
+#define VIRTIO_F_INDIRECT_DESC   VIRTIO_FEATURE (28)
+#define VIRTIO_F_EVENT_IDX       VIRTIO_FEATURE (29)
+#define VIRTIO_F_VERSION_1       VIRTIO_FEATURE (32)
 
 typedef struct VirtioPci VirtioPci;
 
 typedef struct
 {
-  uint16_t id;             /* VIRTIO_ID_… */
+  uint16_t id;              /* VIRTIO_ID_… */
   uint16_t transitional_id; /* PCI device ID; 0: only virtio 1.0 and later */
-  uint16_t class_code;     /* PCI class and subclass */
-  uint32_t config_size;    /* bytes of the device's own configuration, at most VIRTIO_CONFIG_MAX */
-  uint64_t features;       /* its own; the transport adds those of the rings */
+  uint16_t class_code;      /* PCI class and subclass */
+  uint32_t config_size;     /* bytes of the device's own configuration, at most VIRTIO_CONFIG_MAX */
+  uint64_t features;        /* its own; the transport adds those of the rings */
   /* The driver wrote @size bytes (1, 2 or 4) within the configuration; v->config is left to the device. Optional. */
   void (*config_written) (VirtioPci *v, uint32_t offset, uint32_t value, unsigned size);
   /* The driver is ready, and the features are settled. Optional. */
@@ -50,8 +60,8 @@ struct VirtioPci
 {
   PciDevice parent;
   const VirtioOps *ops;
-  uint64_t offered;        /* features */
-  uint64_t agreed;         /* those that the driver took */
+  uint64_t offered; /* features */
+  uint64_t agreed;  /* those that the driver took */
   uint8_t status, isr, generation;
   uint16_t config_vector, queue_select;
   uint32_t device_feature_select, driver_feature_select;
@@ -72,13 +82,13 @@ void virtio_pci_reset (VirtioPci *v);
 void virtio_pci_before_save (VirtioPci *v);
 gboolean virtio_pci_check_load (VirtioPci *v, GError **error);
 void virtio_pci_after_load (VirtioPci *v);
-#define VIRTIO_PCI_STATE_FIELDS(Type) \
-  STATE_BYTES (Type, parent.parent.config), STATE_I32 (Type, parent.parent.irq_level), \
-  PCI_MSIX_STATE_FIELDS (Type, parent.msix), STATE_U64 (Type, parent.agreed), STATE_U8 (Type, parent.status), \
-  STATE_U8 (Type, parent.isr), STATE_U8 (Type, parent.generation), STATE_U16 (Type, parent.config_vector), \
-  STATE_U16 (Type, parent.queue_select), STATE_U32 (Type, parent.device_feature_select), \
-  STATE_U32 (Type, parent.driver_feature_select), STATE_BYTES (Type, parent.config), \
-  STATE_U64 (Type, parent.saved_queues)
+#define VIRTIO_PCI_STATE_FIELDS(Type)                                                                                  \
+  STATE_BYTES (Type, parent.parent.config), STATE_I32 (Type, parent.parent.irq_level),                                 \
+      PCI_MSIX_STATE_FIELDS (Type, parent.msix), STATE_U64 (Type, parent.agreed), STATE_U8 (Type, parent.status),      \
+      STATE_U8 (Type, parent.isr), STATE_U8 (Type, parent.generation), STATE_U16 (Type, parent.config_vector),         \
+      STATE_U16 (Type, parent.queue_select), STATE_U32 (Type, parent.device_feature_select),                           \
+      STATE_U32 (Type, parent.driver_feature_select), STATE_BYTES (Type, parent.config),                               \
+      STATE_U64 (Type, parent.saved_queues)
 
 static inline gboolean
 virtio_agreed (const VirtioPci *v, uint64_t features)
@@ -96,7 +106,10 @@ void virtio_break (VirtioPci *v);
 void virtio_config_changed (VirtioPci *v);
 
 /* transport-legacy.c: the registers of BAR 0. */
-enum { VIRTIO_LEGACY_SIZE = 64 };
+enum
+{
+  VIRTIO_LEGACY_SIZE = 64
+};
 extern const PioOps virtio_legacy_ops;
 /* Shared with it: what both kinds of registers do. */
 void virtio_set_status (VirtioPci *v, uint8_t status);
