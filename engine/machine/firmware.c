@@ -10,6 +10,7 @@
 #include "engine/devices/platform/fw-cfg.h"
 #include "engine/devices/platform/rtc.h"
 #include "engine/devices/storage/floppy.h"
+#include "engine/devices/virtio/blk.h"
 #include "engine/machine/acpi.h"
 #include "engine/machine/direct-boot.h"
 #include "engine/machine/smbios.h"
@@ -118,7 +119,7 @@ configure_tables (Machine *m, const MachineConfig *config)
 
 /* Devices of one kind in the firmware's names, one a line. */
 static void
-add_boot_paths (GString *order, const MachineConfig *config, MachineBoot kind)
+add_boot_paths (Machine *m, GString *order, const MachineConfig *config, MachineBoot kind)
 {
   switch (kind)
     {
@@ -135,6 +136,11 @@ add_boot_paths (GString *order, const MachineConfig *config, MachineBoot kind)
         {
           if (config->ide[i].kind == (kind == MACHINE_BOOT_DISK ? MACHINE_SLOT_DISK : MACHINE_SLOT_CDROM))
             g_string_append_printf (order, "/pci@i0cf8/ide@1,1/drive@%u/disk@%u\n", i / 2, i % 2);
+        }
+      for (unsigned i = 0; kind == MACHINE_BOOT_DISK && i < MACHINE_MAX_VIRTIO; i++)
+        {
+          if (m->virtio_disks[i] != NULL)
+            g_string_append_printf (order, "/pci@i0cf8/scsi@%x/disk@0,0\n", virtio_blk_slot (m->virtio_disks[i]));
         }
       break;
     case MACHINE_BOOT_NETWORK:
@@ -159,7 +165,7 @@ configure_boot_order (Machine *m, const MachineConfig *config)
   if (config->kernel != NULL)
     g_string_append (order, "/rom@" KERNEL_ROM "\n");
   for (unsigned i = 0; i < G_N_ELEMENTS (usual) && wanted[i] != MACHINE_BOOT_NONE; i++)
-    add_boot_paths (order, config, wanted[i]);
+    add_boot_paths (m, order, config, wanted[i]);
   /* The terminating zero belongs to the file. */
   bytes = g_bytes_new_take (order->str, order->len + 1);
   g_string_free (order, FALSE);

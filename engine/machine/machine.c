@@ -15,6 +15,7 @@
 #include "engine/devices/platform/uart16550.h"
 #include "engine/devices/storage/floppy.h"
 #include "engine/devices/storage/ide.h"
+#include "engine/devices/virtio/blk.h"
 
 #include <gio/gio.h>
 #include <glib/gi18n-lib.h>
@@ -627,12 +628,24 @@ machine_info (Machine *m, MachineInfo *info)
   machine_lock_take (&m->lock);
   piix3_ide_counters (m->ide, &ide);
   floppy_counters (m->floppy, &floppy);
+  for (unsigned i = 0; i < MACHINE_MAX_VIRTIO; i++)
+    {
+      VirtioBlkCounters blk;
+
+      if (m->virtio_disks[i] == NULL)
+        continue;
+      virtio_blk_counters (m->virtio_disks[i], &blk);
+      info->disk_reads += blk.reads;
+      info->disk_writes += blk.writes;
+      info->disk_read_bytes += blk.read_bytes;
+      info->disk_write_bytes += blk.write_bytes;
+    }
   machine_lock_release (&m->lock);
   info->floppy_reads = floppy.reads + floppy.writes;
-  info->disk_reads = ide.reads;
-  info->disk_writes = ide.writes;
-  info->disk_read_bytes = ide.read_bytes;
-  info->disk_write_bytes = ide.write_bytes;
+  info->disk_reads += ide.reads;
+  info->disk_writes += ide.writes;
+  info->disk_read_bytes += ide.read_bytes;
+  info->disk_write_bytes += ide.write_bytes;
   info->cd_reads = ide.cd_reads;
   for (unsigned i = 0; i < MACHINE_MAX_NICS; i++)
     {

@@ -24,6 +24,7 @@
 #include "engine/devices/platform/uart16550.h"
 #include "engine/devices/storage/floppy.h"
 #include "engine/devices/storage/ide.h"
+#include "engine/devices/virtio/blk.h"
 #include "engine/machine/firmware.h"
 
 #include <gio/gio.h>
@@ -49,6 +50,12 @@ isa_line (void *opaque, int line, int level)
 
   pic_input (m->pic, line, level);
   ioapic_input (m->ioapic, line == 0 ? 2 : line, level);
+}
+
+static void
+send_message (void *opaque, uint64_t address, uint32_t data)
+{
+  apic_bus_send_msi (((Machine *) opaque)->apic_bus, address, data);
 }
 
 static void
@@ -367,8 +374,7 @@ add_drives (Machine *m, const MachineConfig *config, GError **error)
     }
   piix3_ide_set_ejected (m->ide, disc_ejected, m);
   if (!add (m, dma, error) || !add (m, m->ide, error) ||
-      !check_slots (m, config->ahci, MACHINE_MAX_AHCI, "ahci", error) ||
-      !check_slots (m, config->virtio, MACHINE_MAX_VIRTIO, "virtio", error))
+      !check_slots (m, config->ahci, MACHINE_MAX_AHCI, "ahci", error))
     return FALSE;
 
   m->floppy = device_new (&floppy_type);
@@ -413,6 +419,28 @@ add_nics (Machine *m, const MachineConfig *config, GError **error)
   return TRUE;
 }
 
+/* After the adapters, whose slots, and with them the names that guests give them, stay as they are. */
+static gboolean
+add_virtio_disks (Machine *m, const MachineConfig *config, GError **error)
+{
+  for (unsigned i = 0; i < MACHINE_MAX_VIRTIO; i++)
+    {
+      const MachineSlot *slot = &config->virtio[i];
+      g_autofree char *serial = g_strdup_printf ("BNV%05u", i + 1);
+
+      if (slot->kind == MACHINE_SLOT_EMPTY)
+        continue;
+      g_assert (slot->kind == MACHINE_SLOT_DISK);
+      m->virtio_disks[i] = device_new (&virtio_blk_type);
+      virtio_blk_attach (m->virtio_disks[i], slot->disk, m->cpu_count);
+      virtio_blk_set_serial (m->virtio_disks[i], serial);
+      pc_watch_disk (m, slot->disk);
+      if (!add (m, m->virtio_disks[i], error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
 gboolean
 pc_assemble (Machine *m, const MachineConfig *config, GError **error)
 {
@@ -426,6 +454,7 @@ pc_assemble (Machine *m, const MachineConfig *config, GError **error)
   m->display = display_new (&m->lock);
   m->input = input_new (&m->lock);
   m->apic_bus = apic_bus_new ();
+  pci_bus_set_messages (m->pci, send_message, m);
   for (int i = 0; i < ISA_IRQ_COUNT; i++)
     m->isa_irq[i] = (IrqLine) { isa_line, m, i };
 
@@ -454,7 +483,8 @@ pc_assemble (Machine *m, const MachineConfig *config, GError **error)
   if (!add (m, m->pic, error) || !add (m, m->ioapic, error))
     return FALSE;
 
-  if (!add_platform (m, config, error) || !add_drives (m, config, error) || !add_nics (m, config, error))
+  if (!add_platform (m, config, error) || !add_drives (m, config, error) || !add_nics (m, config, error) ||
+      !add_virtio_disks (m, config, error))
     return FALSE;
 
   m->fw_cfg = device_new (&fw_cfg_type);

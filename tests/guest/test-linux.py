@@ -40,8 +40,8 @@ def direct(guest, architecture):
             raise Failure(f'the shell on the screen did not answer:\n{screen}')
 
 
-def from_grub(entry, architecture):
-    with machine('--memory', '256M', '--disk', 'none', '--iso', guest_file('grub-linux.iso')) as guest:
+def from_grub(entry, architecture, drive=('--iso',)):
+    with machine('--memory', '256M', '--disk', 'none', *drive, guest_file('grub-linux.iso')) as guest:
         guest.wait_screen(r'GNU GRUB', 180)
         for _ in range(['generic', 'cloud', 'i386'].index(entry)):
             guest.key('down')
@@ -55,7 +55,7 @@ def from_grub(entry, architecture):
         guest.wait_off(120)
 
 
-def ext4_on_vdi():
+def ext4_on_vdi(controller, device):
     """The guest writes to an ext4 file system on a VDI; the host's own tools then read it."""
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
@@ -65,9 +65,9 @@ def ext4_on_vdi():
         subprocess.run(['mkfs.ext4', '-q', '-F', str(raw)], check=True)
         subprocess.run(['qemu-img', 'convert', '-O', 'vdi', str(raw), str(vdi)], check=True)
         with run('--memory', '256M', '--kernel', guest_file('generic/vmlinuz'), '--initrd', guest_file('generic/initrd'),
-                 '--append', CONSOLE, '--disk', str(vdi), '--controller', 'ide', '--writable', timeout=BOOT * 2) as linux:
+                 '--append', CONSOLE, '--disk', str(vdi), '--controller', controller, '--writable', timeout=BOOT * 2) as linux:
             linux.expect('serial-shell-ready', BOOT)
-            linux.send('mount -t ext4 /dev/sda /mnt && echo mounted-$((1 + 1))\n')
+            linux.send(f'mount -t ext4 /dev/{device} /mnt && echo mounted-$((1 + 1))\n')
             linux.expect('mounted-2', 120)
             linux.send('seq 1 200000 > /mnt/numbers; mkdir /mnt/d; echo hello > /mnt/d/hello; md5sum /mnt/numbers\n')
             digest = linux.expect(r'([0-9a-f]{32})  /mnt/numbers', 300)[1]
@@ -108,6 +108,9 @@ if __name__ == '__main__':
         ('generic-from-grub', lambda: from_grub('generic', 'x86_64')),
         ('cloud-from-grub', lambda: from_grub('cloud', 'x86_64')),
         ('i386-from-grub', lambda: from_grub('i386', 'i686')),
-        ('ext4-on-vdi', ext4_on_vdi),
+        # The image is that of a CD and of a disk.
+        ('generic-from-grub-on-virtio', lambda: from_grub('generic', 'x86_64', ('--controller', 'virtio', '--attach'))),
+        ('ext4-on-vdi', lambda: ext4_on_vdi('ide', 'sda')),
+        ('ext4-on-vdi-on-virtio', lambda: ext4_on_vdi('virtio', 'vda')),
         ('power-button', power_button),
     ])
