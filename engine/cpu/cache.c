@@ -15,7 +15,7 @@
 
 enum
 {
-  HASH_BITS = 15, HASH_SIZE = 1 << HASH_BITS,
+  HASH_BITS = 17, HASH_SIZE = 1 << HASH_BITS,
   PAGE_HASH_SIZE = 1 << 14,
   ODD_SIZE = 256,
   NEAR_MAX = 1024,        /* bytes from the first to the last that a block depends on, or it is among the far ones */
