@@ -203,6 +203,7 @@ struct Image
 extern const ImageFormat raw_format, iso_format, overlay_format;
 extern const ImageFormat vdi_format;
 extern const ImageFormat vhd_format;
+extern const ImageFormat vhdx_format;
 extern const ImageFormat hdd_format;
 extern const ImageFormat vmdk_format;
 extern const ImageFormat qcow2_format;

@@ -11,6 +11,7 @@
 const ImageFormat *const image_formats[] = {
   &vdi_format,
   &vhd_format,
+  &vhdx_format,
   &hdd_format,
   &vmdk_format,
   &qcow2_format,

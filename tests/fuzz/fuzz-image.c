@@ -7,7 +7,7 @@
  * is opened again, which must succeed.
  */
 
-#include "storage/disk/format.h"
+#include "storage/disk/vhdx-private.h"
 #include "tests/fuzz/input.h"
 
 #include <string.h>
@@ -52,17 +52,59 @@ prepare (uint8_t *bytes, size_t length)
     }
 }
 
+/* The parts of a VHDX lie far apart: the input is dealt out to them, and what has a CRC gets the right one. */
+static size_t
+spread_vhdx (FuzzInput *in, int fd)
+{
+  static const struct
+  {
+    unsigned at, length, sealed; /* @sealed: bytes that the CRC at 4 is of, or 0 */
+  } parts[] = { { VHDX_HEADER_1, 80, 4096 },
+                { VHDX_REGIONS_1, 112, VHDX_REGIONS_SIZE },
+                { 2 << 20, 224, 0 },
+                { (2 << 20) + VHDX_METADATA_TABLE, 192, 0 },
+                { 3 << 20, 128, 0 },
+                { 1 << 20, 4096, 8192 },
+                { (1 << 20) + 8192, 4096, 8192 } };
+  g_autofree uint8_t *buffer = g_malloc (VHDX_REGIONS_SIZE);
+
+  for (unsigned i = 0; i < G_N_ELEMENTS (parts); i++)
+    {
+      size_t some = MIN (in->length, parts[i].length), size = MAX (parts[i].length, parts[i].sealed);
+      uint32_t crc;
+
+      memset (buffer, 0, size);
+      memcpy (buffer, in->data, some);
+      in->data += some;
+      in->length -= some;
+      if (parts[i].sealed > 0 && some > 0)
+        {
+          crc = vhdx_checksum (buffer, parts[i].sealed, 4);
+          memcpy (buffer + 4, &crc, 4);
+        }
+      g_assert_cmpint (pwrite (fd, buffer, size, parts[i].at), ==, (ssize_t) size);
+    }
+  g_assert_cmpint (pwrite (fd, "vhdxfile", 8, 0), ==, 8);
+  return 5 << 20;
+}
+
 static char *
 make_file (FuzzInput *in, size_t sectors, int *fd)
 {
   g_autofree uint8_t *bytes = g_memdup2 (in->data, in->length);
+  size_t length = in->length;
 
   *fd = memfd_create ("image", MFD_CLOEXEC);
   g_assert_cmpint (*fd, >=, 0);
-  prepare (bytes, in->length);
-  g_assert_cmpint (pwrite (*fd, bytes, in->length, 0), ==, (ssize_t)in->length);
-  if (sectors * SECTOR_SIZE > in->length)
-    g_assert_cmpint (ftruncate (*fd, (off_t)(sectors * SECTOR_SIZE)), ==, 0);
+  if (strcmp (FUZZ_FORMAT, "vhdx") == 0)
+    length = spread_vhdx (in, *fd);
+  else
+    {
+      prepare (bytes, in->length);
+      g_assert_cmpint (pwrite (*fd, bytes, in->length, 0), ==, (ssize_t) in->length);
+    }
+  if (sectors * SECTOR_SIZE > length)
+    g_assert_cmpint (ftruncate (*fd, (off_t) (sectors * SECTOR_SIZE)), ==, 0);
   return g_strdup_printf ("/proc/self/fd/%d", *fd);
 }
 
@@ -108,7 +150,7 @@ use (Image *img, gboolean sound, FuzzInput *in, Written *last)
       uint32_t kind = take (in, 1), where = take (in, 3);
       uint64_t at = (kind & 8 ? sectors - MIN (sectors, where) : MIN (where, sectors)), offset = at * SECTOR_SIZE;
       Written written
-          = { offset, (size_t)MIN (1 + (kind >> 4), sectors - at) * SECTOR_SIZE, (uint8_t)(1 + where % 255) };
+          = { offset, (size_t) MIN (1 + (kind >> 4), sectors - at) * SECTOR_SIZE, (uint8_t) (1 + where % 255) };
       ImageExtent extent;
 
       if (written.length == 0)

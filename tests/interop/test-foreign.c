@@ -37,6 +37,11 @@ static const Case cases[] = {
   { "dynamic", "hdd", "dynamic", "hdd", "parallels", "", .checked = TRUE, .large = 3 * TIB + 512 },
   { "fixed", "hdd", "fixed", "hdd", "parallels", NULL, .fixed = TRUE, .checked = TRUE },
   { "clusters", "hdd", NULL, "hdd", "parallels", "cluster_size=64k", .checked = TRUE, .large = TIB },
+  { "dynamic", "vhdx", "dynamic", "vhdx", "vhdx", "subformat=dynamic", .checked = TRUE, .by_parts = TRUE,
+    .large = 15 * TIB + 512 },
+  { "fixed", "vhdx", "fixed", "vhdx", "vhdx", "subformat=fixed", .fixed = TRUE, .checked = TRUE },
+  { "blocks", "vhdx", NULL, "vhdx", "vhdx", "subformat=dynamic,block_size=1M,log_size=2M", .checked = TRUE,
+    .by_parts = TRUE, .large = 3 * TIB + 512 },
   { "monolithicSparse", "vmdk", "dynamic", "vmdk", "vmdk", "subformat=monolithicSparse", .checked = TRUE,
     .by_parts = TRUE, .large = 3 * TIB + 512 },
   { "monolithicFlat", "vmdk", "fixed", "vmdk", "vmdk", "subformat=monolithicFlat", .fixed = TRUE },
@@ -440,6 +445,39 @@ test_large_theirs (Fixture *f, gconstpointer data)
     read_theirs (f, f->what->large);
 }
 
+/* A VHDX log of ours, whose pages never came to the table. */
+static void
+test_log_ours (Fixture *f, gconstpointer data)
+{
+  DiskCreateOptions options = { .format = "vhdx", .size = 100 << 20 };
+  g_autoptr (GError) error = NULL;
+  g_autofree char *bytes = NULL;
+  g_autoptr (GPtrArray) words = qemu_io (f);
+  uint8_t sector[512];
+  gsize length;
+  Disk *disk;
+
+  if (!have_peer ())
+    return;
+  disk_create (f->image, &options, &error);
+  g_assert_no_error (error);
+  disk = disk_open (f->image, 0, &error);
+  g_assert_no_error (error);
+  memset (sector, 5, sizeof sector);
+  g_assert_true (disk_write (disk, 0x100000, sector, sizeof sector, &error));
+  g_assert_true (disk_flush (disk, &error));
+  memset (sector, 6, sizeof sector);
+  g_assert_true (disk_write (disk, 40 * 0x100000, sector, sizeof sector, &error));
+  g_assert_true (disk_flush (disk, &error));
+  g_assert_true (g_file_get_contents (f->image, &bytes, &length, NULL));
+  disk_unref (disk);
+  memset (bytes + 3 * 0x100000, 0, 4096);
+  g_assert_true (g_file_set_contents (f->image, bytes, (gssize) length, NULL));
+  add_command (words, "read", 5, 0x100000, 512);
+  add_command (words, "read", 6, 40 * 0x100000, 512);
+  run_words (words);
+}
+
 static void
 add (const Case *what, const char *name, void (*test) (Fixture *f, gconstpointer data))
 {
@@ -463,5 +501,8 @@ main (int argc, char **argv)
       if (cases[i].options != NULL && !cases[i].fixed && !cases[i].whole_parts)
         add (&cases[i], "from-qemu-large", test_large_theirs);
     }
+  for (unsigned i = 0; i < G_N_ELEMENTS (cases); i++)
+    if (strcmp (cases[i].format, "vhdx") == 0 && strcmp (cases[i].name, "dynamic") == 0)
+      add (&cases[i], "log-to-qemu", test_log_ours);
   return g_test_run ();
 }

@@ -23,6 +23,8 @@ typedef struct
 static const Case cases[] = {
   { "vhd", "dynamic", "vhd" },
   { "vhd", "fixed", "vhd", .keeps_size = TRUE },
+  { "vhdx", "dynamic", "vhdx" },
+  { "vhdx", "fixed", "vhdx" },
   { "hdd", "dynamic", "hdd" },
   { "hdd", "fixed", "hdd" },
   { "vmdk", "dynamic", "vmdk" },
