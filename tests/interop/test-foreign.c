@@ -478,6 +478,62 @@ test_log_ours (Fixture *f, gconstpointer data)
   run_words (words);
 }
 
+/* A VMDK image of ours over one of theirs, and the other way round. */
+static void
+test_base (Fixture *f, gconstpointer data)
+{
+  enum
+  {
+    SIZE = 20 << 20,
+    OWN = 3 << 20
+  };
+  g_autofree char *base = g_build_filename (f->folder, "base.vmdk", NULL);
+  g_autofree uint8_t *expected = g_malloc0 (SIZE), *back = g_malloc (SIZE);
+  g_autoptr (GError) error = NULL;
+  DiskCreateOptions options = { .format = "vmdk", .size = SIZE };
+  gsize length;
+
+  if (!have_peer ())
+    return;
+  for (int ours = 0; ours < 2; ours++)
+    {
+      g_autofree char *converted = NULL;
+      Disk *disk;
+
+      g_unlink (base);
+      g_unlink (f->image);
+      memset (expected, 0, SIZE);
+      memset (expected + 65536 + 512, 1, 100000);
+      if (ours)
+        run ("qemu-img", "create", "-q", "-f", "vmdk", base, "20M", NULL);
+      else
+        g_assert_true (disk_create (base, &options, &error));
+      disk = disk_open (base, 0, &error);
+      g_assert_no_error (error);
+      g_assert_true (disk_write (disk, 0, expected, SIZE, &error));
+      disk_unref (disk);
+      options.base = base;
+      if (ours)
+        g_assert_true (disk_create (f->image, &options, &error));
+      else
+        run ("qemu-img", "create", "-q", "-f", "vmdk", "-b", "base.vmdk", "-F", "vmdk", f->image, NULL);
+      options.base = NULL;
+      disk = disk_open (f->image, 0, &error);
+      g_assert_no_error (error);
+      memset (expected + OWN, 2, 70000);
+      memset (expected + 65536, 3, 4096);
+      g_assert_true (disk_write (disk, OWN, expected + OWN, 70000, &error));
+      g_assert_true (disk_write (disk, 65536, expected + 65536, 4096, &error));
+      g_assert_true (disk_read (disk, 0, back, SIZE, &error));
+      g_assert_true (memcmp (back, expected, SIZE) == 0);
+      disk_unref (disk);
+      run ("qemu-img", "check", "-q", "-f", "vmdk", f->image, NULL);
+      run ("qemu-img", "convert", "-f", "vmdk", "-O", "raw", f->image, f->raw, NULL);
+      g_assert_true (g_file_get_contents (f->raw, &converted, &length, &error));
+      g_assert_cmpmem (converted, length, expected, SIZE);
+    }
+}
+
 static void
 add (const Case *what, const char *name, void (*test) (Fixture *f, gconstpointer data))
 {
@@ -504,5 +560,8 @@ main (int argc, char **argv)
   for (unsigned i = 0; i < G_N_ELEMENTS (cases); i++)
     if (strcmp (cases[i].format, "vhdx") == 0 && strcmp (cases[i].name, "dynamic") == 0)
       add (&cases[i], "log-to-qemu", test_log_ours);
+  for (unsigned i = 0; i < G_N_ELEMENTS (cases); i++)
+    if (strcmp (cases[i].name, "monolithicSparse") == 0)
+      add (&cases[i], "base", test_base);
   return g_test_run ();
 }

@@ -388,6 +388,8 @@ write_files (const char *folder, GArray *pending)
             apply (event, bytes, mode > 1 && between (0, 3) == 0);
         }
       g_mkdir_with_parents (parent, 0700);
+      /* What is written over an older file would keep that one's end where it was longer. */
+      g_unlink (path);
       g_assert_true (g_file_set_contents_full (path, (const char *) bytes->data, (gssize) bytes->len,
                                                G_FILE_SET_CONTENTS_NONE, 0600, NULL));
     }
