@@ -247,16 +247,45 @@ compare_sectors (const void *a, const void *b)
   return first < second ? -1 : first > second;
 }
 
-/* No two of @places (sectors; sorted here) are nearer than @stride sectors. */
+/* Blocks are as a rule multiples of @stride apart: then a bit for each multiple tells in one go whether two have the same
+ * place. FALSE in @regular: it is no such image. */
+static gboolean
+are_apart_on_grid (const uint32_t *places, size_t count, uint64_t stride, gboolean *regular)
+{
+  g_autofree uint8_t *taken = g_malloc0 (G_MAXUINT32 / stride / 8 + 1);
+
+  *regular = TRUE;
+  for (size_t i = 0; i < count; i++)
+    {
+      uint64_t multiple = places[i] / stride;
+      uint8_t bit = (uint8_t)(1u << (multiple % 8));
+
+      if (places[i] % stride != places[0] % stride)
+        {
+          *regular = FALSE;
+          return FALSE;
+        }
+      if (taken[multiple / 8] & bit)
+        return FALSE;
+      taken[multiple / 8] |= bit;
+    }
+  return TRUE;
+}
+
+/* No two of @places (sectors; may be sorted here) are nearer than @stride sectors. */
 static gboolean
 are_apart (uint32_t *places, size_t count, uint64_t stride)
 {
-  gboolean sorted = TRUE;
+  gboolean regular, apart;
 
-  for (size_t i = 1; i < count && sorted; i++)
-    sorted = places[i - 1] <= places[i];
-  if (!sorted)
-    qsort (places, count, sizeof *places, compare_sectors);
+  /* The bits of small blocks would take much memory. */
+  if (stride >= 64)
+    {
+      apart = are_apart_on_grid (places, count, stride, &regular);
+      if (regular)
+        return apart;
+    }
+  qsort (places, count, sizeof *places, compare_sectors);
   for (size_t i = 1; i < count; i++)
     if (places[i] - places[i - 1] < stride)
       return FALSE;
