@@ -391,7 +391,7 @@ note_change (Image *img, GError **error)
   g_mutex_lock (&img->map_lock);
   if (!vmdk->changed)
     {
-      uint32_t cid = g_random_int () >> (32 - 4 * digits);
+      uint32_t cid = img->same ? vmdk->descriptor->cid : g_random_int () >> (32 - 4 * digits);
       g_autofree char *text = NULL;
 
       /* The two highest mean something else. */

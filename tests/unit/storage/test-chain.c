@@ -81,16 +81,16 @@ test_layers (Fixture *f, gconstpointer format)
 
   for (unsigned depth = 0; depth < DEPTH; depth++)
     {
-      g_autofree char *name = g_strdup_printf ("layer%u.%s", depth, (const char *)format);
+      g_autofree char *name = g_strdup_printf ("layer%u.%s", depth, (const char *) format);
       char *path = make (f, name, format, below, SIZE);
       Disk *disk = open_or_fail (path, 0);
 
       for (unsigned i = 0; i < 12; i++)
         {
-          size_t length = 512 * (size_t)g_test_rand_int_range (1, 200);
-          uint64_t offset = 512 * (uint64_t)g_test_rand_int_range (0, (gint32)((SIZE - length) / 512));
+          size_t length = 512 * (size_t) g_test_rand_int_range (1, 200);
+          uint64_t offset = 512 * (uint64_t) g_test_rand_int_range (0, (gint32) ((SIZE - length) / 512));
 
-          memset (expected + offset, i == 0 ? 0 : (int)(1 + depth * 12 + i), length);
+          memset (expected + offset, i == 0 ? 0 : (int) (1 + depth * 12 + i), length);
           if (i == 0)
             g_assert_true (disk_zero (disk, offset, length, &error));
           else
@@ -105,7 +105,7 @@ test_layers (Fixture *f, gconstpointer format)
   {
     g_autoptr (Disk) one = open_or_fail (below, DISK_OPEN_READ_ONLY);
     g_autoptr (Disk) other = open_or_fail (below, DISK_OPEN_DISCARD_CHANGES);
-    g_autofree char *bottom = g_strdup_printf ("%s/layer0.%s", f->folder, (const char *)format);
+    g_autofree char *bottom = g_strdup_printf ("%s/layer0.%s", f->folder, (const char *) format);
 
     g_assert_true (disk_write (other, 0, data + 512, 1024, &error));
     g_assert_true (disk_read (one, 0, data, SIZE, &error));
@@ -145,6 +145,40 @@ test_changed_base (Fixture *f, gconstpointer unused)
   g_clear_error (&error);
   /* Alone it can still be looked at. */
   disk_unref (open_or_fail (top, DISK_OPEN_LAYER));
+}
+
+/* Made anew, a layer in the middle is still the one that the layer above knows, and still lies over its base. */
+static void
+test_compacted (Fixture *f, gconstpointer format)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree uint8_t *expected = g_malloc0 (SIZE), *data = g_malloc (SIZE);
+  g_autofree char *below = NULL, *middle = NULL;
+
+  for (unsigned depth = 0; depth < 3; depth++)
+    {
+      g_autofree char *name = g_strdup_printf ("layer%u.%s", depth, (const char *) format);
+      char *path = make (f, name, format, below, SIZE);
+      Disk *disk = open_or_fail (path, 0);
+
+      memset (expected + depth * 512 * 1024, (int) depth + 1, 1024 * 1024);
+      g_assert_true (disk_write (disk, depth * 512 * 1024, expected + depth * 512 * 1024, 1024 * 1024, &error));
+      g_assert_true (disk_zero (disk, 100 * 512, 65536, &error));
+      memset (expected + 100 * 512, 0, 65536);
+      disk_unref (disk);
+      if (depth == 1)
+        middle = g_strdup (path);
+      g_free (below);
+      below = path;
+    }
+  disk_compact (middle, NULL, &error);
+  g_assert_no_error (error);
+  {
+    g_autoptr (Disk) disk = open_or_fail (below, DISK_OPEN_READ_ONLY);
+
+    g_assert_true (disk_read (disk, 0, data, SIZE, &error));
+    g_assert_cmpmem (data, SIZE, expected, SIZE);
+  }
 }
 
 static void
@@ -205,12 +239,12 @@ test_trust (Fixture *f, gconstpointer unused)
   for (unsigned i = 0; names[i] != NULL; i++)
     {
       uint64_t at;
-      uint32_t name_length = GUINT32_TO_BE ((uint32_t)strlen (names[i]));
+      uint32_t name_length = GUINT32_TO_BE ((uint32_t) strlen (names[i]));
 
       memcpy (&at, image + 8, 8);
       memcpy (image + GUINT64_FROM_BE (at), names[i], strlen (names[i]));
       memcpy (image + 16, &name_length, 4);
-      g_assert_true (g_file_set_contents (plain, image, (gssize)length, NULL));
+      g_assert_true (g_file_set_contents (plain, image, (gssize) length, NULL));
       g_assert_null (disk_open (plain, 0, &error));
       g_assert_error (error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED);
       g_clear_error (&error);
@@ -299,6 +333,12 @@ main (int argc, char **argv)
 #define ADD(path, data, function) g_test_add ("/chain/" path, Fixture, data, setup, function, teardown)
   ADD ("layers/vdi", "vdi", test_layers);
   ADD ("layers/qcow2", "qcow2", test_layers);
+  ADD ("layers/vhd", "vhd", test_layers);
+  ADD ("layers/vmdk", "vmdk", test_layers);
+  ADD ("compacted/vdi", "vdi", test_compacted);
+  ADD ("compacted/vhd", "vhd", test_compacted);
+  ADD ("compacted/vmdk", "vmdk", test_compacted);
+  ADD ("compacted/qcow2", "qcow2", test_compacted);
   ADD ("changed-base", NULL, test_changed_base);
   ADD ("lost-base/vdi", "vdi", test_lost_base);
   ADD ("lost-base/qcow2", "qcow2", test_lost_base);

@@ -74,8 +74,8 @@ test_round_trip (Fixture *f, gconstpointer name)
                                                          : "raw");
       for (int i = 0; i < 40; i++)
         {
-          size_t length = 512 * (size_t)g_test_rand_int_range (1, 300);
-          uint64_t offset = 512 * (uint64_t)g_test_rand_int_range (0, (gint32)((SIZE - length) / 512));
+          size_t length = 512 * (size_t) g_test_rand_int_range (1, 300);
+          uint64_t offset = 512 * (uint64_t) g_test_rand_int_range (0, (gint32) ((SIZE - length) / 512));
 
           memset (copy + offset, i % 5 == 0 ? 0 : g_test_rand_int_range (0, 256), length);
           g_assert_true (disk_write (disk, offset, copy + offset, length, &error));
@@ -105,13 +105,13 @@ test_dynamic_is_small (Fixture *f, gconstpointer name)
   struct stat stat_buffer;
   uint8_t sector[512] = { 1 };
 
-  g_assert_true (make (f->path, NULL, "dynamic", (uint64_t)1 << 40, NULL));
+  g_assert_true (make (f->path, NULL, "dynamic", (uint64_t) 1 << 40, NULL));
   g_assert_cmpint (stat (f->path, &stat_buffer), ==, 0);
   g_assert_cmpint (stat_buffer.st_blocks * 512, <, 8 << 20);
   {
     g_autoptr (Disk) disk = open_or_fail (f->path, 0);
 
-    g_assert_true (disk_write (disk, ((uint64_t)1 << 40) - 512, sector, 512, NULL));
+    g_assert_true (disk_write (disk, ((uint64_t) 1 << 40) - 512, sector, 512, NULL));
   }
   g_assert_cmpint (stat (f->path, &stat_buffer), ==, 0);
   g_assert_cmpint (stat_buffer.st_blocks * 512, <, 9 << 20);
@@ -215,7 +215,7 @@ test_damaged (Fixture *f, gconstpointer name)
           Disk *disk;
           uint8_t sector[512];
 
-          contents[i] = (char)values[v];
+          contents[i] = (char) values[v];
           g_assert_cmpint (pwrite (fd, contents, 0x200, 0), ==, 0x200);
           close (fd);
           contents[i] = saved;
@@ -236,7 +236,7 @@ test_damaged (Fixture *f, gconstpointer name)
 static void
 done (DiskRequest *request)
 {
-  ++*(unsigned *)request->opaque;
+  ++*(unsigned *) request->opaque;
   g_assert_no_error (request->error);
 }
 
@@ -261,15 +261,15 @@ test_asynchronous (Fixture *f, gconstpointer name)
       for (unsigned i = 0; i < COUNT; i++)
         {
           if (pass == 0)
-            memset (buffers[i], (int)i, 512);
+            memset (buffers[i], (int) i, 512);
           else
             memset (buffers[i], 0xee, 512);
-          requests[i] = (DiskRequest){ .op = pass == 0 ? DISK_WRITE : DISK_READ,
-                                       .offset = i * 65536ull,
-                                       .buffer = buffers[i],
-                                       .length = 512,
-                                       .done = done,
-                                       .opaque = &completed };
+          requests[i] = (DiskRequest) { .op = pass == 0 ? DISK_WRITE : DISK_READ,
+                                        .offset = i * 65536ull,
+                                        .buffer = buffers[i],
+                                        .length = 512,
+                                        .done = done,
+                                        .opaque = &completed };
           disk_submit (disk, &requests[i]);
         }
       while (completed < (pass + 1) * COUNT)
@@ -317,10 +317,10 @@ test_discs (Fixture *f, gconstpointer name)
       descriptor[0] = cases[i].type;
       memcpy (descriptor + 1, "CD001\1", 6);
       for (unsigned byte = 0; byte < 4; byte++)
-        descriptor[80 + byte] = (uint8_t)(cases[i].blocks >> (8 * byte));
-      descriptor[128] = (uint8_t)cases[i].block_size;
-      descriptor[129] = (uint8_t)(cases[i].block_size >> 8);
-      g_assert_true (g_file_set_contents (f->path, (const char *)image, (gssize)cases[i].length, NULL));
+        descriptor[80 + byte] = (uint8_t) (cases[i].blocks >> (8 * byte));
+      descriptor[128] = (uint8_t) cases[i].block_size;
+      descriptor[129] = (uint8_t) (cases[i].block_size >> 8);
+      g_assert_true (g_file_set_contents (f->path, (const char *) image, (gssize) cases[i].length, NULL));
       disk = disk_open (f->path, DISK_OPEN_READ_ONLY | DISK_OPEN_DISC, &error);
       g_assert_true ((disk != NULL) == cases[i].fits);
       if (disk == NULL)
@@ -336,7 +336,7 @@ test_discs (Fixture *f, gconstpointer name)
       g_autoptr (GError) error = NULL;
       g_autoptr (Disk) disk = NULL;
 
-      g_assert_true (g_file_set_contents (f->path, (const char *)image, (gssize)length, NULL));
+      g_assert_true (g_file_set_contents (f->path, (const char *) image, (gssize) length, NULL));
       disk = disk_open (f->path, DISK_OPEN_READ_ONLY | DISK_OPEN_DISC, &error);
       g_assert_true ((disk != NULL) == (length == SECTOR));
     }
@@ -357,6 +357,52 @@ test_no_file (Fixture *f, gconstpointer name)
     }
 }
 
+/* Past the host's cache, what is aligned and what is not go together. */
+static void
+test_no_cache (Fixture *f, gconstpointer name)
+{
+  enum
+  {
+    SIZE = 6 * 1024 * 1024 + 512,
+    PAGE = 4096
+  };
+  g_autoptr (GError) error = NULL;
+  g_autofree uint8_t *copy = g_malloc0 (SIZE), *back = g_malloc (SIZE);
+  uint8_t *aligned = g_aligned_alloc (64, PAGE, PAGE);
+
+  g_assert_true (make (f->path, NULL, "dynamic", SIZE, &error));
+  for (int round = 0; round < 2; round++)
+    {
+      Disk *disk = open_or_fail (f->path, DISK_OPEN_NO_CACHE);
+
+      for (int i = 0; i < 200; i++)
+        {
+          gboolean whole = i % 2 == 0;
+          size_t length
+              = whole ? PAGE * (size_t) g_test_rand_int_range (1, 64) : 512 * (size_t) g_test_rand_int_range (1, 100);
+          uint64_t offset = 512 * (uint64_t) g_test_rand_int_range (0, (gint32) ((SIZE - length) / 512));
+
+          if (whole)
+            offset &= ~(uint64_t) (PAGE - 1);
+          memset (aligned, 1 + i, length);
+          g_assert_true (disk_write (disk, offset, aligned, length, &error));
+          memcpy (copy + offset, aligned, length);
+          g_assert_true (disk_read (disk, offset, aligned, length, &error));
+          g_assert_cmpmem (aligned, length, copy + offset, length);
+        }
+      g_assert_true (disk_read (disk, 0, back, SIZE, &error));
+      g_assert_true (memcmp (back, copy, SIZE) == 0);
+      disk_unref (disk);
+    }
+  g_aligned_free (aligned);
+  {
+    g_autoptr (Disk) disk = open_or_fail (f->path, DISK_OPEN_READ_ONLY);
+
+    g_assert_true (disk_read (disk, 0, back, SIZE, &error));
+    g_assert_true (memcmp (back, copy, SIZE) == 0);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -370,6 +416,9 @@ main (int argc, char **argv)
   ADD ("/disk/round-trip/raw-fixed", "fixed.img", test_round_trip);
   ADD ("/disk/dynamic-is-small/vdi", "a.vdi", test_dynamic_is_small);
   ADD ("/disk/dynamic-is-small/qcow2", "a.qcow2", test_dynamic_is_small);
+  ADD ("/disk/no-cache/raw", "a.raw", test_no_cache);
+  ADD ("/disk/no-cache/vdi", "a.vdi", test_no_cache);
+  ADD ("/disk/no-cache/qcow2", "a.qcow2", test_no_cache);
   ADD ("/disk/never-overwrites", "a.vdi", test_never_overwrites);
   ADD ("/disk/locks", "a.vdi", test_locks);
   ADD ("/disk/discard-changes", "a.vdi", test_discard_changes);
