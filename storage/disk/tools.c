@@ -12,7 +12,7 @@
 
 enum
 {
-  COPY_CHUNK = 2 << 20,
+  COPY_CHUNK = 1 << 20,
   COPY_SYNC = 32 << 20,
   COPY_THREADS = 4,
   COPY_GRAIN = 4096, /* zeros are looked for in pieces of this size */
@@ -166,7 +166,8 @@ copy_contents (Image *from, Image *to, gboolean layer, const DiskTask *task, GEr
 {
   Copy c = { .from = from, .to = to, .layer = layer, .size = MIN (from->size, to->size), .task = task };
   GThread *threads[COPY_THREADS];
-  unsigned count = to->format->caps & IMAGE_IN_ORDER ? 1 : COPY_THREADS;
+  /* More threads than processors only push each other out of the caches. */
+  unsigned count = to->format->caps & IMAGE_IN_ORDER ? 1 : MIN (COPY_THREADS, g_get_num_processors ());
 
   g_mutex_init (&c.lock);
   for (unsigned i = 1; i < count; i++)
