@@ -7,17 +7,23 @@
 
 #include "engine/cpu/cpu-private.h"
 #include "engine/cpu/jit/jit.h"
+#include "engine/cpu/lower.h"
 
 /* @op, of the instruction that was changed to @bytes, as it is now in *@renewed. FALSE: more than a constant differs. */
 static gboolean
 renew_op (X86Cpu *cpu, const X86Block *block, const X86Op *op, const uint8_t *bytes, X86Op *renewed)
 {
   X86OpFn fn = block->saved[op - block->ops];
+  ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+  ZydisDecodedInstruction insn;
   X86Op ops[X86_BLOCK_OPS];
   unsigned length;
 
   /* What is relative to the instruction was lowered relative to the block. */
-  if (op->base == X86_RIP || x86_decode (cpu, bytes, op->len, FALSE, block->mode, 1, ops, &length) == 0 || length != op->len)
+  if (!x86_decode_instruction (cpu, bytes, op->len, block->mode, &insn, operands)
+      || insn.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE || op->base == X86_RIP)
+    return FALSE;
+  if (x86_decode (cpu, bytes, op->len, FALSE, block->mode, 1, ops, &length) == 0 || length != op->len)
     return FALSE;
   if (ops[0].fn != fn && (op != block->ops || ops[0].fn != block->first))
     return FALSE;

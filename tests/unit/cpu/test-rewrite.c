@@ -9,16 +9,18 @@
 enum
 {
   SLOT = 64, SLOTS = 4, TABLE = 0x400000, COUNT = 4000, CALLS = 3,
-  SHAPES = 5
+  SHAPES = 6,
+  SLOT_BASE = 0x30000, HELPERS = 0x32000, HELPER_SIZE = 16
 };
 
 /* rewrite_all copies functions of 64 bytes from TABLE over each other and calls each CALLS times with RDI, the value that the
  * one before returned in RAX. */
 extern const uint8_t rewrite_all[], rewrite_all_end[];
 
-/* A function as code at @at, and what it does to *@value; @shape chooses its instructions, @key its constants. */
+/* A function as code at @at that will run at @address, and what it does to *@value; @shape chooses its instructions, @key its
+ * constants. */
 static void
-put_function (uint8_t *at, unsigned shape, uint64_t key, uint64_t *value, gboolean computes)
+put_function (uint8_t *at, uint32_t address, unsigned shape, uint64_t key, uint64_t *value)
 {
   uint32_t first = (uint32_t) key & (shape == 0 ? 0x7f : 0xfffff), second = (uint32_t) (key >> 32), third = (uint32_t) (key >> 16);
   uint64_t x = *value;
@@ -63,6 +65,17 @@ put_function (uint8_t *at, unsigned shape, uint64_t key, uint64_t *value, gboole
         x = (x << count) + (count == 0 ? 1 : (x >> (64 - count)) & 1) + (uint64_t) (int64_t) (int8_t) second;
         break;
       }
+    case 4: /* mov rax,rdi; add rax,imm8; call one of four functions in another page; ret */
+      {
+        unsigned helper = key % 4;
+        int32_t relative = (int32_t) (HELPERS + helper * HELPER_SIZE) - (int32_t) (address + 12);
+        uint8_t code[] = { 0x48, 0x89, 0xf8, 0x48, 0x83, 0xc0, (uint8_t) second, 0xe8, 0, 0, 0, 0, 0xc3 };
+
+        memcpy (code + 8, &relative, 4);
+        memcpy (at, code, sizeof code);
+        x += (uint64_t) (int64_t) (int8_t) second + helper + 1;
+        break;
+      }
     default: /* mov eax,imm32; add rax,rdi; jmp 1f; nop…; 1: imul rax,rax,imm32; ret, the jump and its target anywhere */
       {
         unsigned skip = key % 16;
@@ -78,8 +91,19 @@ put_function (uint8_t *at, unsigned shape, uint64_t key, uint64_t *value, gboole
         break;
       }
     }
-  if (computes)
-    *value = x;
+  *value = x;
+}
+
+/* Each adds a number of its own to RAX. */
+static void
+put_helpers (Guest *guest)
+{
+  for (unsigned i = 0; i < 4; i++)
+    {
+      const uint8_t code[] = { 0x48, 0x83, 0xc0, (uint8_t) (i + 1), 0xc3 };
+
+      memcpy (guest->ram + HELPERS + i * HELPER_SIZE, code, sizeof code);
+    }
 }
 
 /* @runs: how often, on average, a shape stays in its slot. */
@@ -91,6 +115,7 @@ rewrite (Guest *guest, unsigned runs)
 
   guest_long_mode (guest);
   guest_catch_exceptions (guest);
+  put_helpers (guest);
   guest_code (guest, rewrite_all, (size_t) (rewrite_all_end - rewrite_all));
   for (unsigned i = 0; i < COUNT; i++)
     {
@@ -102,7 +127,7 @@ rewrite (Guest *guest, unsigned runs)
       if ((seed >> 40) % runs == 0)
         shape[slot] = (unsigned) (seed >> 50) % SHAPES;
       for (unsigned call = 0; call < CALLS; call++)
-        put_function (guest->ram + TABLE + i * SLOT, shape[slot], seed, &value, TRUE);
+        put_function (guest->ram + TABLE + i * SLOT, SLOT_BASE + slot * SLOT, shape[slot], seed, &value);
     }
   guest->cpu->r[X86_R8] = COUNT;
   guest->cpu->r[X86_RAX] = 1;
@@ -152,10 +177,11 @@ test_no_room (void)
   x86_jit_set_heat (guest->cpu, 0);
   guest_long_mode (guest);
   guest_catch_exceptions (guest);
+  put_helpers (guest);
   guest_code (guest, call_all, (size_t) (call_all_end - call_all));
   for (unsigned pass = 0; pass < 2; pass++)
     for (unsigned i = 0; i < COUNT; i++)
-      put_function (guest->ram + TABLE + i * SLOT, i % SHAPES, seed * (i + 1), &value, TRUE);
+      put_function (guest->ram + TABLE + i * SLOT, TABLE + i * SLOT, i % SHAPES, seed * (i + 1), &value);
   guest->cpu->r[X86_R8] = COUNT;
   guest->cpu->r[X86_RAX] = 1;
   guest_run (guest);
