@@ -590,7 +590,7 @@ machine_context (Machine *m)
 void
 machine_info (Machine *m, MachineInfo *info)
 {
-  IdeCounters ide;
+  DiskCounters ide;
   FloppyCounters floppy;
 
   *info = (MachineInfo) { .accel = x86_accel_name (x86_system_accel (m->cpu_system)), .accel_reason = m->accel_reason,

@@ -7,16 +7,18 @@ enum { REG_COMMAND = 0, REG_STATUS = 2, REG_TABLE = 4, CHANNEL_SIZE = 8, PRD_SIZ
        PRD_MAX = 8192 };
 
 gboolean
-ide_dma_ready (IdeChannel *c)
+ide_dma_ready (AtaDrive *drive)
 {
+  IdeChannel *c = ide_channel_of (drive);
+
   return (c->bm_command & BM_COMMAND_START) && (c->bm_status & BM_STATUS_ACTIVE);
 }
 
 /* The region descriptors are walked from where the last transfer of the command ended. */
 gboolean
-ide_dma_transfer (IdeDrive *drive, uint32_t bytes, gboolean to_memory)
+ide_dma_transfer (AtaDrive *drive, uint32_t bytes, gboolean to_memory)
 {
-  IdeChannel *c = drive->channel;
+  IdeChannel *c = ide_channel_of (drive);
   PciDevice *pci = &c->ide->parent;
   uint32_t done = 0;
 
@@ -50,15 +52,19 @@ ide_dma_transfer (IdeDrive *drive, uint32_t bytes, gboolean to_memory)
 }
 
 void
-ide_dma_end (IdeChannel *c)
+ide_dma_end (AtaDrive *drive, gboolean failed)
 {
+  IdeChannel *c = ide_channel_of (drive);
+
   c->bm_status &= (uint8_t) ~BM_STATUS_ACTIVE;
+  if (failed)
+    c->bm_status |= BM_STATUS_ERROR;
 }
 
 static void
 start (IdeChannel *c)
 {
-  IdeDrive *drive = &c->drives[c->selected];
+  AtaDrive *drive = &c->drives[c->selected];
 
   c->bm_status |= BM_STATUS_ACTIVE;
   drive->prd_next = c->bm_table;
@@ -66,9 +72,9 @@ start (IdeChannel *c)
   drive->prd_last = FALSE;
   if (drive->phase != PHASE_DMA_IN && drive->phase != PHASE_DMA_OUT)
     return;
-  if (drive->kind == IDE_DISK)
+  if (drive->kind == ATA_DISK)
     ata_dma_started (drive);
-  else if (drive->kind == IDE_CDROM)
+  else if (drive->kind == ATA_CDROM)
     atapi_dma_started (drive);
 }
 

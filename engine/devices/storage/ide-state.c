@@ -6,8 +6,6 @@
 
 #include <gio/gio.h>
 
-enum { HEADS_MAX = 16, SECTORS_MAX = 255 };
-
 #define DRIVE_FIELDS(c, u) \
   STATE_U32 (Ide, channels[c].drives[u].saved_kind), STATE_BYTES (Ide, channels[c].drives[u].feature), \
   STATE_BYTES (Ide, channels[c].drives[u].count), STATE_BYTES (Ide, channels[c].drives[u].lba_low), \
@@ -40,7 +38,7 @@ enum { HEADS_MAX = 16, SECTORS_MAX = 255 };
 
 const StateField ide_state_fields[] = { PCI_STATE_FIELDS (Ide), CHANNEL_FIELDS (0), CHANNEL_FIELDS (1), STATE_END };
 
-static IdeDrive *
+static AtaDrive *
 drive_number (Ide *d, unsigned i)
 {
   return &d->channels[i / IDE_UNITS].drives[i % IDE_UNITS];
@@ -51,7 +49,7 @@ ide_before_save (Device *dev)
 {
   for (unsigned i = 0; i < IDE_CHANNELS * IDE_UNITS; i++)
     {
-      IdeDrive *drive = drive_number ((Ide *) dev, i);
+      AtaDrive *drive = drive_number ((Ide *) dev, i);
 
       drive->saved_kind = drive->kind;
     }
@@ -73,24 +71,24 @@ ide_before_load (Device *dev, GError **error)
 
 /* A request that is to be sent again. */
 static gboolean
-request_is_sound (const IdeDrive *d)
+request_is_sound (const AtaDrive *d)
 {
   if (d->disk == NULL || !(d->status & STATUS_BSY) || d->status & STATUS_DRQ)
     return FALSE;
-  if (d->kind == IDE_CDROM)
-    return d->then == IDE_THEN_PACKET_DATA && d->request_op == DISK_READ && d->reply <= d->left &&
+  if (d->kind == ATA_CDROM)
+    return d->then == ATA_THEN_PACKET_DATA && d->request_op == DISK_READ && d->reply <= d->left &&
            d->reply <= BUFFER_SIZE / CD_SECTOR && d->request_length == d->reply * CD_SECTOR;
   switch (d->then)
     {
-    case IDE_THEN_PIO_READ:
-    case IDE_THEN_DMA_READ:
-      return d->request_op == DISK_READ && d->chunk <= d->left && d->request_length == d->chunk * IDE_SECTOR;
-    case IDE_THEN_PIO_WRITTEN:
-    case IDE_THEN_DMA_WRITTEN:
-      return d->request_op == DISK_WRITE && d->chunk <= d->left && d->request_length == d->chunk * IDE_SECTOR;
-    case IDE_THEN_TRIM:
+    case ATA_THEN_PIO_READ:
+    case ATA_THEN_DMA_READ:
+      return d->request_op == DISK_READ && d->chunk <= d->left && d->request_length == d->chunk * ATA_SECTOR;
+    case ATA_THEN_PIO_WRITTEN:
+    case ATA_THEN_DMA_WRITTEN:
+      return d->request_op == DISK_WRITE && d->chunk <= d->left && d->request_length == d->chunk * ATA_SECTOR;
+    case ATA_THEN_TRIM:
       return d->request_op == DISK_DISCARD && d->at % 8 == 0 && d->end % 8 == 0;
-    case IDE_THEN_COMPLETE:
+    case ATA_THEN_COMPLETE:
       return d->request_op == DISK_FLUSH;
     default:
       return FALSE;
@@ -98,26 +96,26 @@ request_is_sound (const IdeDrive *d)
 }
 
 static gboolean
-drive_is_sound (const IdeDrive *d)
+drive_is_sound (const AtaDrive *d)
 {
   gboolean pio;
 
   if (d->saved_kind != d->kind || d->at > d->end || d->end > BUFFER_SIZE)
     return FALSE;
-  if (d->kind == IDE_NONE)
+  if (d->kind == ATA_NONE)
     return d->phase == PHASE_IDLE && !d->busy;
   if (d->busy && !request_is_sound (d))
     return FALSE;
-  if (d->kind == IDE_CDROM)
+  if (d->kind == ATA_CDROM)
     return d->phase <= PHASE_DMA_IN && d->phase != PHASE_PIO_OUT && d->chunk <= BUFFER_SIZE &&
            (d->phase != PHASE_PIO_IN || d->end <= d->chunk) && (d->phase != PHASE_PACKET || d->end == PACKET_SIZE);
-  pio = d->busy ? d->then == IDE_THEN_PIO_READ || d->then == IDE_THEN_PIO_WRITTEN
+  pio = d->busy ? d->then == ATA_THEN_PIO_READ || d->then == ATA_THEN_PIO_WRITTEN
                 : d->phase == PHASE_PIO_IN || d->phase == PHASE_PIO_OUT;
   if (pio && (d->chunk > d->left || (d->left > 0 && d->pio_block == 0)))
     return FALSE;
   return d->phase <= PHASE_DMA_OUT && d->phase != PHASE_PACKET && d->chunk <= BUFFER_SECTORS &&
-         d->multiple <= MULTIPLE_MAX && d->pio_block <= MULTIPLE_MAX && d->heads >= 1 && d->heads <= HEADS_MAX &&
-         d->sectors >= 1 && d->sectors <= SECTORS_MAX;
+         d->multiple <= MULTIPLE_MAX && d->pio_block <= MULTIPLE_MAX && d->heads >= 1 && d->heads <= ATA_HEADS_MAX &&
+         d->sectors >= 1 && d->sectors <= ATA_SECTORS_MAX;
 }
 
 gboolean
@@ -140,7 +138,7 @@ ide_after_load (Device *dev, GError **error)
   for (unsigned i = 0; i < IDE_CHANNELS * IDE_UNITS; i++)
     {
       if (drive_number (d, i)->busy)
-        ide_resubmit (drive_number (d, i));
+        ata_resubmit (drive_number (d, i));
     }
   return TRUE;
 }

@@ -20,7 +20,7 @@ static const uint16_t command_ports[IDE_CHANNELS] = { 0x1f0, 0x170 };
 static const uint16_t control_ports[IDE_CHANNELS] = { 0x3f6, 0x376 };
 static const uint8_t channel_irqs[IDE_CHANNELS] = { 14, 15 };
 
-static IdeDrive *
+static AtaDrive *
 selected (IdeChannel *c)
 {
   return &c->drives[c->selected];
@@ -32,156 +32,61 @@ ide_drive_irq (IdeChannel *c)
   irq_set (&c->ide->parent.parent.env.isa_irq[channel_irqs[c->index]], c->irq_level && !(c->control & CONTROL_NIEN));
 }
 
-void
-ide_set_irq (IdeDrive *drive)
+IdeChannel *
+ide_channel_of (AtaDrive *drive)
 {
-  IdeChannel *c = drive->channel;
+  return drive->bus;
+}
+
+static void
+set_irq (AtaDrive *drive)
+{
+  IdeChannel *c = ide_channel_of (drive);
 
   c->irq_level = 1;
   c->bm_status |= BM_STATUS_IRQ;
   ide_drive_irq (c);
 }
 
-void
-ide_clear_irq (IdeChannel *c)
+static void
+clear_irq (IdeChannel *c)
 {
   c->irq_level = 0;
   ide_drive_irq (c);
 }
 
-void
-ide_complete (IdeDrive *drive)
-{
-  drive->phase = PHASE_IDLE;
-  drive->status = STATUS_DRDY | STATUS_DSC;
-  ide_set_irq (drive);
-}
-
-void
-ide_abort (IdeDrive *drive, uint8_t error)
-{
-  drive->phase = PHASE_IDLE;
-  drive->error = error;
-  drive->status = STATUS_DRDY | STATUS_DSC | STATUS_ERR;
-  ide_set_irq (drive);
-}
-
-void
-ide_pio (IdeDrive *drive, IdePhase phase, uint32_t bytes)
-{
-  drive->phase = phase;
-  drive->at = 0;
-  drive->end = bytes;
-  drive->status = STATUS_DRDY | STATUS_DSC | STATUS_DRQ;
-}
-
-/* What the task file holds after a reset or a diagnostic: what kind of device this is. */
-void
-ide_set_signature (IdeDrive *drive)
-{
-  drive->count[0] = drive->lba_low[0] = 1;
-  drive->lba_mid[0] = drive->kind == IDE_CDROM ? 0x14 : 0;
-  drive->lba_high[0] = drive->kind == IDE_CDROM ? 0xeb : 0;
-  drive->device &= (uint8_t) DEVICE_UNIT;
-}
-
-void
-ide_reset_drive (IdeDrive *drive)
-{
-  drive->phase = PHASE_IDLE;
-  if (drive->busy)
-    drive->cancelled = TRUE;
-  drive->error = 1; /* the diagnostic passed */
-  drive->multiple = 0;
-  drive->dma_mode = 0x22;
-  drive->status = drive->busy ? STATUS_BSY : drive->kind == IDE_DISK ? STATUS_DRDY | STATUS_DSC : 0;
-  ide_set_signature (drive);
-}
-
 static void
-disk_done (DiskRequest *request)
+execute_diagnostic (AtaDrive *drive)
 {
-  IdeDrive *drive = request->opaque;
-  MachineLock *lock = drive->channel->ide->parent.parent.env.lock;
+  IdeChannel *c = ide_channel_of (drive);
 
-  machine_lock_take (lock);
-  drive->busy = FALSE;
-  if (drive->cancelled)
-    {
-      /* The reset that came in between ends here. */
-      drive->cancelled = FALSE;
-      ide_reset_drive (drive);
-      if (drive->channel->control & CONTROL_SRST)
-        drive->status = STATUS_BSY;
-    }
-  else if (drive->kind == IDE_DISK)
-    ata_disk_done (drive, request->error);
-  else
-    atapi_disk_done (drive, request->error);
-  machine_lock_release (lock);
-}
-
-void
-ide_submit (IdeDrive *drive, DiskOp op, uint64_t offset, uint32_t length, IdeThen then)
-{
-  drive->status = STATUS_BSY | STATUS_DRDY | STATUS_DSC;
-  drive->busy = TRUE;
-  drive->cancelled = FALSE;
-  drive->then = then;
-  drive->request_op = op;
-  drive->request_offset = offset;
-  drive->request_length = length;
-  ide_resubmit (drive);
-}
-
-void
-ide_resubmit (IdeDrive *drive)
-{
-  IdeCounters *counters = &drive->channel->ide->counters;
-  uint32_t op = drive->request_op, length = drive->request_length;
-
-  drive->request = (DiskRequest) {
-    .op = (DiskOp) op, .offset = drive->request_offset, .buffer = drive->buffer, .length = length, .done = disk_done,
-    .opaque = drive
-  };
-  if (drive->kind == IDE_CDROM)
-    counters->cd_reads++;
-  else if (op == DISK_READ)
-    {
-      counters->reads++;
-      counters->read_bytes += length;
-    }
-  else if (op == DISK_WRITE)
-    {
-      counters->writes++;
-      counters->write_bytes += length;
-    }
-  disk_submit (drive->disk, &drive->request);
-}
-
-void
-ide_put_string (uint8_t *out, const char *text, unsigned length)
-{
-  for (unsigned i = 0; i < length; i++)
-    {
-      char c = ' ';
-
-      if (*text != '\0')
-        c = *text++;
-      out[i ^ 1] = (uint8_t) c;
-    }
-}
-
-void
-ide_execute_diagnostic (IdeChannel *c)
-{
   for (unsigned i = 0; i < IDE_UNITS; i++)
     {
-      if (c->drives[i].kind != IDE_NONE && !c->drives[i].busy)
-        ide_reset_drive (&c->drives[i]);
+      if (c->drives[i].kind != ATA_NONE && !c->drives[i].busy)
+        ata_reset_drive (&c->drives[i]);
     }
   c->selected = 0;
 }
+
+static gboolean
+is_in_reset (AtaDrive *drive)
+{
+  return (ide_channel_of (drive)->control & CONTROL_SRST) != 0;
+}
+
+static void
+disc_ejected (AtaDrive *drive)
+{
+  IdeChannel *c = ide_channel_of (drive);
+
+  if (c->ide->ejected != NULL)
+    c->ide->ejected (c->ide->ejected_opaque, c->index * IDE_UNITS + (unsigned) (drive - c->drives));
+}
+
+static const AtaHost channel_host = {
+  .attention = set_irq, .dma_ready = ide_dma_ready, .dma_transfer = ide_dma_transfer, .dma_end = ide_dma_end,
+  .diagnostic = execute_diagnostic, .in_reset = is_in_reset, .ejected = disc_ejected
+};
 
 /* Task file */
 
@@ -195,22 +100,17 @@ shift_in (uint8_t pair[2], uint8_t value)
 static void
 write_command (IdeChannel *c, uint8_t command)
 {
-  IdeDrive *drive = selected (c);
+  AtaDrive *drive = selected (c);
 
-  ide_clear_irq (c);
+  clear_irq (c);
   /* Nobody hears a command to a missing drive, or to one that is busy; but a packet device hears a reset. */
-  if (drive->kind == IDE_NONE || c->control & CONTROL_SRST)
+  if (drive->kind == ATA_NONE || c->control & CONTROL_SRST)
     return;
-  if ((drive->busy || drive->status & STATUS_BSY) && !(drive->kind == IDE_CDROM && command == CMD_PACKET_RESET))
+  if ((drive->busy || drive->status & STATUS_BSY) && !(drive->kind == ATA_CDROM && command == CMD_PACKET_RESET))
     return;
   if (drive->status & STATUS_DRQ && command != CMD_PACKET_RESET)
     drive->phase = PHASE_IDLE;
-  drive->command = command;
-  drive->error = 0;
-  if (drive->kind == IDE_DISK)
-    ata_command (drive, command);
-  else
-    atapi_command (drive, command);
+  ata_execute (drive, command);
 }
 
 static void
@@ -235,7 +135,7 @@ task_file_write (void *opaque, uint16_t offset, uint32_t value, unsigned size)
   /* Both drives hear what is written to the registers. */
   for (unsigned i = 0; i < IDE_UNITS; i++)
     {
-      IdeDrive *drive = &c->drives[i];
+      AtaDrive *drive = &c->drives[i];
 
       if (drive->busy || drive->status & STATUS_BSY)
         continue;
@@ -265,21 +165,21 @@ task_file_write (void *opaque, uint16_t offset, uint32_t value, unsigned size)
 static uint8_t
 status_of (IdeChannel *c)
 {
-  IdeDrive *drive = selected (c);
+  AtaDrive *drive = selected (c);
 
-  return drive->kind == IDE_NONE ? 0 : drive->status;
+  return drive->kind == ATA_NONE ? 0 : drive->status;
 }
 
 static uint32_t
 task_file_read (void *opaque, uint16_t offset, unsigned size)
 {
   IdeChannel *c = opaque;
-  IdeDrive *drive = selected (c);
+  AtaDrive *drive = selected (c);
   unsigned hob = c->control & CONTROL_HOB ? 1 : 0;
 
-  if (c->drives[0].kind == IDE_NONE && c->drives[1].kind == IDE_NONE)
+  if (c->drives[0].kind == ATA_NONE && c->drives[1].kind == ATA_NONE)
     return 0xff;
-  if (drive->kind == IDE_NONE && offset != REG_STATUS && offset != REG_DEVICE)
+  if (drive->kind == ATA_NONE && offset != REG_STATUS && offset != REG_DEVICE)
     return 0;
   switch (offset)
     {
@@ -296,31 +196,17 @@ task_file_read (void *opaque, uint16_t offset, unsigned size)
     case REG_DEVICE:
       return drive->device;
     default:
-      ide_clear_irq (c);
+      clear_irq (c);
       return status_of (c);
     }
 }
 
 /* Data port */
 
-static void
-block_done (IdeDrive *drive)
-{
-  if (drive->phase == PHASE_PACKET)
-    {
-      memcpy (drive->packet, drive->buffer, PACKET_SIZE);
-      atapi_packet (drive);
-    }
-  else if (drive->kind == IDE_DISK)
-    ata_pio_done (drive);
-  else
-    atapi_pio_done (drive);
-}
-
 static uint32_t
 data_read (IdeChannel *c, unsigned size)
 {
-  IdeDrive *drive = selected (c);
+  AtaDrive *drive = selected (c);
   uint32_t value = 0;
 
   if (drive->phase != PHASE_PIO_IN || !(drive->status & STATUS_DRQ))
@@ -328,21 +214,21 @@ data_read (IdeChannel *c, unsigned size)
   for (unsigned i = 0; i < size && drive->at < drive->end; i++)
     value |= (uint32_t) drive->buffer[drive->at++] << (8 * i);
   if (drive->at >= drive->end)
-    block_done (drive);
+    ata_block_done (drive);
   return value;
 }
 
 static void
 data_write (IdeChannel *c, uint32_t value, unsigned size)
 {
-  IdeDrive *drive = selected (c);
+  AtaDrive *drive = selected (c);
 
   if ((drive->phase != PHASE_PIO_OUT && drive->phase != PHASE_PACKET) || !(drive->status & STATUS_DRQ))
     return;
   for (unsigned i = 0; i < size && drive->at < drive->end; i++)
     drive->buffer[drive->at++] = (uint8_t) (value >> (8 * i));
   if (drive->at >= drive->end)
-    block_done (drive);
+    ata_block_done (drive);
 }
 
 static uint32_t
@@ -365,7 +251,7 @@ control_read (void *opaque, uint16_t offset, unsigned size)
 {
   IdeChannel *c = opaque;
 
-  return c->drives[0].kind == IDE_NONE && c->drives[1].kind == IDE_NONE ? 0xff : status_of (c);
+  return c->drives[0].kind == ATA_NONE && c->drives[1].kind == ATA_NONE ? 0xff : status_of (c);
 }
 
 static void
@@ -379,9 +265,9 @@ control_write (void *opaque, uint16_t offset, uint32_t value, unsigned size)
     {
       for (unsigned i = 0; i < IDE_UNITS; i++)
         {
-          if (c->drives[i].kind != IDE_NONE)
+          if (c->drives[i].kind != ATA_NONE)
             {
-              ide_reset_drive (&c->drives[i]);
+              ata_reset_drive (&c->drives[i]);
               c->drives[i].status = STATUS_BSY;
             }
         }
@@ -392,8 +278,8 @@ control_write (void *opaque, uint16_t offset, uint32_t value, unsigned size)
     {
       for (unsigned i = 0; i < IDE_UNITS; i++)
         {
-          if (c->drives[i].kind != IDE_NONE)
-            ide_reset_drive (&c->drives[i]);
+          if (c->drives[i].kind != ATA_NONE)
+            ata_reset_drive (&c->drives[i]);
         }
     }
   ide_drive_irq (c);
@@ -426,8 +312,9 @@ ide_realize (Device *dev, const DeviceEnv *env, GError **error)
         return FALSE;
       for (unsigned unit = 0; unit < IDE_UNITS; unit++)
         {
-          c->drives[unit].channel = c;
-          g_snprintf (c->drives[unit].serial, sizeof c->drives[unit].serial, "BN%05u", i * IDE_UNITS + unit + 1);
+          ata_drive_init (&c->drives[unit], &channel_host, env->lock, &d->counters, i * IDE_UNITS + unit);
+          c->drives[unit].bus = c;
+          c->drives[unit].is_slave = unit == 1;
           if (c->drives[unit].disk != NULL)
             disk_set_context (c->drives[unit].disk, env->context);
         }
@@ -452,17 +339,13 @@ ide_reset (Device *dev)
       c->bm_table = 0;
       for (unsigned unit = 0; unit < IDE_UNITS; unit++)
         {
-          IdeDrive *drive = &c->drives[unit];
+          AtaDrive *drive = &c->drives[unit];
 
-          if (drive->kind == IDE_NONE)
+          if (drive->kind == ATA_NONE)
             continue;
-          drive->heads = 16;
-          drive->sectors = 63;
-          drive->write_cache = TRUE;
-          drive->locked = FALSE;
-          ide_reset_drive (drive);
+          ata_power_on (drive);
         }
-      ide_clear_irq (c);
+      clear_irq (c);
     }
 }
 
@@ -475,7 +358,7 @@ ide_unrealize (Device *dev)
     {
       for (unsigned unit = 0; unit < IDE_UNITS; unit++)
         {
-          IdeDrive *drive = &d->channels[i].drives[unit];
+          AtaDrive *drive = &d->channels[i].drives[unit];
 
           /* Others may hold on to the disk; it must not work on the buffer any more. */
           if (drive->busy)
@@ -494,7 +377,7 @@ const DeviceType piix3_ide_type = {
   .unrealize = ide_unrealize
 };
 
-static IdeDrive *
+static AtaDrive *
 drive_at (Device *dev, unsigned channel, unsigned unit)
 {
   g_assert (channel < IDE_CHANNELS && unit < IDE_UNITS);
@@ -504,18 +387,18 @@ drive_at (Device *dev, unsigned channel, unsigned unit)
 void
 piix3_ide_attach_disk (Device *dev, unsigned channel, unsigned unit, Disk *disk)
 {
-  IdeDrive *drive = drive_at (dev, channel, unit);
+  AtaDrive *drive = drive_at (dev, channel, unit);
 
-  drive->kind = IDE_DISK;
+  drive->kind = ATA_DISK;
   drive->disk = disk_ref (disk);
 }
 
 void
 piix3_ide_attach_cdrom (Device *dev, unsigned channel, unsigned unit, Disk *disk)
 {
-  IdeDrive *drive = drive_at (dev, channel, unit);
+  AtaDrive *drive = drive_at (dev, channel, unit);
 
-  drive->kind = IDE_CDROM;
+  drive->kind = ATA_CDROM;
   drive->disk = disk != NULL ? disk_ref (disk) : NULL;
 }
 
@@ -529,36 +412,20 @@ piix3_ide_set_ejected (Device *dev, void (*ejected) (void *opaque, unsigned driv
 gboolean
 piix3_ide_set_disc (Device *dev, unsigned number, Disk *disk, gboolean force, GError **error)
 {
-  IdeDrive *drive = number < IDE_CHANNELS * IDE_UNITS ? drive_at (dev, number / 2, number % 2) : NULL;
+  AtaDrive *drive = number < IDE_CHANNELS * IDE_UNITS ? drive_at (dev, number / 2, number % 2) : NULL;
+  char name[16];
 
-  if (drive == NULL || drive->kind != IDE_CDROM)
+  g_snprintf (name, sizeof name, "ide%u", number);
+  if (drive == NULL || drive->kind != ATA_CDROM)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, _("drive ide%u is no CD drive"), number);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, _("drive %s is no CD drive"), name);
       return FALSE;
     }
-  if (drive->locked && drive->disk != NULL && !force)
-    {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY, _("the guest has locked the disc in drive ide%u"), number);
-      return FALSE;
-    }
-  if (drive->busy)
-    {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK, _("drive ide%u is reading: try again"), number);
-      return FALSE;
-    }
-  g_clear_pointer (&drive->disk, disk_unref);
-  if (disk != NULL)
-    {
-      drive->disk = disk_ref (disk);
-      disk_set_context (disk, dev->env.context);
-    }
-  drive->locked = FALSE;
-  atapi_disc_changed (drive);
-  return TRUE;
+  return ata_set_disc (drive, disk, force, dev->env.context, name, error);
 }
 
 void
-piix3_ide_counters (Device *dev, IdeCounters *counters)
+piix3_ide_counters (Device *dev, DiskCounters *counters)
 {
   *counters = ((Ide *) dev)->counters;
 }

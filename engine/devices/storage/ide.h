@@ -3,6 +3,7 @@
 #pragma once
 
 #include "engine/devices/device.h"
+#include "engine/devices/storage/disk-counters.h"
 #include "storage/disk/disk.h"
 
 enum { IDE_CHANNELS = 2, IDE_UNITS = 2 };
@@ -20,9 +21,4 @@ void piix3_ide_set_ejected (Device *dev, void (*ejected) (void *opaque, unsigned
  * + unit. FALSE: it is no CD drive, or the guest has locked it and @force is not set. */
 gboolean piix3_ide_set_disc (Device *dev, unsigned drive, Disk *disk, gboolean force, GError **error);
 
-typedef struct
-{
-  uint64_t reads, writes, read_bytes, write_bytes; /* of disks */
-  uint64_t cd_reads;
-} IdeCounters;
-void piix3_ide_counters (Device *dev, IdeCounters *counters);
+void piix3_ide_counters (Device *dev, DiskCounters *counters);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* ATAPI CD/DVD drives. Specification: ATA/ATAPI-6, chapter 9; MMC-3 (T10 1363D) and SPC-2 (T10 1236D). */
 
-#include "engine/devices/storage/ide-private.h"
+#include "engine/devices/storage/ata.h"
 
 #include <string.h>
 
@@ -24,13 +24,13 @@ enum
 };
 
 static uint64_t
-total_sectors (const IdeDrive *d)
+total_sectors (const AtaDrive *d)
 {
   return d->disk != NULL ? disk_size (d->disk) / CD_SECTOR : 0;
 }
 
 static gboolean
-is_dvd (const IdeDrive *d)
+is_dvd (const AtaDrive *d)
 {
   return total_sectors (d) > CD_SECTORS_MAX;
 }
@@ -64,33 +64,33 @@ get32 (const uint8_t *p)
 /* Endings */
 
 static void
-succeed (IdeDrive *d)
+succeed (AtaDrive *d)
 {
   d->sense_key = SENSE_NONE;
   d->asc = d->ascq = 0;
   d->count[0] = REASON_TO_HOST | REASON_COMMAND;
-  ide_dma_end (d->channel);
-  ide_complete (d);
+  ata_dma_end (d, FALSE);
+  ata_complete (d);
 }
 
 static void
-check_condition (IdeDrive *d, uint8_t key, uint8_t asc)
+check_condition (AtaDrive *d, uint8_t key, uint8_t asc)
 {
   d->sense_key = key;
   d->asc = asc;
   d->ascq = 0;
   d->count[0] = REASON_TO_HOST | REASON_COMMAND;
-  ide_dma_end (d->channel);
-  ide_abort (d, (uint8_t) (key << 4 | (key == SENSE_ILLEGAL_REQUEST ? ERROR_ABRT : 0)));
+  ata_dma_end (d, FALSE);
+  ata_abort (d, (uint8_t) (key << 4 | (key == SENSE_ILLEGAL_REQUEST ? ERROR_ABRT : 0)));
 }
 
 /* Data to the guest: the buffer holds d->chunk bytes (not sectors here), of which the guest takes blocks of at most the
  * byte count limit by PIO, or all by DMA. */
 
-static void read_next (IdeDrive *d);
+static void read_next (AtaDrive *d);
 
 static void
-offer_block (IdeDrive *d)
+offer_block (AtaDrive *d)
 {
   uint32_t limit = d->byte_limit, left = d->chunk - d->at;
 
@@ -104,11 +104,11 @@ offer_block (IdeDrive *d)
   d->end = d->at + left;
   d->phase = PHASE_PIO_IN;
   d->status = STATUS_DRDY | STATUS_DSC | STATUS_DRQ;
-  ide_set_irq (d);
+  ata_attention (d);
 }
 
 static void
-next_part (IdeDrive *d)
+next_part (AtaDrive *d)
 {
   if (d->from_disc && d->left > 0)
     read_next (d);
@@ -117,11 +117,11 @@ next_part (IdeDrive *d)
 }
 
 static void
-move_by_dma (IdeDrive *d)
+move_by_dma (AtaDrive *d)
 {
-  if (!ide_dma_transfer (d, d->chunk, TRUE))
+  if (!ata_dma_transfer (d, d->chunk, TRUE))
     {
-      d->channel->bm_status |= BM_STATUS_ERROR;
+      ata_dma_end (d, TRUE);
       check_condition (d, SENSE_MEDIUM_ERROR, ASC_READ_ERROR);
       return;
     }
@@ -130,7 +130,7 @@ move_by_dma (IdeDrive *d)
 
 /* The buffer is full: to the guest with it. */
 static void
-offer (IdeDrive *d, uint32_t bytes)
+offer (AtaDrive *d, uint32_t bytes)
 {
   d->chunk = bytes;
   d->at = 0;
@@ -142,20 +142,20 @@ offer (IdeDrive *d, uint32_t bytes)
     {
       d->phase = PHASE_DMA_IN;
       d->status = STATUS_DRDY | STATUS_DSC | STATUS_DRQ;
-      if (ide_dma_ready (d->channel))
+      if (ata_dma_ready (d))
         move_by_dma (d);
     }
 }
 
 void
-atapi_dma_started (IdeDrive *d)
+atapi_dma_started (AtaDrive *d)
 {
   if (!d->busy)
     move_by_dma (d);
 }
 
 void
-atapi_pio_done (IdeDrive *d)
+atapi_pio_done (AtaDrive *d)
 {
   if (d->command == CMD_IDENTIFY_PACKET)
     {
@@ -171,7 +171,7 @@ atapi_pio_done (IdeDrive *d)
 
 /* A reply that was composed in the buffer, cut to what the guest allows for. */
 static void
-reply (IdeDrive *d, uint32_t bytes, uint32_t allocation)
+reply (AtaDrive *d, uint32_t bytes, uint32_t allocation)
 {
   d->from_disc = FALSE;
   d->left = 0;
@@ -179,7 +179,7 @@ reply (IdeDrive *d, uint32_t bytes, uint32_t allocation)
 }
 
 void
-atapi_disk_done (IdeDrive *d, const GError *error)
+atapi_disk_done (AtaDrive *d, const GError *error)
 {
   if (error != NULL)
     {
@@ -193,7 +193,7 @@ atapi_disk_done (IdeDrive *d, const GError *error)
 }
 
 static void
-read_next (IdeDrive *d)
+read_next (AtaDrive *d)
 {
   /* The user may have taken the disc out by force. */
   if (d->disk == NULL)
@@ -202,11 +202,11 @@ read_next (IdeDrive *d)
       return;
     }
   d->reply = MIN (d->left, BUFFER_CD_SECTORS);
-  ide_submit (d, DISK_READ, d->lba * CD_SECTOR, d->reply * CD_SECTOR, IDE_THEN_PACKET_DATA);
+  ata_submit (d, DISK_READ, d->lba * CD_SECTOR, d->reply * CD_SECTOR, ATA_THEN_PACKET_DATA);
 }
 
 static void
-read_sectors (IdeDrive *d, uint64_t lba, uint32_t count)
+read_sectors (AtaDrive *d, uint64_t lba, uint32_t count)
 {
   uint64_t sectors = total_sectors (d);
 
@@ -224,7 +224,7 @@ read_sectors (IdeDrive *d, uint64_t lba, uint32_t count)
 /* Commands */
 
 static void
-request_sense (IdeDrive *d)
+request_sense (AtaDrive *d)
 {
   uint8_t *b = d->buffer;
   uint8_t key = d->sense_key, asc = d->asc;
@@ -245,7 +245,7 @@ request_sense (IdeDrive *d)
 }
 
 static void
-inquiry (IdeDrive *d)
+inquiry (AtaDrive *d)
 {
   uint8_t *b = d->buffer;
 
@@ -268,7 +268,7 @@ inquiry (IdeDrive *d)
 }
 
 static uint32_t
-mode_pages (IdeDrive *d, uint8_t *out, uint8_t page)
+mode_pages (AtaDrive *d, uint8_t *out, uint8_t page)
 {
   uint8_t *p = out;
 
@@ -299,7 +299,7 @@ mode_pages (IdeDrive *d, uint8_t *out, uint8_t page)
 }
 
 static void
-mode_sense (IdeDrive *d, gboolean ten)
+mode_sense (AtaDrive *d, gboolean ten)
 {
   uint8_t page = d->packet[2] & 0x3f, control = d->packet[2] >> 6;
   uint32_t header = ten ? 8 : 4, length;
@@ -345,7 +345,7 @@ put_address (uint8_t *out, uint32_t lba, gboolean msf)
 }
 
 static void
-read_toc (IdeDrive *d)
+read_toc (AtaDrive *d)
 {
   uint8_t *b = d->buffer, format = d->packet[2] & 15, start = d->packet[6];
   gboolean msf = (d->packet[1] & 2) != 0;
@@ -434,7 +434,7 @@ put_features (uint8_t *out, unsigned profile, unsigned first, gboolean one)
 }
 
 static void
-get_configuration (IdeDrive *d)
+get_configuration (AtaDrive *d)
 {
   uint8_t *b = d->buffer, which = d->packet[1] & 3;
   unsigned profile = d->disk == NULL ? 0 : is_dvd (d) ? PROFILE_DVD_ROM : PROFILE_CD_ROM;
@@ -453,7 +453,7 @@ get_configuration (IdeDrive *d)
 }
 
 static void
-get_event_status (IdeDrive *d)
+get_event_status (AtaDrive *d)
 {
   uint8_t *b = d->buffer;
 
@@ -482,10 +482,9 @@ get_event_status (IdeDrive *d)
 }
 
 static void
-start_stop (IdeDrive *d)
+start_stop (AtaDrive *d)
 {
   gboolean load_eject = d->packet[4] & 2, start = d->packet[4] & 1;
-  Ide *ide = d->channel->ide;
 
   if (load_eject && !start)
     {
@@ -499,8 +498,7 @@ start_stop (IdeDrive *d)
         {
           g_clear_pointer (&d->disk, disk_unref);
           d->media_event = EVENT_REMOVAL;
-          if (ide->ejected != NULL)
-            ide->ejected (ide->ejected_opaque, d->channel->index * IDE_UNITS + (unsigned) (d - d->channel->drives));
+          d->host->ejected (d);
         }
     }
   else if (load_eject)
@@ -509,7 +507,7 @@ start_stop (IdeDrive *d)
 }
 
 static void
-read_disc_information (IdeDrive *d)
+read_disc_information (AtaDrive *d)
 {
   uint8_t *b = d->buffer;
 
@@ -522,7 +520,7 @@ read_disc_information (IdeDrive *d)
 }
 
 static void
-read_track_information (IdeDrive *d)
+read_track_information (AtaDrive *d)
 {
   uint8_t *b = d->buffer;
 
@@ -536,7 +534,7 @@ read_track_information (IdeDrive *d)
 }
 
 static void
-read_dvd_structure (IdeDrive *d)
+read_dvd_structure (AtaDrive *d)
 {
   uint8_t *b = d->buffer;
 
@@ -568,7 +566,7 @@ read_dvd_structure (IdeDrive *d)
 }
 
 static void
-read_cd (IdeDrive *d)
+read_cd (AtaDrive *d)
 {
   uint32_t count = (uint32_t) d->packet[6] << 16 | get16 (d->packet + 7);
 
@@ -588,7 +586,7 @@ read_cd (IdeDrive *d)
 
 /* Commands that need a disc. */
 static void
-with_disc (IdeDrive *d)
+with_disc (AtaDrive *d)
 {
   uint8_t *b = d->buffer;
 
@@ -659,7 +657,7 @@ needs_disc (uint8_t command)
 }
 
 void
-atapi_packet (IdeDrive *d)
+atapi_packet (AtaDrive *d)
 {
   uint8_t command = d->packet[0];
 
@@ -720,13 +718,13 @@ atapi_packet (IdeDrive *d)
 }
 
 void
-atapi_identify (IdeDrive *d, uint8_t b[512])
+atapi_identify (AtaDrive *d, uint8_t b[512])
 {
   memset (b, 0, 512);
   pci_set_word (b, 0x85c0); /* ATAPI, CD-ROM, removable, 12-byte packets, DRQ within 50 µs */
-  ide_put_string (b + 20, d->serial, 20);
-  ide_put_string (b + 46, "1.0", 8);
-  ide_put_string (b + 54, "Bunshin DVD-ROM", 40);
+  ata_put_string (b + 20, d->serial, 20);
+  ata_put_string (b + 46, "1.0", 8);
+  ata_put_string (b + 54, "Bunshin DVD-ROM", 40);
   pci_set_word (b + 2 * 49, 0x0b00);
   pci_set_word (b + 2 * 51, 0x0200);
   pci_set_word (b + 2 * 53, 6);
@@ -741,11 +739,14 @@ atapi_identify (IdeDrive *d, uint8_t b[512])
   pci_set_word (b + 2 * 85, 0x4210);
   pci_set_word (b + 2 * 87, 0x4000);
   pci_set_word (b + 2 * 88, (uint16_t) (0x003f | (d->dma_mode >> 3 == 8 ? 0x100u << (d->dma_mode & 7) : 0)));
-  pci_set_word (b + 2 * 93, 0x400b);
+  if (d->is_serial)
+    pci_set_word (b + 2 * 76, 0x000e); /* up to 6 Gb/s */
+  else
+    pci_set_word (b + 2 * 93, 0x400b);
 }
 
 void
-atapi_disc_changed (IdeDrive *d)
+atapi_disc_changed (AtaDrive *d)
 {
   d->tray_open = FALSE;
   d->unit_attention = d->disk != NULL;
@@ -753,7 +754,7 @@ atapi_disc_changed (IdeDrive *d)
 }
 
 void
-atapi_command (IdeDrive *d, uint8_t command)
+atapi_command (AtaDrive *d, uint8_t command)
 {
   switch (command)
     {
@@ -763,45 +764,45 @@ atapi_command (IdeDrive *d, uint8_t command)
       d->from_disc = FALSE;
       d->left = 0;
       d->count[0] = REASON_COMMAND;
-      ide_pio (d, PHASE_PACKET, PACKET_SIZE);
+      ata_pio (d, PHASE_PACKET, PACKET_SIZE);
       break;
     case CMD_IDENTIFY_PACKET:
       d->from_disc = FALSE;
       d->left = 0;
       atapi_identify (d, d->buffer);
       d->chunk = 512;
-      ide_pio (d, PHASE_PIO_IN, 512);
-      ide_set_irq (d);
+      ata_pio (d, PHASE_PIO_IN, 512);
+      ata_attention (d);
       break;
     case CMD_IDENTIFY:
       /* The way to tell that this is no disk. */
-      ide_set_signature (d);
-      ide_abort (d, ERROR_ABRT);
+      ata_set_signature (d);
+      ata_abort (d, ERROR_ABRT);
       break;
     case CMD_DEVICE_RESET:
-      ide_reset_drive (d);
+      ata_reset_drive (d);
       break;
     case CMD_DIAGNOSTIC:
-      ide_execute_diagnostic (d->channel);
-      ide_set_irq (d);
+      d->host->diagnostic (d);
+      ata_attention (d);
       break;
     case CMD_SET_FEATURES:
       if (d->feature[0] == 3 && (d->count[0] >> 3 == 4 || d->count[0] >> 3 == 8))
         d->dma_mode = d->count[0] & 0x67;
-      ide_complete (d);
+      ata_complete (d);
       break;
     case CMD_CHECK_POWER:
       d->count[0] = 0xff;
-      ide_complete (d);
+      ata_complete (d);
       break;
     case CMD_STANDBY_NOW:
     case CMD_IDLE_NOW:
     case CMD_SLEEP:
     case CMD_FLUSH:
-      ide_complete (d);
+      ata_complete (d);
       break;
     default:
-      ide_abort (d, ERROR_ABRT);
+      ata_abort (d, ERROR_ABRT);
       break;
     }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* ATA disks. Specification: ATA/ATAPI-6 (T13 1410D), chapter 8 (commands). */
 
-#include "engine/devices/storage/ide-private.h"
+#include "engine/devices/storage/ata.h"
 
 #include <string.h>
 
@@ -22,13 +22,13 @@ enum
 };
 
 static uint64_t
-total_sectors (const IdeDrive *d)
+total_sectors (const AtaDrive *d)
 {
-  return disk_size (d->disk) / IDE_SECTOR;
+  return disk_size (d->disk) / ATA_SECTOR;
 }
 
 static unsigned
-cylinders (const IdeDrive *d)
+cylinders (const AtaDrive *d)
 {
   return (unsigned) MIN (total_sectors (d) / (16 * 63), CYLINDERS_MAX);
 }
@@ -41,20 +41,20 @@ put_word (uint8_t *out, unsigned word, unsigned value)
 }
 
 static void
-identify (IdeDrive *d)
+identify (AtaDrive *d)
 {
   uint8_t *b = d->buffer;
   uint64_t sectors = total_sectors (d);
   uint32_t lba28 = (uint32_t) MIN (sectors, 0x0fffffff), chs = cylinders (d) * d->heads * d->sectors;
 
-  memset (b, 0, IDE_SECTOR);
+  memset (b, 0, ATA_SECTOR);
   put_word (b, 0, 0x0040);
   put_word (b, 1, cylinders (d));
   put_word (b, 3, 16);
   put_word (b, 6, 63);
-  ide_put_string (b + 20, d->serial, 20);
-  ide_put_string (b + 46, "1.0", 8);
-  ide_put_string (b + 54, "Bunshin hard disk", 40);
+  ata_put_string (b + 20, d->serial, 20);
+  ata_put_string (b + 46, "1.0", 8);
+  ata_put_string (b + 54, "Bunshin hard disk", 40);
   put_word (b, 47, 0x8000 | MULTIPLE_MAX);
   put_word (b, 48, 1);
   put_word (b, 49, 0x0b00); /* IORDY, LBA, DMA */
@@ -83,7 +83,18 @@ identify (IdeDrive *d)
   put_word (b, 86, 0x3400);
   put_word (b, 87, 0x4000);
   put_word (b, 88, 0x003f | (d->dma_mode >> 3 == 8 ? 0x100u << (d->dma_mode & 7) : 0));
-  put_word (b, 93, 0x400b | (d == &d->channel->drives[0] ? 0 : 0x0400));
+  if (d->is_serial)
+    {
+      put_word (b, 75, ATA_QUEUE - 1);
+      put_word (b, 76, 0x010e); /* NCQ; up to 6 Gb/s */
+      put_word (b, 77, 3 << 1); /* at 6 Gb/s now */
+      put_word (b, 80, 0x01fe); /* ATA8-ACS */
+      put_word (b, 84, 0x4020); /* log pages */
+      put_word (b, 87, 0x4020);
+      put_word (b, 222, 0x107f);
+    }
+  else
+    put_word (b, 93, 0x400b | (d->is_slave ? 0x0400 : 0));
   for (unsigned i = 0; i < 4; i++)
     put_word (b, 100 + i, (unsigned) (sectors >> (16 * i)) & 0xffff);
   put_word (b, 105, 1);
@@ -92,13 +103,13 @@ identify (IdeDrive *d)
   put_word (b, 217, 1);     /* does not turn */
   d->left = 0;
   d->chunk = 0;
-  ide_pio (d, PHASE_PIO_IN, IDE_SECTOR);
-  ide_set_irq (d);
+  ata_pio (d, PHASE_PIO_IN, ATA_SECTOR);
+  ata_attention (d);
 }
 
 /* Decodes address and count of the command; FALSE (aborted) when the range is not on the disk. */
 static gboolean
-decode_range (IdeDrive *d, gboolean lba48)
+decode_range (AtaDrive *d, gboolean lba48)
 {
   uint64_t sectors = total_sectors (d);
 
@@ -122,7 +133,7 @@ decode_range (IdeDrive *d, gboolean lba48)
 
           if (d->lba_low[0] == 0)
             {
-              ide_abort (d, ERROR_IDNF);
+              ata_abort (d, ERROR_IDNF);
               return FALSE;
             }
           d->lba = (cylinder * d->heads + (d->device & 15)) * d->sectors + d->lba_low[0] - 1;
@@ -131,7 +142,7 @@ decode_range (IdeDrive *d, gboolean lba48)
     }
   if (d->lba >= sectors || d->left > sectors - d->lba)
     {
-      ide_abort (d, ERROR_IDNF);
+      ata_abort (d, ERROR_IDNF);
       return FALSE;
     }
   return TRUE;
@@ -139,7 +150,7 @@ decode_range (IdeDrive *d, gboolean lba48)
 
 /* The registers show how far a command came. */
 static void
-store_address (IdeDrive *d)
+store_address (AtaDrive *d)
 {
   if (d->lba48)
     {
@@ -171,43 +182,42 @@ store_address (IdeDrive *d)
 }
 
 static void
-failed (IdeDrive *d, const GError *error)
+failed (AtaDrive *d, const GError *error)
 {
   g_debug ("%s", error->message);
-  ide_dma_end (d->channel);
+  ata_dma_end (d, FALSE);
   store_address (d);
-  ide_abort (d, ERROR_UNC);
+  ata_abort (d, ERROR_UNC);
 }
 
 /* Reading */
 
 static void
-pio_chunk_read (IdeDrive *d, const GError *error)
+pio_chunk_read (AtaDrive *d, const GError *error)
 {
   if (error != NULL)
     {
       failed (d, error);
       return;
     }
-  ide_pio (d, PHASE_PIO_IN, d->chunk * IDE_SECTOR);
-  ide_set_irq (d);
+  ata_pio (d, PHASE_PIO_IN, d->chunk * ATA_SECTOR);
+  ata_attention (d);
 }
 
-static void dma_read_next (IdeDrive *d);
+static void dma_read_next (AtaDrive *d);
 
 static void
-dma_chunk_read (IdeDrive *d, const GError *error)
+dma_chunk_read (AtaDrive *d, const GError *error)
 {
   if (error != NULL)
     {
       failed (d, error);
       return;
     }
-  if (!ide_dma_ready (d->channel) || !ide_dma_transfer (d, d->chunk * IDE_SECTOR, TRUE))
+  if (!ata_dma_ready (d) || !ata_dma_transfer (d, d->chunk * ATA_SECTOR, TRUE))
     {
-      d->channel->bm_status |= BM_STATUS_ERROR;
-      ide_dma_end (d->channel);
-      ide_abort (d, ERROR_ABRT);
+      ata_dma_end (d, TRUE);
+      ata_abort (d, ERROR_ABRT);
       return;
     }
   d->lba += d->chunk;
@@ -216,57 +226,57 @@ dma_chunk_read (IdeDrive *d, const GError *error)
 }
 
 static void
-dma_read_next (IdeDrive *d)
+dma_read_next (AtaDrive *d)
 {
   if (d->left == 0)
     {
       store_address (d);
-      ide_dma_end (d->channel);
-      ide_complete (d);
+      ata_dma_end (d, FALSE);
+      ata_complete (d);
       return;
     }
   d->chunk = MIN (d->left, BUFFER_SECTORS);
-  ide_submit (d, DISK_READ, d->lba * IDE_SECTOR, d->chunk * IDE_SECTOR, IDE_THEN_DMA_READ);
+  ata_submit (d, DISK_READ, d->lba * ATA_SECTOR, d->chunk * ATA_SECTOR, ATA_THEN_DMA_READ);
 }
 
 static void
-read_next_block (IdeDrive *d)
+read_next_block (AtaDrive *d)
 {
   d->chunk = MIN (d->left, d->pio_block);
-  ide_submit (d, DISK_READ, d->lba * IDE_SECTOR, d->chunk * IDE_SECTOR, IDE_THEN_PIO_READ);
+  ata_submit (d, DISK_READ, d->lba * ATA_SECTOR, d->chunk * ATA_SECTOR, ATA_THEN_PIO_READ);
 }
 
 /* Writing */
 
 static void
-expect_block (IdeDrive *d)
+expect_block (AtaDrive *d)
 {
   d->chunk = MIN (d->left, d->pio_block);
-  ide_pio (d, PHASE_PIO_OUT, d->chunk * IDE_SECTOR);
+  ata_pio (d, PHASE_PIO_OUT, d->chunk * ATA_SECTOR);
 }
 
 static void
-write_through (IdeDrive *d, const GError *error)
+write_through (AtaDrive *d, const GError *error)
 {
   if (error != NULL)
     failed (d, error);
   else
-    ide_complete (d);
+    ata_complete (d);
 }
 
 static void
-finish_write (IdeDrive *d)
+finish_write (AtaDrive *d)
 {
   store_address (d);
-  ide_dma_end (d->channel);
+  ata_dma_end (d, FALSE);
   if (d->write_cache)
-    ide_complete (d);
+    ata_complete (d);
   else
-    ide_submit (d, DISK_FLUSH, 0, 0, IDE_THEN_COMPLETE);
+    ata_submit (d, DISK_FLUSH, 0, 0, ATA_THEN_COMPLETE);
 }
 
 static void
-pio_chunk_written (IdeDrive *d, const GError *error)
+pio_chunk_written (AtaDrive *d, const GError *error)
 {
   if (error != NULL)
     {
@@ -281,13 +291,13 @@ pio_chunk_written (IdeDrive *d, const GError *error)
       return;
     }
   expect_block (d);
-  ide_set_irq (d);
+  ata_attention (d);
 }
 
-static void dma_write_next (IdeDrive *d);
+static void dma_write_next (AtaDrive *d);
 
 static void
-dma_chunk_written (IdeDrive *d, const GError *error)
+dma_chunk_written (AtaDrive *d, const GError *error)
 {
   if (error != NULL)
     {
@@ -300,7 +310,7 @@ dma_chunk_written (IdeDrive *d, const GError *error)
 }
 
 static void
-dma_write_next (IdeDrive *d)
+dma_write_next (AtaDrive *d)
 {
   if (d->left == 0)
     {
@@ -308,19 +318,18 @@ dma_write_next (IdeDrive *d)
       return;
     }
   d->chunk = MIN (d->left, BUFFER_SECTORS);
-  if (!ide_dma_ready (d->channel) || !ide_dma_transfer (d, d->chunk * IDE_SECTOR, FALSE))
+  if (!ata_dma_ready (d) || !ata_dma_transfer (d, d->chunk * ATA_SECTOR, FALSE))
     {
-      d->channel->bm_status |= BM_STATUS_ERROR;
-      ide_dma_end (d->channel);
-      ide_abort (d, ERROR_ABRT);
+      ata_dma_end (d, TRUE);
+      ata_abort (d, ERROR_ABRT);
       return;
     }
-  ide_submit (d, DISK_WRITE, d->lba * IDE_SECTOR, d->chunk * IDE_SECTOR, IDE_THEN_DMA_WRITTEN);
+  ata_submit (d, DISK_WRITE, d->lba * ATA_SECTOR, d->chunk * ATA_SECTOR, ATA_THEN_DMA_WRITTEN);
 }
 
 /* TRIM: a list of 48-bit addresses and 16-bit counts. */
 static void
-trim_next (IdeDrive *d, const GError *error)
+trim_next (AtaDrive *d, const GError *error)
 {
   if (error != NULL)
     {
@@ -338,48 +347,48 @@ trim_next (IdeDrive *d, const GError *error)
         continue;
       if (lba >= total_sectors (d) || count > total_sectors (d) - lba)
         {
-          ide_abort (d, ERROR_ABRT);
+          ata_abort (d, ERROR_ABRT);
           return;
         }
-      ide_submit (d, DISK_DISCARD, lba * IDE_SECTOR, count * IDE_SECTOR, IDE_THEN_TRIM);
+      ata_submit (d, DISK_DISCARD, lba * ATA_SECTOR, count * ATA_SECTOR, ATA_THEN_TRIM);
       return;
     }
-  ide_complete (d);
+  ata_complete (d);
 }
 
 static void
-trim_start (IdeDrive *d)
+trim_start (AtaDrive *d)
 {
-  if (!ide_dma_ready (d->channel) || !ide_dma_transfer (d, d->chunk * IDE_SECTOR, FALSE))
+  if (!ata_dma_ready (d) || !ata_dma_transfer (d, d->chunk * ATA_SECTOR, FALSE))
     {
-      ide_dma_end (d->channel);
-      ide_abort (d, ERROR_ABRT);
+      ata_dma_end (d, FALSE);
+      ata_abort (d, ERROR_ABRT);
       return;
     }
-  ide_dma_end (d->channel);
+  ata_dma_end (d, FALSE);
   d->at = 0;
-  d->end = d->chunk * IDE_SECTOR;
+  d->end = d->chunk * ATA_SECTOR;
   trim_next (d, NULL);
 }
 
 void
-ata_disk_done (IdeDrive *d, const GError *error)
+ata_disk_done (AtaDrive *d, const GError *error)
 {
   switch (d->then)
     {
-    case IDE_THEN_PIO_READ:
+    case ATA_THEN_PIO_READ:
       pio_chunk_read (d, error);
       break;
-    case IDE_THEN_DMA_READ:
+    case ATA_THEN_DMA_READ:
       dma_chunk_read (d, error);
       break;
-    case IDE_THEN_PIO_WRITTEN:
+    case ATA_THEN_PIO_WRITTEN:
       pio_chunk_written (d, error);
       break;
-    case IDE_THEN_DMA_WRITTEN:
+    case ATA_THEN_DMA_WRITTEN:
       dma_chunk_written (d, error);
       break;
-    case IDE_THEN_TRIM:
+    case ATA_THEN_TRIM:
       trim_next (d, error);
       break;
     default:
@@ -389,7 +398,7 @@ ata_disk_done (IdeDrive *d, const GError *error)
 }
 
 void
-ata_dma_started (IdeDrive *d)
+ata_dma_started (AtaDrive *d)
 {
   if (d->busy)
     return;
@@ -402,11 +411,11 @@ ata_dma_started (IdeDrive *d)
 }
 
 void
-ata_pio_done (IdeDrive *d)
+ata_pio_done (AtaDrive *d)
 {
   if (d->phase == PHASE_PIO_OUT)
     {
-      ide_submit (d, DISK_WRITE, d->lba * IDE_SECTOR, d->chunk * IDE_SECTOR, IDE_THEN_PIO_WRITTEN);
+      ata_submit (d, DISK_WRITE, d->lba * ATA_SECTOR, d->chunk * ATA_SECTOR, ATA_THEN_PIO_WRITTEN);
       return;
     }
   d->lba += d->chunk;
@@ -423,11 +432,11 @@ ata_pio_done (IdeDrive *d)
 }
 
 static void
-start_pio (IdeDrive *d, gboolean lba48, gboolean write, gboolean multiple)
+start_pio (AtaDrive *d, gboolean lba48, gboolean write, gboolean multiple)
 {
   if (multiple && d->multiple == 0)
     {
-      ide_abort (d, ERROR_ABRT);
+      ata_abort (d, ERROR_ABRT);
       return;
     }
   if (!decode_range (d, lba48))
@@ -440,18 +449,18 @@ start_pio (IdeDrive *d, gboolean lba48, gboolean write, gboolean multiple)
 }
 
 static void
-start_dma (IdeDrive *d, gboolean lba48, gboolean write)
+start_dma (AtaDrive *d, gboolean lba48, gboolean write)
 {
   if (!decode_range (d, lba48))
     return;
   d->phase = write ? PHASE_DMA_OUT : PHASE_DMA_IN;
   d->status = STATUS_DRDY | STATUS_DSC | STATUS_DRQ;
-  if (ide_dma_ready (d->channel))
+  if (ata_dma_ready (d))
     ata_dma_started (d);
 }
 
 static void
-set_features (IdeDrive *d)
+set_features (AtaDrive *d)
 {
   switch (d->feature[0])
     {
@@ -460,14 +469,14 @@ set_features (IdeDrive *d)
       break;
     case FEATURE_WRITE_CACHE_OFF:
       d->write_cache = FALSE;
-      ide_submit (d, DISK_FLUSH, 0, 0, IDE_THEN_COMPLETE);
+      ata_submit (d, DISK_FLUSH, 0, 0, ATA_THEN_COMPLETE);
       return;
     case FEATURE_TRANSFER_MODE:
       if (d->count[0] >> 3 == 4 || d->count[0] >> 3 == 8)
         {
           if ((d->count[0] & 7) > (d->count[0] >> 3 == 4 ? 2 : 5))
             {
-              ide_abort (d, ERROR_ABRT);
+              ata_abort (d, ERROR_ABRT);
               return;
             }
           d->dma_mode = d->count[0];
@@ -477,14 +486,14 @@ set_features (IdeDrive *d)
     case FEATURE_LOOK_AHEAD_OFF:
       break;
     default:
-      ide_abort (d, ERROR_ABRT);
+      ata_abort (d, ERROR_ABRT);
       return;
     }
-  ide_complete (d);
+  ata_complete (d);
 }
 
 static void
-read_native_max (IdeDrive *d, gboolean ext)
+read_native_max (AtaDrive *d, gboolean ext)
 {
   uint64_t last = total_sectors (d) - 1;
 
@@ -501,11 +510,11 @@ read_native_max (IdeDrive *d, gboolean ext)
     }
   else
     d->device = (uint8_t) ((d->device & 0xf0) | (last >> 24 & 15));
-  ide_complete (d);
+  ata_complete (d);
 }
 
 void
-ata_command (IdeDrive *d, uint8_t command)
+ata_command (AtaDrive *d, uint8_t command)
 {
   switch (command)
     {
@@ -544,32 +553,32 @@ ata_command (IdeDrive *d, uint8_t command)
       d->chunk = d->count[0];
       if (!(d->feature[0] & DSM_TRIM) || d->chunk == 0)
         {
-          ide_abort (d, ERROR_ABRT);
+          ata_abort (d, ERROR_ABRT);
           break;
         }
       d->phase = PHASE_DMA_OUT;
       d->status = STATUS_DRDY | STATUS_DSC | STATUS_DRQ;
-      if (ide_dma_ready (d->channel))
+      if (ata_dma_ready (d))
         trim_start (d);
       break;
     case CMD_VERIFY:
     case CMD_VERIFY_NORETRY:
     case CMD_VERIFY_EXT:
       if (decode_range (d, command == CMD_VERIFY_EXT))
-        ide_complete (d);
+        ata_complete (d);
       break;
     case CMD_FLUSH:
     case CMD_FLUSH_EXT:
-      ide_submit (d, DISK_FLUSH, 0, 0, IDE_THEN_COMPLETE);
+      ata_submit (d, DISK_FLUSH, 0, 0, ATA_THEN_COMPLETE);
       break;
     case CMD_SET_MULTIPLE:
       if (d->count[0] > MULTIPLE_MAX || (d->count[0] & (d->count[0] - 1)) != 0)
         {
-          ide_abort (d, ERROR_ABRT);
+          ata_abort (d, ERROR_ABRT);
           break;
         }
       d->multiple = d->count[0];
-      ide_complete (d);
+      ata_complete (d);
       break;
     case CMD_SET_FEATURES:
       set_features (d);
@@ -577,16 +586,16 @@ ata_command (IdeDrive *d, uint8_t command)
     case CMD_INIT_PARAMETERS:
       if (d->count[0] == 0)
         {
-          ide_abort (d, ERROR_ABRT);
+          ata_abort (d, ERROR_ABRT);
           break;
         }
       d->heads = (d->device & 15) + 1u;
       d->sectors = d->count[0];
-      ide_complete (d);
+      ata_complete (d);
       break;
     case CMD_DIAGNOSTIC:
-      ide_execute_diagnostic (d->channel);
-      ide_set_irq (d);
+      d->host->diagnostic (d);
+      ata_attention (d);
       break;
     case CMD_READ_NATIVE_MAX:
     case CMD_READ_NATIVE_MAX_EXT:
@@ -595,7 +604,7 @@ ata_command (IdeDrive *d, uint8_t command)
     case CMD_CHECK_POWER:
     case CMD_CHECK_POWER_OLD:
       d->count[0] = 0xff; /* active or idle */
-      ide_complete (d);
+      ata_complete (d);
       break;
     case CMD_RECALIBRATE ... CMD_RECALIBRATE + 15:
     case CMD_SEEK:
@@ -606,10 +615,10 @@ ata_command (IdeDrive *d, uint8_t command)
     case CMD_IDLE_NOW:
     case CMD_IDLE_NOW_OLD:
     case CMD_SLEEP:
-      ide_complete (d);
+      ata_complete (d);
       break;
     default:
-      ide_abort (d, ERROR_ABRT);
+      ata_abort (d, ERROR_ABRT);
       break;
     }
 }
