@@ -9,6 +9,7 @@
 
 #include "engine/devices/platform/fw-cfg.h"
 #include "engine/devices/platform/rtc.h"
+#include "engine/devices/storage/ahci.h"
 #include "engine/devices/storage/floppy.h"
 #include "engine/devices/virtio/blk.h"
 #include "engine/machine/acpi.h"
@@ -136,6 +137,11 @@ add_boot_paths (Machine *m, GString *order, const MachineConfig *config, Machine
         {
           if (config->ide[i].kind == (kind == MACHINE_BOOT_DISK ? MACHINE_SLOT_DISK : MACHINE_SLOT_CDROM))
             g_string_append_printf (order, "/pci@i0cf8/ide@1,1/drive@%u/disk@%u\n", i / 2, i % 2);
+        }
+      for (unsigned i = 0; i < MACHINE_MAX_AHCI; i++)
+        {
+          if (config->ahci[i].kind == (kind == MACHINE_BOOT_DISK ? MACHINE_SLOT_DISK : MACHINE_SLOT_CDROM))
+            g_string_append_printf (order, "/pci@i0cf8/pci8086,2922@%x/drive@%x/disk@0\n", AHCI_PCI_SLOT, i);
         }
       for (unsigned i = 0; kind == MACHINE_BOOT_DISK && i < MACHINE_MAX_VIRTIO; i++)
         {

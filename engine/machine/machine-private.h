@@ -64,7 +64,7 @@ struct Machine
   MemoryRegion *lapic_region;
   GPtrArray *devices;          /* Device, in the order of assembly */
   GPtrArray *writable_disks;   /* Disk; machine lock */
-  Device *pic, *pit, *rtc, *ioapic, *i8042, *pm, *fw_cfg, *ide, *floppy, *serial[MACHINE_MAX_SERIALS], *nics[MACHINE_MAX_NICS];
+  Device *pic, *pit, *rtc, *ioapic, *i8042, *pm, *fw_cfg, *ide, *ahci, *floppy, *serial[MACHINE_MAX_SERIALS], *nics[MACHINE_MAX_NICS];
   Device *virtio_disks[MACHINE_MAX_VIRTIO]; /* NULL: there is none in this place */
   NetPort *net_ports[MACHINE_MAX_NICS];
   MachineAccel accel;          /* the one chosen */

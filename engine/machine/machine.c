@@ -13,6 +13,7 @@
 #include "engine/devices/net/e1000.h"
 #include "engine/devices/platform/piix4-pm.h"
 #include "engine/devices/platform/uart16550.h"
+#include "engine/devices/storage/ahci.h"
 #include "engine/devices/storage/floppy.h"
 #include "engine/devices/storage/ide.h"
 #include "engine/devices/virtio/blk.h"
@@ -533,10 +534,14 @@ static gboolean
 insert_now (Machine *m, const char *slot, Disk *disk, gboolean force, GError **error)
 {
   gboolean ok = FALSE;
+  guint64 port;
 
   machine_lock_take (&m->lock);
   if (g_str_has_prefix (slot, "ide") && g_ascii_isdigit (slot[3]) && slot[4] == '\0')
     ok = piix3_ide_set_disc (m->ide, (unsigned) (slot[3] - '0'), disk, force, error);
+  else if (m->ahci != NULL && g_str_has_prefix (slot, "ahci") &&
+           g_ascii_string_to_unsigned (slot + strlen ("ahci"), 10, 0, AHCI_PORTS - 1, &port, NULL))
+    ok = ahci_set_disc (m->ahci, (unsigned) port, disk, force, error);
   else if (g_str_has_prefix (slot, "floppy") && g_ascii_isdigit (slot[6]) && slot[7] == '\0')
     ok = insert_floppy (m, (unsigned) (slot[6] - '0'), disk, error);
   else
@@ -590,7 +595,7 @@ machine_context (Machine *m)
 void
 machine_info (Machine *m, MachineInfo *info)
 {
-  DiskCounters ide;
+  DiskCounters ide, ahci = { 0 };
   FloppyCounters floppy;
 
   *info = (MachineInfo) { .accel = x86_accel_name (x86_system_accel (m->cpu_system)), .accel_reason = m->accel_reason,
@@ -627,6 +632,8 @@ machine_info (Machine *m, MachineInfo *info)
     }
   machine_lock_take (&m->lock);
   piix3_ide_counters (m->ide, &ide);
+  if (m->ahci != NULL)
+    ahci_counters (m->ahci, &ahci);
   floppy_counters (m->floppy, &floppy);
   for (unsigned i = 0; i < MACHINE_MAX_VIRTIO; i++)
     {
@@ -642,11 +649,11 @@ machine_info (Machine *m, MachineInfo *info)
     }
   machine_lock_release (&m->lock);
   info->floppy_reads = floppy.reads + floppy.writes;
-  info->disk_reads += ide.reads;
-  info->disk_writes += ide.writes;
-  info->disk_read_bytes += ide.read_bytes;
-  info->disk_write_bytes += ide.write_bytes;
-  info->cd_reads = ide.cd_reads;
+  info->disk_reads += ide.reads + ahci.reads;
+  info->disk_writes += ide.writes + ahci.writes;
+  info->disk_read_bytes += ide.read_bytes + ahci.read_bytes;
+  info->disk_write_bytes += ide.write_bytes + ahci.write_bytes;
+  info->cd_reads = ide.cd_reads + ahci.cd_reads;
   for (unsigned i = 0; i < MACHINE_MAX_NICS; i++)
     {
       const NetPort *port = m->net_ports[i];

@@ -22,6 +22,7 @@
 #include "engine/devices/platform/pit.h"
 #include "engine/devices/platform/rtc.h"
 #include "engine/devices/platform/uart16550.h"
+#include "engine/devices/storage/ahci.h"
 #include "engine/devices/storage/floppy.h"
 #include "engine/devices/storage/ide.h"
 #include "engine/devices/virtio/blk.h"
@@ -339,19 +340,39 @@ disc_ejected (void *opaque, unsigned drive)
   machine_announce_ejected (opaque, "ide", drive);
 }
 
-/* Disks of a kind that this engine has no controller for are not left out silently. */
-static gboolean
-check_slots (Machine *m, const MachineSlot *slots, unsigned count, const char *controller, GError **error)
+static void
+sata_disc_ejected (void *opaque, unsigned port)
 {
-  for (unsigned i = 0; i < count; i++)
+  machine_announce_ejected (opaque, "ahci", port);
+}
+
+/* Only where there is a drive for it: old guests would find a device that they do not know. */
+static gboolean
+add_ahci (Machine *m, const MachineConfig *config, GError **error)
+{
+  Device *ahci = NULL;
+
+  for (unsigned i = 0; i < MACHINE_MAX_AHCI; i++)
     {
-      if (slots[i].kind == MACHINE_SLOT_EMPTY)
+      const MachineSlot *slot = &config->ahci[i];
+
+      if (slot->kind == MACHINE_SLOT_EMPTY)
         continue;
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
-                   _("cannot make machine “%s”: there is no controller for drive %s%u"), m->name, controller, i);
-      return FALSE;
+      if (ahci == NULL)
+        ahci = device_new (&ahci_type);
+      if (slot->kind == MACHINE_SLOT_DISK)
+        {
+          ahci_attach_disk (ahci, i, slot->disk);
+          pc_watch_disk (m, slot->disk);
+        }
+      else
+        ahci_attach_cdrom (ahci, i, slot->disk);
     }
-  return TRUE;
+  if (ahci == NULL)
+    return TRUE;
+  m->ahci = ahci;
+  ahci_set_ejected (ahci, sata_disc_ejected, m);
+  return add (m, ahci, error);
 }
 
 static gboolean
@@ -374,7 +395,7 @@ add_drives (Machine *m, const MachineConfig *config, GError **error)
     }
   piix3_ide_set_ejected (m->ide, disc_ejected, m);
   if (!add (m, dma, error) || !add (m, m->ide, error) ||
-      !check_slots (m, config->ahci, MACHINE_MAX_AHCI, "ahci", error))
+      !add_ahci (m, config, error))
     return FALSE;
 
   m->floppy = device_new (&floppy_type);

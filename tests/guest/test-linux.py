@@ -110,7 +110,9 @@ if __name__ == '__main__':
         ('i386-from-grub', lambda: from_grub('i386', 'i686')),
         # The image is that of a CD and of a disk.
         ('generic-from-grub-on-virtio', lambda: from_grub('generic', 'x86_64', ('--controller', 'virtio', '--attach'))),
+        ('generic-from-grub-on-ahci', lambda: from_grub('generic', 'x86_64', ('--controller', 'ahci', '--iso'))),
         ('ext4-on-vdi', lambda: ext4_on_vdi('ide', 'sda')),
+        ('ext4-on-vdi-on-ahci', lambda: ext4_on_vdi('ahci', 'sda')),
         ('ext4-on-vdi-on-virtio', lambda: ext4_on_vdi('virtio', 'vda')),
         ('power-button', power_button),
     ])
