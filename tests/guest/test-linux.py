@@ -55,7 +55,7 @@ def from_grub(entry, architecture, drive=('--iso',)):
         guest.wait_off(120)
 
 
-def ext4_on_vdi(controller, device):
+def ext4_on_vdi(controller, device, append=''):
     """The guest writes to an ext4 file system on a VDI; the host's own tools then read it."""
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
@@ -65,7 +65,7 @@ def ext4_on_vdi(controller, device):
         subprocess.run(['mkfs.ext4', '-q', '-F', str(raw)], check=True)
         subprocess.run(['qemu-img', 'convert', '-O', 'vdi', str(raw), str(vdi)], check=True)
         with run('--memory', '256M', '--kernel', guest_file('generic/vmlinuz'), '--initrd', guest_file('generic/initrd'),
-                 '--append', CONSOLE, '--disk', str(vdi), '--controller', controller, '--writable', timeout=BOOT * 2) as linux:
+                 '--append', CONSOLE + append, '--disk', str(vdi), '--controller', controller, '--writable', timeout=BOOT * 2) as linux:
             linux.expect('serial-shell-ready', BOOT)
             linux.send(f'mount -t ext4 /dev/{device} /mnt && echo mounted-$((1 + 1))\n')
             linux.expect('mounted-2', 120)
@@ -114,5 +114,7 @@ if __name__ == '__main__':
         ('ext4-on-vdi', lambda: ext4_on_vdi('ide', 'sda')),
         ('ext4-on-vdi-on-ahci', lambda: ext4_on_vdi('ahci', 'sda')),
         ('ext4-on-vdi-on-virtio', lambda: ext4_on_vdi('virtio', 'vda')),
+        # As guests of the time before virtio 1.0, and without messages for interrupts.
+        ('ext4-on-vdi-on-old-virtio', lambda: ext4_on_vdi('virtio', 'vda', ' virtio_pci.force_legacy=1 pci=nomsi')),
         ('power-button', power_button),
     ])
