@@ -58,12 +58,12 @@ def press_until_it_writes(bunshin):
         bunshin.ok('key', 'guest', 'enter')
 
 
-def pauses_and_resumes():
+def pauses_and_resumes(controller):
     if not shutil.which('qemu-img'):
         raise tap.Skip('qemu-img is not installed')
     with cli() as bunshin:
         floppy = boot_sector(bunshin.folder)
-        bunshin.ok('create', 'guest', '--memory', '32M', '--disk', '64M', '--nic', 'none', '--floppy', floppy)
+        bunshin.ok('create', 'guest', '--memory', '32M', '--disk', '64M', '--controller', controller, '--nic', 'none', '--floppy', floppy)
         bunshin.ok('set', 'guest', 'boot=floppy')
         bunshin.ok('start', 'guest', '--headless')
         # The hard limit stays open, so that it can be lifted again.
@@ -90,4 +90,5 @@ def pauses_and_resumes():
 
 
 if __name__ == '__main__':
-    tap.run([('pauses-and-resumes', pauses_and_resumes)])
+    tap.run([(f'pauses-and-resumes-{controller}', lambda controller=controller: pauses_and_resumes(controller))
+             for controller in ('ide', 'virtio')])
