@@ -31,8 +31,8 @@ static const uint8_t boot_sector[] = {
 typedef struct
 {
   Machine *machine;
-  Disk *floppy, *disk, *disc;
-  int fds[3];
+  Disk *floppy, *disk, *disc, *virtio;
+  int fds[4];
   GMutex lock;
   GCond cond;
   unsigned rounds;
@@ -86,10 +86,12 @@ pc_new (Pc *pc)
   pc->floppy = memory_disk (&pc->fds[0], FLOPPY_SIZE, sector, sizeof sector, 0, 0);
   pc->disk = memory_disk (&pc->fds[1], DISK_SIZE, "data", 4, 0, 0);
   pc->disc = memory_disk (&pc->fds[2], ISO_SIZE, "\1CD001\1", 7, ISO_DESCRIPTOR, DISK_OPEN_READ_ONLY);
+  pc->virtio = memory_disk (&pc->fds[3], DISK_SIZE, "data", 4, 0, 0);
   config.floppy[0] = pc->floppy;
   config.ide[0] = (MachineSlot) { MACHINE_SLOT_DISK, pc->disk };
   config.ide[2] = (MachineSlot) { MACHINE_SLOT_CDROM, pc->disc };
   config.ide[3] = (MachineSlot) { MACHINE_SLOT_CDROM, NULL };
+  config.virtio[0] = (MachineSlot) { MACHINE_SLOT_DISK, pc->virtio };
   pc->machine = machine_new (&config, &error);
   g_assert_no_error (error);
 }
@@ -101,6 +103,7 @@ pc_free (Pc *pc)
   disk_unref (pc->floppy);
   disk_unref (pc->disk);
   disk_unref (pc->disc);
+  disk_unref (pc->virtio);
   for (unsigned i = 0; i < G_N_ELEMENTS (pc->fds); i++)
     close (pc->fds[i]);
   g_mutex_clear (&pc->lock);
