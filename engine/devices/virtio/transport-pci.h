@@ -31,7 +31,6 @@ enum
 };
 
 #define VIRTIO_FEATURE(bit)      ((uint64_t) 1 << (bit))
-#define VIRTIO_F_NOTIFY_ON_EMPTY VIRTIO_FEATURE (24) /* legacy */
 #define VIRTIO_F_ANY_LAYOUT      VIRTIO_FEATURE (27) /* legacy */
 #define VIRTIO_F_INDIRECT_DESC   VIRTIO_FEATURE (28)
 #define VIRTIO_F_EVENT_IDX       VIRTIO_FEATURE (29)
