@@ -85,6 +85,33 @@ def ext4_on_vdi(controller, device, append=''):
             raise Failure(f'/d/hello reads {hello!r}')
 
 
+def small_disc(path, name):
+    """The least that passes for a CD: a volume descriptor with a name, and nothing on it."""
+    descriptor = (b'\1CD001\1\0' + b' ' * 32 + name.encode().ljust(32)).ljust(80, b'\0')
+    path.write_bytes((bytes(16 * 2048) + descriptor + (20).to_bytes(48, 'little') + (2048).to_bytes(2, 'little')).ljust(20 * 2048, b'\0'))
+    return path
+
+
+def disc_change_on_ahci():
+    """The guest reads the disc that is put in while it runs, and notices when there is none."""
+    with tempfile.TemporaryDirectory() as folder:
+        disc = small_disc(pathlib.Path(folder) / 'two.iso', 'DISC-TWO')
+        with machine('--memory', '256M', '--disk', 'none', '--controller', 'ahci', '--iso', guest_file('grub-linux.iso')) as guest:
+            guest.wait_screen(r'GNU GRUB', 180)
+            guest.key('enter')
+            shell_on_serial(guest.serial, 'x86_64')
+            read = 'dd if=/dev/sr0 bs=2048 skip=16 count=1 2>/dev/null'
+            guest.serial.send(f'{read} | grep -c CD001; {read} | grep -c DISC-TWO; echo read-$((1 + 1))\n')
+            guest.serial.expect(r'1\s+0\s+read-2', 60)
+            guest.library('set', guest.name, f'iso={disc}')
+            guest.serial.send(f'until {read} | grep -q DISC-TWO; do sleep 1; done; echo changed-$((1 + 1))\n')
+            guest.serial.expect('changed-2', 120)
+            guest.library('set', guest.name, 'iso=none')
+            guest.serial.send(f'while {read} >/dev/null; do sleep 1; done; echo empty-$((1 + 1)); poweroff -f\n')
+            guest.serial.expect('empty-2', 120)
+            guest.wait_off(120)
+
+
 def power_button():
     """The button reaches the guest as an input event; then it is up to the guest."""
     with machine('--memory', '256M', '--disk', 'none', '--iso', guest_file('grub-linux.iso')) as guest:
@@ -113,6 +140,7 @@ if __name__ == '__main__':
         ('generic-from-grub-on-ahci', lambda: from_grub('generic', 'x86_64', ('--controller', 'ahci', '--iso'))),
         ('ext4-on-vdi', lambda: ext4_on_vdi('ide', 'sda')),
         ('ext4-on-vdi-on-ahci', lambda: ext4_on_vdi('ahci', 'sda')),
+        ('disc-change-on-ahci', disc_change_on_ahci),
         ('ext4-on-vdi-on-virtio', lambda: ext4_on_vdi('virtio', 'vda')),
         # As guests of the time before virtio 1.0, and without messages for interrupts.
         ('ext4-on-vdi-on-old-virtio', lambda: ext4_on_vdi('virtio', 'vda', ' virtio_pci.force_legacy=1 pci=nomsi')),

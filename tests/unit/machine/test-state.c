@@ -91,6 +91,7 @@ pc_new (Pc *pc)
   config.ide[0] = (MachineSlot) { MACHINE_SLOT_DISK, pc->disk };
   config.ide[2] = (MachineSlot) { MACHINE_SLOT_CDROM, pc->disc };
   config.ide[3] = (MachineSlot) { MACHINE_SLOT_CDROM, NULL };
+  config.ahci[1] = (MachineSlot) { MACHINE_SLOT_CDROM, NULL };
   config.virtio[0] = (MachineSlot) { MACHINE_SLOT_DISK, pc->virtio };
   pc->machine = machine_new (&config, &error);
   g_assert_no_error (error);
