@@ -178,11 +178,23 @@ drive_title (const LibraryAttachment *attachment)
     N_ ("primary master"), N_ ("primary slave"), N_ ("secondary master"), N_ ("secondary slave"),
   };
 
-  if (attachment->controller == LIBRARY_CONTROLLER_IDE && attachment->unit < LIBRARY_IDE_UNITS)
-    /* Translators: a kind of drive and its place, "Disk, IDE primary master". */
-    return g_strdup_printf (_("%s, IDE %s"), record_text_medium_kind (attachment->kind),
-                            _(places[attachment->unit]));
-  return g_strdup_printf ("%s %c", record_text_medium_kind (attachment->kind), 'A' + attachment->unit);
+  const char *kind = record_text_medium_kind (attachment->kind);
+
+  switch (attachment->controller)
+    {
+    case LIBRARY_CONTROLLER_IDE:
+      /* Translators: a kind of drive and its place, "Disk, IDE primary master". */
+      return g_strdup_printf (_("%s, IDE %s"), kind, _(places[attachment->unit % LIBRARY_IDE_UNITS]));
+    case LIBRARY_CONTROLLER_AHCI:
+      /* Translators: a kind of drive and its place, "Disk, SATA port 0". */
+      return g_strdup_printf (_("%s, SATA port %u"), kind, attachment->unit);
+    case LIBRARY_CONTROLLER_VIRTIO:
+      /* Translators: a kind of drive and its place, "Disk, virtio 0". */
+      return g_strdup_printf (_("%s, virtio %u"), kind, attachment->unit);
+    case LIBRARY_CONTROLLER_FLOPPY:
+    default:
+      return g_strdup_printf ("%s %c", kind, 'A' + attachment->unit);
+    }
 }
 
 static void
@@ -229,14 +241,38 @@ settings_show_storage (BunshinSettingsWindow *self)
 
 /* --- Adding --- */
 
+/* New disks go where the machine has disks: its system has a driver for that. */
+static LibraryController
+disk_controller (BunshinSettingsWindow *self)
+{
+  const LibraryAttachment *disk = library_machine_find_drive (self->record, LIBRARY_MEDIUM_DISK);
+
+  return disk != NULL ? disk->controller : LIBRARY_CONTROLLER_IDE;
+}
+
+static const char *
+no_place_left (LibraryController controller)
+{
+  switch (controller)
+    {
+    case LIBRARY_CONTROLLER_IDE:
+      return _("All four IDE places are taken");
+    case LIBRARY_CONTROLLER_FLOPPY:
+      return _("Both floppy places are taken");
+    case LIBRARY_CONTROLLER_AHCI:
+    case LIBRARY_CONTROLLER_VIRTIO:
+    default:
+      return _("All places for drives are taken");
+    }
+}
+
 static void
 add (BunshinSettingsWindow *self, LibraryController controller, LibraryMediumKind kind, const char *path,
      const char *format)
 {
   if (library_machine_add_drive (self->record, controller, kind, path, format) == NULL)
     {
-      settings_toast (self, controller == LIBRARY_CONTROLLER_IDE ? _("All four IDE places are taken")
-                                                                 : _("Both floppy places are taken"));
+      settings_toast (self, no_place_left (controller));
       return;
     }
   if (settings_store (self))
@@ -246,7 +282,7 @@ add (BunshinSettingsWindow *self, LibraryController controller, LibraryMediumKin
 static void
 on_disk_made (BunshinDiskDialog *dialog, const char *path, const char *format, gpointer data)
 {
-  add (data, LIBRARY_CONTROLLER_IDE, LIBRARY_MEDIUM_DISK, path, format);
+  add (data, disk_controller (data), LIBRARY_MEDIUM_DISK, path, format);
 }
 
 static void
@@ -261,7 +297,7 @@ on_add_new_disk (BunshinSettingsWindow *self)
 static void
 on_existing_chosen (const char *path, gpointer data)
 {
-  add (data, LIBRARY_CONTROLLER_IDE, LIBRARY_MEDIUM_DISK, path, NULL);
+  add (data, disk_controller (data), LIBRARY_MEDIUM_DISK, path, NULL);
 }
 
 static void
@@ -274,7 +310,9 @@ on_add_existing_disk (BunshinSettingsWindow *self)
 static void
 on_add_cd (BunshinSettingsWindow *self)
 {
-  add (self, LIBRARY_CONTROLLER_IDE, LIBRARY_MEDIUM_OPTICAL, NULL, NULL);
+  gboolean is_sata = disk_controller (self) == LIBRARY_CONTROLLER_AHCI;
+
+  add (self, is_sata ? LIBRARY_CONTROLLER_AHCI : LIBRARY_CONTROLLER_IDE, LIBRARY_MEDIUM_OPTICAL, NULL, NULL);
 }
 
 static void

@@ -153,6 +153,33 @@ test_storage (Fixture *fixture, gconstpointer data)
   g_assert_true (g_file_test (disk, G_FILE_TEST_EXISTS));
 }
 
+static const char *
+drive_row (Fixture *fixture, guint index)
+{
+  return adw_preferences_row_get_title (fixture->settings->storage_rows->pdata[index]);
+}
+
+/* What is added goes where the machine has its disks. */
+static void
+test_controllers (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (LibraryMachine) record = NULL;
+
+  show (fixture, "storage");
+  library_machine_add_attachment (fixture->settings->record, LIBRARY_CONTROLLER_AHCI, 4, LIBRARY_MEDIUM_DISK,
+                                  "/images/x.vdi", "vdi");
+  library_machine_add_attachment (fixture->settings->record, LIBRARY_CONTROLLER_VIRTIO, 2, LIBRARY_MEDIUM_DISK,
+                                  "/images/y.vdi", "vdi");
+  settings_show_storage (fixture->settings);
+  g_assert_cmpstr (drive_row (fixture, 1), ==, "Disk, SATA port 4");
+  g_assert_cmpstr (drive_row (fixture, 2), ==, "Disk, virtio 2");
+  test_activate_row (fixture->settings->add_cd);
+  test_screenshot ("settings-controllers");
+  record = stored (fixture);
+  g_assert_cmpint (library_machine_find_attachment (record, LIBRARY_CONTROLLER_AHCI, 0)->kind, ==,
+                   LIBRARY_MEDIUM_OPTICAL);
+}
+
 static void
 test_network (Fixture *fixture, gconstpointer data)
 {
@@ -213,6 +240,7 @@ main (int argc, char *argv[])
   ADD ("os", test_os);
   ADD ("system", test_system);
   ADD ("storage", test_storage);
+  ADD ("controllers", test_controllers);
   ADD ("network", test_network);
   ADD ("running", test_running);
 #undef ADD
