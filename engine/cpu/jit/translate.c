@@ -5,6 +5,7 @@
 
 enum
 {
+  UNCHAINED_MIN = 11, /* instructions of a block that neither leads on nor loops */
   FLAT_CODE = X86_MODE_CSFLAT | X86_MODE_CSZERO,
   FLAT_STACK = X86_MODE_PE | X86_MODE_FLAT | X86_MODE_STACK32
 };
@@ -436,7 +437,10 @@ decode_block (Translation *t)
       if (insn->kind == KIND_TAIL || insn->kind >= KIND_JUMP)
         break;
     }
-  return native > 0 && t->insns[0].kind != KIND_TAIL;
+  if (t->insns[0].kind == KIND_TAIL)
+    return FALSE;
+  /* The way in and out is longer than the interpreter's to the next block: it has to be worth it. */
+  return native > (t->is_chained || t->insns[t->count - 1].kind >= KIND_JUMP ? 0 : UNCHAINED_MIN);
 }
 
 static gboolean
