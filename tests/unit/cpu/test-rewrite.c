@@ -8,7 +8,7 @@
 
 enum
 {
-  SLOT = 64, SLOTS = 4, TABLE = 0x400000, COUNT = 4000, CALLS = 3,
+  SLOT = 64, SLOTS = 4, TABLE = 0x400000, COUNT = 4000, CALLS = 3, MANY = 12000 /* more than there is room for */,
   SHAPES = 6,
   SLOT_BASE = 0x30000, HELPERS = 0x32000, HELPER_SIZE = 16
 };
@@ -180,9 +180,9 @@ test_no_room (void)
   put_helpers (guest);
   guest_code (guest, call_all, (size_t) (call_all_end - call_all));
   for (unsigned pass = 0; pass < 2; pass++)
-    for (unsigned i = 0; i < COUNT; i++)
+    for (unsigned i = 0; i < MANY; i++)
       put_function (guest->ram + TABLE + i * SLOT, TABLE + i * SLOT, i % SHAPES, seed * (i + 1), &value);
-  guest->cpu->r[X86_R8] = COUNT;
+  guest->cpu->r[X86_R8] = MANY;
   guest->cpu->r[X86_RAX] = 1;
   guest_run (guest);
   g_assert_cmpint (guest_exception (guest), ==, -1);
