@@ -13,7 +13,8 @@ def grub_cd():
         guest.type('c')
         guest.wait_screen(r'grub> *$', 60)
         guest.type('ls\n')
-        screen = guest.wait_screen(r'grub> ls *\n(.*\n)*.*\(hd0', 60)
+        # The list is whole when the next prompt is there.
+        screen = guest.wait_screen(r'grub> ls *\n(.*\n)*.*\(hd0.*\n(.*\n)*grub> *$', 60)
         if '(cd' not in screen and '(hd31' not in screen:
             raise Failure(f'GRUB does not list its CD:\n{screen}')
         guest.picture(f'grub-cd-{ACCEL}.png')
