@@ -97,10 +97,12 @@ x86_set_eflags (X86Cpu *cpu, uint32_t value, uint32_t mask)
 
 /* --- Finding code --- */
 
-/* Gathers the bytes of the instruction at @lin, at most @want of them; returns how many. */
+/* Gathers the bytes of the instruction at @lin, at most @limit of them; returns how many. *@is_guess: as many as the one had
+ * that was there before. */
 static unsigned
-gather_odd (X86Cpu *cpu, uint64_t lin, unsigned want, uint8_t *bytes)
+gather_odd (X86Cpu *cpu, uint64_t lin, unsigned limit, uint8_t *bytes, gboolean *is_guess)
 {
+  unsigned want = limit;
   X86Op decoded[X86_BLOCK_OPS];
   unsigned have = 0, length;
 
@@ -142,6 +144,7 @@ gather_odd (X86Cpu *cpu, uint64_t lin, unsigned want, uint8_t *bytes)
         }
       have += chunk;
     }
+  *is_guess = want < limit;
   return have;
 }
 
@@ -152,6 +155,7 @@ find_odd (X86Cpu *cpu, uint64_t lin)
 {
   uint64_t rip = cpu->r[X86_RIP];
   unsigned limit = 15, have, length = 0;
+  gboolean is_guess;
   uint8_t bytes[16];
   const X86Op *ops;
   X86Op *slot, decoded[X86_BLOCK_OPS];
@@ -159,12 +163,13 @@ find_odd (X86Cpu *cpu, uint64_t lin)
 
   if (!(cpu->mode & X86_MODE_CSFLAT) && cpu->seg[X86_CS].limit - rip < 14)
     limit = (unsigned) (cpu->seg[X86_CS].limit - rip) + 1;
-  have = gather_odd (cpu, lin, limit, bytes);
+  have = gather_odd (cpu, lin, limit, bytes, &is_guess);
   ops = x86_odd_find (cpu, lin, cpu->mode, bytes, have, &slot);
   if (ops != NULL)
     return ops;
   /* Other bytes may mean a longer instruction. */
-  have = gather_odd (cpu, lin, limit, bytes);
+  if (is_guess)
+    have = gather_odd (cpu, lin, limit, bytes, &is_guess);
   count = x86_decode (cpu, bytes, have, FALSE, cpu->mode, 1, decoded, &length);
   memcpy (slot, decoded, count * sizeof (X86Op));
   /* With more bytes, behind another limit, it might have been an instruction. */

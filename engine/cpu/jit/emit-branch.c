@@ -60,12 +60,11 @@ emit_far_edge (Translation *t, uint64_t rip)
   emit_rm (e, 0, FALSE, MAP_1, 0xff, 4, MEM (S1, G_STRUCT_OFFSET (X86Jump, native)));
 }
 
-static void
-emit_leave_to (Translation *t, uint64_t rip)
+void
+jit_emit_leave (Translation *t, uint64_t rip)
 {
   Emit *e = t->e;
 
-  jit_save_flags (t);
   emit_constant (e, S2, rip);
   emit_store (e, jit_guest_mem (X86_RIP), S2);
   emit_jump_to (e, jit_write (t->jit, t->jit->leave));
@@ -80,7 +79,10 @@ jit_emit_exit (Translation *t, uint64_t rip)
     rip = (uint32_t) rip;
   host = jit_in_page (t, rip);
   if (!t->is_chained && rip != t->rip)
-    emit_leave_to (t, rip);
+    {
+      jit_save_flags (t);
+      jit_emit_leave (t, rip);
+    }
   else if (host == NULL)
     emit_far_edge (t, rip);
   else

@@ -580,8 +580,7 @@ emit_one_element (Translation *t, const JitInsn *insn)
   emit32 (e, X86_FLAG_DF);
   upwards = emit_jcc (e, CC_Z);
   site = jit_make_site (t, insn, 0, X86_ACCESS_READ, 0);
-  emit_constant (e, S2, (uint64_t) (uintptr_t) site);
-  emit_call_to (e, jit_write (t->jit, t->jit->site));
+  jit_call_site (t, site);
   finished = emit_jump (e);
   if (!e->is_full)
     emit_patch (upwards, e->at);

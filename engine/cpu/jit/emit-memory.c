@@ -85,6 +85,13 @@ jit_make_site (Translation *t, const JitInsn *insn, unsigned size, X86Access acc
   return site;
 }
 
+void
+jit_call_site (Translation *t, const JitSite *site)
+{
+  emit_constant (t->e, S2, (uint64_t) (uintptr_t) site);
+  emit_call_to (t->e, jit_write (t->jit, t->jit->site));
+}
+
 /* SARX S2, @reg, 32; MOV S2, GS:[S2 * 8]: what the window adds to linear addresses near @reg. */
 static void
 emit_region (Translation *t, unsigned reg)
@@ -261,8 +268,7 @@ emit_refused (Translation *t, const JitSlow *slow)
 
   for (unsigned i = 0; i < G_N_ELEMENTS (slow->refused) && !e->is_full; i++)
     emit_patch (slow->refused[i], e->at);
-  emit_constant (e, S2, (uint64_t) (uintptr_t) site);
-  emit_call_to (e, jit_write (t->jit, t->jit->site));
+  jit_call_site (t, site);
   if (slow->restore)
     jit_load_flags (t);
   emit_jump_to (e, slow->done);
@@ -289,8 +295,7 @@ jit_emit_slow (Translation *t, const JitSlow *slow)
     }
   if (!slow->is_fault)
     emit_lookup_address (t, slow->insn, slow->stack);
-  emit_constant (e, S2, (uint64_t) (uintptr_t) slow->site);
-  emit_call_to (e, jit_write (t->jit, t->jit->site));
+  jit_call_site (t, slow->site);
   emit_rr (e, 0, FALSE, MAP_1, 0x85, S1, S1);
   if (slow->in_window && slow->was_in_host && jit_needed_before (slow->insn))
     {
@@ -318,8 +323,7 @@ jit_emit_site (Translation *t, const JitInsn *insn)
   if (site == NULL)
     return;
   jit_save_flags (t);
-  emit_constant (t->e, S2, (uint64_t) (uintptr_t) site);
-  emit_call_to (t->e, jit_write (t->jit, t->jit->site));
+  jit_call_site (t, site);
   t->in_host = FALSE;
   t->in_state = TRUE;
 }

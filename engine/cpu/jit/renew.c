@@ -20,9 +20,10 @@ jit_note_peek (Translation *t, const uint8_t *host, const uint8_t *bytes, unsign
 {
   JitPeek *peek = &t->peeks[t->peek_count];
 
-  x86_block_peeked (t->cpu, t->block, host, length);
+  /* A change of its own bytes is the end of the block anyway. */
   if (host >= t->block->host && host + length <= t->block->host + t->block->length)
     return;
+  x86_block_peeked (t->cpu, t->block, host, length);
   if (t->peek_count == G_N_ELEMENTS (t->peeks))
     {
       t->has_peeked_far = TRUE;

@@ -499,18 +499,14 @@ emit_host_leave (Translation *t)
   t->host_leave = t->e->at;
   g_array_append_val (t->jit->accesses, access);
   jit_store_flags (t);
-  emit_constant (t->e, S2, t->rip);
-  emit_store (t->e, jit_guest_mem (X86_RIP), S2);
-  emit_jump_to (t->e, jit_write (t->jit, t->jit->leave));
+  jit_emit_leave (t, t->rip);
 }
 
 static void
 emit_leave (Translation *t)
 {
   t->leave = t->e->at;
-  emit_constant (t->e, S2, t->rip);
-  emit_store (t->e, jit_guest_mem (X86_RIP), S2);
-  emit_jump_to (t->e, jit_write (t->jit, t->jit->leave));
+  jit_emit_leave (t, t->rip);
 }
 
 void

@@ -135,11 +135,15 @@ void jit_end_lookup (Translation *t, JitSlow *slow);
 JitSlow *jit_begin_fault (Translation *t, const JitInsn *insn);
 void jit_emit_slow (Translation *t, const JitSlow *slow);
 JitSite *jit_make_site (Translation *t, const JitInsn *insn, unsigned size, X86Access access, unsigned aligned);
+/* The interpreter runs @site's instruction and comes back. */
+void jit_call_site (Translation *t, const JitSite *site);
 void jit_emit_site (Translation *t, const JitInsn *insn);
 
 /* --- emit-branch.c --- */
 
 uint64_t jit_target_of (const Translation *t, const JitInsn *insn);
+/* To the run loop, which goes on at @rip. */
+void jit_emit_leave (Translation *t, uint64_t rip);
 /* On to @rip: the end of the block, or one of its ends. */
 void jit_emit_exit (Translation *t, uint64_t rip);
 void jit_emit_jcc (Translation *t, const JitInsn *insn);
