@@ -2,9 +2,8 @@
 /* Parallels' HDD: what hostile images are answered with; folders with parts and snapshots. */
 
 #include "storage/disk/hdd-private.h"
+#include "tests/unit/storage/fixture.h"
 
-#include <fcntl.h>
-#include <glib/gstdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -35,45 +34,18 @@ make (const Fixture *f, const char *name, uint64_t size)
 }
 
 static void
-put (const char *path, uint64_t at, const void *data, size_t length)
-{
-  int fd = open (path, O_WRONLY);
-
-  g_assert_cmpint (pwrite (fd, data, length, (off_t) at), ==, (ssize_t) length);
-  close (fd);
-}
-
-static void
-get (const char *path, uint64_t at, void *data, size_t length)
-{
-  int fd = open (path, O_RDONLY);
-
-  g_assert_cmpint (pread (fd, data, length, (off_t) at), ==, (ssize_t) length);
-  close (fd);
-}
-
-static void
 setup (Fixture *f, gconstpointer data)
 {
   f->folder = g_dir_make_tmp ("bunshin-hdd-XXXXXX", NULL);
   f->path = g_build_filename (f->folder, "disk.hdd", NULL);
   make (f, "disk.hdd", SIZE);
-  get (f->path, 0, &f->header, sizeof f->header);
+  image_get (f->path, 0, &f->header, sizeof f->header);
 }
 
 static void
 teardown (Fixture *f, gconstpointer data)
 {
-  g_autoptr (GDir) dir = g_dir_open (f->folder, 0, NULL);
-  const char *name;
-
-  while ((name = g_dir_read_name (dir)) != NULL)
-    {
-      g_autofree char *path = g_build_filename (f->folder, name, NULL);
-
-      g_remove (path);
-    }
-  g_rmdir (f->folder);
+  image_remove_folder (f->folder);
   g_free (f->folder);
   g_free (f->path);
 }
@@ -82,46 +54,7 @@ teardown (Fixture *f, gconstpointer data)
 static void
 refuse (const Fixture *f, const char *path, const char *words)
 {
-  g_autoptr (GError) error = NULL;
-  Disk *disk = disk_open (path, 0, &error);
-
-  g_assert_null (disk);
-  g_assert_nonnull (error);
-  if (strstr (error->message, f->folder) == NULL || strstr (error->message, words) == NULL)
-    g_error ("“%s” has no “%s”", error->message, words);
-}
-
-static Disk *
-must_open (const char *path)
-{
-  g_autoptr (GError) error = NULL;
-  Disk *disk = disk_open (path, 0, &error);
-
-  g_assert_no_error (error);
-  return disk;
-}
-
-static void
-write_sector (Disk *disk, uint64_t at, int byte)
-{
-  g_autoptr (GError) error = NULL;
-  uint8_t data[512];
-
-  memset (data, byte, sizeof data);
-  disk_write (disk, at, data, sizeof data, &error);
-  g_assert_no_error (error);
-}
-
-static void
-expect_sector (Disk *disk, uint64_t at, int byte)
-{
-  g_autoptr (GError) error = NULL;
-  uint8_t data[512];
-
-  disk_read (disk, at, data, sizeof data, &error);
-  g_assert_no_error (error);
-  g_assert_cmphex (data[0], ==, byte);
-  g_assert_cmphex (data[511], ==, byte);
+  image_refused (path, 0, f->folder, words);
 }
 
 static void
@@ -136,7 +69,7 @@ test_hostile (Fixture *f, gconstpointer data)
 #define TRY(field, value, words)                                                                                       \
   f->header = header;                                                                                                  \
   f->header.field = value;                                                                                             \
-  put (f->path, 0, &f->header, sizeof f->header);                                                                      \
+  image_put (f->path, 0, &f->header, sizeof f->header);                                                                \
   refuse (f, f->path, words)
 
   TRY (version, 3, "version");
@@ -154,9 +87,9 @@ test_hostile (Fixture *f, gconstpointer data)
   TRY (data_offset, 0, "overlaps");
 #undef TRY
   memcpy ((char *) header.magic, HDD_MAGIC, 16);
-  put (f->path, 0, &header, sizeof header);
-  put (f->path, HDD_HEADER, &entry, sizeof entry);
-  disk = must_open (f->path);
+  image_put (f->path, 0, &header, sizeof header);
+  image_put (f->path, HDD_HEADER, &entry, sizeof entry);
+  disk = image_must_open (f->path);
   g_assert_false (disk_read (disk, 0, sector, sizeof sector, &error));
   g_assert_nonnull (strstr (error->message, "does not have"));
   disk_unref (disk);
@@ -166,13 +99,13 @@ test_hostile (Fixture *f, gconstpointer data)
 static void
 test_in_use (Fixture *f, gconstpointer data)
 {
-  Disk *disk = must_open (f->path);
+  Disk *disk = image_must_open (f->path);
 
-  write_sector (disk, 0, 1);
-  get (f->path, 0, &f->header, sizeof f->header);
+  image_write_sector (disk, 0, 1);
+  image_get (f->path, 0, &f->header, sizeof f->header);
   g_assert_cmphex (f->header.in_use, ==, HDD_IN_USE);
   disk_unref (disk);
-  get (f->path, 0, &f->header, sizeof f->header);
+  image_get (f->path, 0, &f->header, sizeof f->header);
   g_assert_cmphex (f->header.in_use, ==, HDD_CLOSED);
 }
 
@@ -185,16 +118,16 @@ test_old (Fixture *f, gconstpointer data)
 
   g_assert_cmpint (truncate (f->path, 0), ==, 0);
   g_assert_cmpint (truncate (f->path, 512), ==, 0);
-  put (f->path, 0, &h, sizeof h);
+  image_put (f->path, 0, &h, sizeof h);
   for (int round = 0; round < 2; round++)
     {
-      disk = must_open (f->path);
+      disk = image_must_open (f->path);
       g_assert_cmpuint (disk_size (disk), ==, (40 * 63 - 5) * 512);
       for (unsigned i = 0; i < 40 * 63 - 5; i += 61)
         if (round == 0)
-          write_sector (disk, i * 512, (int) (i % 255) + 1);
+          image_write_sector (disk, i * 512, (int) (i % 255) + 1);
         else
-          expect_sector (disk, i * 512, (int) (i % 255) + 1);
+          image_expect_sector (disk, i * 512, (int) (i % 255) + 1);
       disk_unref (disk);
     }
 }
@@ -234,19 +167,19 @@ test_split (Fixture *f, gconstpointer data)
                 STORAGE ("8192", "10240", IMAGE (TOP, "Plain", "b.hds"))
                     STORAGE ("10240", "18432", IMAGE (TOP, "Compressed", "c.hds")),
             SHOT (TOP, NONE));
-  disk = must_open (f->folder);
+  disk = image_must_open (f->folder);
   g_assert_cmpstr (disk_format_name (disk), ==, "hdd");
   g_assert_cmpuint (disk_size (disk), ==, 9 << 20);
   for (uint64_t at = 0; at < 9 << 20; at += 512 * 1021)
-    write_sector (disk, at, (int) (at / 512 % 255) + 1);
-  write_sector (disk, (4 << 20) - 512, 7);
-  write_sector (disk, 4 << 20, 8);
+    image_write_sector (disk, at, (int) (at / 512 % 255) + 1);
+  image_write_sector (disk, (4 << 20) - 512, 7);
+  image_write_sector (disk, 4 << 20, 8);
   disk_unref (disk);
-  disk = must_open (f->folder);
+  disk = image_must_open (f->folder);
   for (uint64_t at = 0; at < 9 << 20; at += 512 * 1021)
-    expect_sector (disk, at, (int) (at / 512 % 255) + 1);
+    image_expect_sector (disk, at, (int) (at / 512 % 255) + 1);
   disk_unref (disk);
-  get (plain, 0, &byte, 1);
+  image_get (plain, 0, &byte, 1);
   g_assert_cmpint (byte, ==, 8);
 }
 
@@ -260,24 +193,24 @@ test_snapshot (Fixture *f, gconstpointer data)
 
   make (f, "old.hds", 4 << 20);
   make (f, "top.hds", 4 << 20);
-  disk = must_open (old);
-  write_sector (disk, 0, 1);
-  write_sector (disk, 1024, 2);
-  write_sector (disk, 3 << 20, 3);
+  disk = image_must_open (old);
+  image_write_sector (disk, 0, 1);
+  image_write_sector (disk, 1024, 2);
+  image_write_sector (disk, 3 << 20, 3);
   disk_unref (disk);
   describe (f, STORAGE ("0", "8192", IMAGE (OLD, "Compressed", "old.hds") IMAGE (TOP, "Compressed", "top.hds")),
             SHOT (TOP, OLD) SHOT (OLD, NONE));
-  disk = must_open (f->folder);
-  expect_sector (disk, 0, 1);
-  write_sector (disk, 1024, 9);
+  disk = image_must_open (f->folder);
+  image_expect_sector (disk, 0, 1);
+  image_write_sector (disk, 1024, 9);
   g_assert_true (disk_zero (disk, 3 << 20, 512, &error));
-  expect_sector (disk, 0, 1);
-  expect_sector (disk, 1024, 9);
-  expect_sector (disk, 3 << 20, 0);
+  image_expect_sector (disk, 0, 1);
+  image_expect_sector (disk, 1024, 9);
+  image_expect_sector (disk, 3 << 20, 0);
   disk_unref (disk);
-  disk = must_open (old);
-  expect_sector (disk, 1024, 2);
-  expect_sector (disk, 3 << 20, 3);
+  disk = image_must_open (old);
+  image_expect_sector (disk, 1024, 2);
+  image_expect_sector (disk, 3 << 20, 3);
   disk_unref (disk);
 }
 
@@ -321,15 +254,15 @@ static void
 test_repair (Fixture *f, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
-  Disk *disk = must_open (f->path);
+  Disk *disk = image_must_open (f->path);
   uint32_t entries[3];
 
-  write_sector (disk, 0, 5);
+  image_write_sector (disk, 0, 5);
   disk_unref (disk);
-  get (f->path, HDD_HEADER, entries, 4);
+  image_get (f->path, HDD_HEADER, entries, 4);
   entries[1] = entries[0];
   entries[2] = 1;
-  put (f->path, HDD_HEADER, entries, sizeof entries);
+  image_put (f->path, HDD_HEADER, entries, sizeof entries);
   for (int round = 0; round < 3; round++)
     {
       Image *img = image_open (f->path, IMAGE_OPEN_CHECKING, NULL, NULL, &error);
@@ -343,9 +276,9 @@ test_repair (Fixture *f, gconstpointer data)
       image_report_clear (&report);
       image_close (img);
     }
-  disk = must_open (f->path);
-  expect_sector (disk, 0, 5);
-  expect_sector (disk, HDD_CLUSTER, 5);
+  disk = image_must_open (f->path);
+  image_expect_sector (disk, 0, 5);
+  image_expect_sector (disk, HDD_CLUSTER, 5);
   disk_unref (disk);
 }
 

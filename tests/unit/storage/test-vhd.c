@@ -2,8 +2,8 @@
 /* VHD: what hostile and damaged images are answered with, and how the parent is found. */
 
 #include "storage/disk/vhd-private.h"
+#include "tests/unit/storage/fixture.h"
 
-#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,24 +30,6 @@ make (const char *path, const char *variant, const char *base)
   g_assert_no_error (error);
 }
 
-static void
-get (const char *path, uint64_t at, void *data, size_t length)
-{
-  int fd = open (path, O_RDONLY);
-
-  g_assert_cmpint (pread (fd, data, length, (off_t)at), ==, (ssize_t)length);
-  close (fd);
-}
-
-static void
-put (const char *path, uint64_t at, const void *data, size_t length)
-{
-  int fd = open (path, O_WRONLY);
-
-  g_assert_cmpint (pwrite (fd, data, length, (off_t)at), ==, (ssize_t)length);
-  close (fd);
-}
-
 static off_t
 file_size (const char *path)
 {
@@ -63,23 +45,14 @@ setup (Fixture *f, gconstpointer data)
   f->folder = g_dir_make_tmp ("bunshin-vhd-XXXXXX", NULL);
   f->path = g_build_filename (f->folder, "disk.vhd", NULL);
   make (f->path, "dynamic", NULL);
-  get (f->path, 0, &f->footer, sizeof f->footer);
-  get (f->path, 512, &f->header, sizeof f->header);
+  image_get (f->path, 0, &f->footer, sizeof f->footer);
+  image_get (f->path, 512, &f->header, sizeof f->header);
 }
 
 static void
 teardown (Fixture *f, gconstpointer data)
 {
-  g_autoptr (GDir) dir = g_dir_open (f->folder, 0, NULL);
-  const char *name;
-
-  while ((name = g_dir_read_name (dir)) != NULL)
-    {
-      g_autofree char *path = g_build_filename (f->folder, name, NULL);
-
-      g_remove (path);
-    }
-  g_rmdir (f->folder);
+  image_remove_folder (f->folder);
   g_free (f->folder);
   g_free (f->path);
 }
@@ -89,21 +62,15 @@ store (Fixture *f)
 {
   vhd_seal_footer (&f->footer);
   vhd_seal_header (&f->header);
-  put (f->path, 0, &f->footer, sizeof f->footer);
-  put (f->path, 512, &f->header, sizeof f->header);
+  image_put (f->path, 0, &f->footer, sizeof f->footer);
+  image_put (f->path, 512, &f->header, sizeof f->header);
 }
 
 /* Fails, with a message that names the file and has @words in it. */
 static void
 refuse (const char *path, const char *words)
 {
-  g_autoptr (GError) error = NULL;
-  Disk *disk = disk_open (path, 0, &error);
-
-  g_assert_null (disk);
-  g_assert_nonnull (error);
-  if (strstr (error->message, path) == NULL || strstr (error->message, words) == NULL)
-    g_error ("“%s” has no “%s”", error->message, words);
+  image_refused (path, 0, path, words);
 }
 
 static void
@@ -143,20 +110,20 @@ test_hostile (Fixture *f, gconstpointer data)
   f->header = header;
   store (f);
   entries[0] = GUINT32_TO_BE (0x7fffffff);
-  put (f->path, 1536, entries, 4);
+  image_put (f->path, 1536, entries, 4);
   refuse (f->path, "does not have");
   /* Room for two blocks. */
   g_assert_cmpint (truncate (f->path, 16 << 20), ==, 0);
-  put (f->path, (16 << 20) - 512, &f->footer, 512);
+  image_put (f->path, (16 << 20) - 512, &f->footer, 512);
   entries[0] = GUINT32_TO_BE (1);
-  put (f->path, 1536, entries, 4);
+  image_put (f->path, 1536, entries, 4);
   refuse (f->path, "overlaps the header");
   entries[0] = GUINT32_TO_BE (100);
   entries[1] = GUINT32_TO_BE (100);
-  put (f->path, 1536, entries, 8);
+  image_put (f->path, 1536, entries, 8);
   refuse (f->path, "two blocks overlap");
   entries[1] = GUINT32_TO_BE (100 + 4096);
-  put (f->path, 1536, entries, 8);
+  image_put (f->path, 1536, entries, 8);
   refuse (f->path, "two blocks overlap");
 }
 
@@ -174,10 +141,10 @@ test_repair (Fixture *f, gconstpointer data)
   memset (block, 0x5a, 4096);
   g_assert_true (disk_write (disk, 0, block, 4096, &error));
   disk_unref (disk);
-  get (f->path, 1536, entries, 4);
+  image_get (f->path, 1536, entries, 4);
   entries[1] = entries[0];
   entries[2] = GUINT32_TO_BE (0x7ffffff0);
-  put (f->path, 1536, entries, sizeof entries);
+  image_put (f->path, 1536, entries, sizeof entries);
   refuse (f->path, "");
 
   img = image_open (f->path, IMAGE_OPEN_CHECKING, NULL, NULL, &error);
@@ -217,8 +184,8 @@ test_one_footer (Fixture *f, gconstpointer data)
   disk = disk_open (f->path, 0, &error);
   g_assert_no_error (error);
   disk_unref (disk);
-  put (f->path, (uint64_t)size - 512, &f->footer, 512);
-  put (f->path, 0, nothing, 512);
+  image_put (f->path, (uint64_t)size - 512, &f->footer, 512);
+  image_put (f->path, 0, nothing, 512);
   disk = disk_open (f->path, 0, &error);
   g_assert_no_error (error);
   g_assert_cmpstr (disk_variant (disk), ==, "dynamic");
@@ -234,8 +201,8 @@ test_fixed_stays (Fixture *f, gconstpointer data)
   Disk *disk;
 
   make (fixed, "fixed", NULL);
-  put (fixed, 0, &f->footer, sizeof f->footer);
-  put (fixed, 512, &f->header, sizeof f->header);
+  image_put (fixed, 0, &f->footer, sizeof f->footer);
+  image_put (fixed, 512, &f->header, sizeof f->header);
   disk = disk_open (fixed, 0, &error);
   g_assert_no_error (error);
   g_assert_cmpstr (disk_variant (disk), ==, "fixed");

@@ -2,11 +2,9 @@
 /* VHDX: what hostile and damaged images are answered with, the log, and the parent. */
 
 #include "storage/disk/vhdx-private.h"
+#include "tests/unit/storage/fixture.h"
 
-#include <fcntl.h>
-#include <glib/gstdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum
 {
@@ -34,46 +32,19 @@ make (const char *path, const char *base)
 }
 
 static void
-put (const char *path, uint64_t at, const void *data, size_t length)
-{
-  int fd = open (path, O_WRONLY);
-
-  g_assert_cmpint (pwrite (fd, data, length, (off_t) at), ==, (ssize_t) length);
-  close (fd);
-}
-
-static void
-get (const char *path, uint64_t at, void *data, size_t length)
-{
-  int fd = open (path, O_RDONLY);
-
-  g_assert_cmpint (pread (fd, data, length, (off_t) at), ==, (ssize_t) length);
-  close (fd);
-}
-
-static void
 setup (Fixture *f, gconstpointer data)
 {
   f->folder = g_dir_make_tmp ("bunshin-vhdx-XXXXXX", NULL);
   f->path = g_build_filename (f->folder, "disk.vhdx", NULL);
   make (f->path, NULL);
-  get (f->path, VHDX_HEADER_2, &f->header, sizeof f->header);
-  get (f->path, VHDX_REGIONS_1, f->regions, sizeof f->regions);
+  image_get (f->path, VHDX_HEADER_2, &f->header, sizeof f->header);
+  image_get (f->path, VHDX_REGIONS_1, f->regions, sizeof f->regions);
 }
 
 static void
 teardown (Fixture *f, gconstpointer data)
 {
-  g_autoptr (GDir) dir = g_dir_open (f->folder, 0, NULL);
-  const char *name;
-
-  while ((name = g_dir_read_name (dir)) != NULL)
-    {
-      g_autofree char *path = g_build_filename (f->folder, name, NULL);
-
-      g_remove (path);
-    }
-  g_rmdir (f->folder);
+  image_remove_folder (f->folder);
   g_free (f->folder);
   g_free (f->path);
 }
@@ -82,53 +53,14 @@ teardown (Fixture *f, gconstpointer data)
 static void
 refuse (const char *path, DiskOpenFlags flags, const char *words)
 {
-  g_autoptr (GError) error = NULL;
-  Disk *disk = disk_open (path, flags, &error);
-
-  g_assert_null (disk);
-  g_assert_nonnull (error);
-  if (strstr (error->message, path) == NULL || strstr (error->message, words) == NULL)
-    g_error ("“%s” has no “%s”", error->message, words);
-}
-
-static Disk *
-must_open (const char *path)
-{
-  g_autoptr (GError) error = NULL;
-  Disk *disk = disk_open (path, 0, &error);
-
-  g_assert_no_error (error);
-  return disk;
-}
-
-static void
-write_sector (Disk *disk, uint64_t at, int byte)
-{
-  g_autoptr (GError) error = NULL;
-  uint8_t data[512];
-
-  memset (data, byte, sizeof data);
-  disk_write (disk, at, data, sizeof data, &error);
-  g_assert_no_error (error);
-}
-
-static void
-expect_sector (Disk *disk, uint64_t at, int byte)
-{
-  g_autoptr (GError) error = NULL;
-  uint8_t data[512];
-
-  disk_read (disk, at, data, sizeof data, &error);
-  g_assert_no_error (error);
-  g_assert_cmphex (data[0], ==, byte);
-  g_assert_cmphex (data[511], ==, byte);
+  image_refused (path, flags, path, words);
 }
 
 static void
 store_header (const Fixture *f, VhdxHeader *header)
 {
   header->checksum = vhdx_checksum (header, sizeof *header, G_STRUCT_OFFSET (VhdxHeader, checksum));
-  put (f->path, VHDX_HEADER_2, header, sizeof *header);
+  image_put (f->path, VHDX_HEADER_2, header, sizeof *header);
 }
 
 static void
@@ -137,8 +69,8 @@ store_regions (const Fixture *f, uint8_t *regions)
   VhdxRegions *head = (VhdxRegions *) regions;
 
   head->checksum = vhdx_checksum (regions, VHDX_REGIONS_SIZE, G_STRUCT_OFFSET (VhdxRegions, checksum));
-  put (f->path, VHDX_REGIONS_1, regions, VHDX_REGIONS_SIZE);
-  put (f->path, VHDX_REGIONS_2, regions, VHDX_REGIONS_SIZE);
+  image_put (f->path, VHDX_REGIONS_1, regions, VHDX_REGIONS_SIZE);
+  image_put (f->path, VHDX_REGIONS_2, regions, VHDX_REGIONS_SIZE);
 }
 
 static void
@@ -166,9 +98,9 @@ test_hostile_header (Fixture *f, gconstpointer data)
   refuse (f->path, 0, "version 1");
 #undef TRY
   /* One of the two is enough. */
-  put (f->path, VHDX_HEADER_2, nothing, sizeof nothing);
-  disk_unref (must_open (f->path));
-  put (f->path, VHDX_HEADER_1, nothing, sizeof nothing);
+  image_put (f->path, VHDX_HEADER_2, nothing, sizeof nothing);
+  disk_unref (image_must_open (f->path));
+  image_put (f->path, VHDX_HEADER_1, nothing, sizeof nothing);
   refuse (f->path, 0, "header is not whole");
 }
 
@@ -201,8 +133,8 @@ test_hostile_regions (Fixture *f, gconstpointer data)
   /* The second list serves when the first is damaged. */
   store_regions (f, f->regions);
   memset (regions, 0, sizeof regions);
-  put (f->path, VHDX_REGIONS_1, regions, sizeof regions);
-  disk_unref (must_open (f->path));
+  image_put (f->path, VHDX_REGIONS_1, regions, sizeof regions);
+  disk_unref (image_must_open (f->path));
 }
 
 static void
@@ -217,11 +149,11 @@ test_hostile_metadata (Fixture *f, gconstpointer data)
   uint64_t size;
   uint32_t sector;
 
-  get (f->path, METADATA, &saved, sizeof saved);
+  image_get (f->path, METADATA, &saved, sizeof saved);
 #define TRY(field, value, words)                                                                                       \
   table = saved;                                                                                                       \
   table.field = value;                                                                                                 \
-  put (f->path, METADATA, &table, sizeof table);                                                                       \
+  image_put (f->path, METADATA, &table, sizeof table);                                                                 \
   refuse (f->path, 0, words)
 
   TRY (head.signature[0], 'x', "not whole");
@@ -233,17 +165,17 @@ test_hostile_metadata (Fixture *f, gconstpointer data)
   TRY (items[1].length, G_MAXUINT32, "not whole");
   TRY (items[3].guid.bytes[0], 0, "unknown kind");
 #undef TRY
-  put (f->path, METADATA, &saved, sizeof saved);
+  image_put (f->path, METADATA, &saved, sizeof saved);
 
 #define TRY_ITEM(index, variable, value, words)                                                                        \
-  get (f->path, METADATA + saved.items[index].offset, &variable, sizeof variable);                                     \
+  image_get (f->path, METADATA + saved.items[index].offset, &variable, sizeof variable);                               \
   {                                                                                                                    \
     const __typeof__ (variable) kept = variable;                                                                       \
                                                                                                                        \
     value;                                                                                                             \
-    put (f->path, METADATA + saved.items[index].offset, &variable, sizeof variable);                                   \
+    image_put (f->path, METADATA + saved.items[index].offset, &variable, sizeof variable);                             \
     refuse (f->path, 0, words);                                                                                        \
-    put (f->path, METADATA + saved.items[index].offset, &kept, sizeof kept);                                           \
+    image_put (f->path, METADATA + saved.items[index].offset, &kept, sizeof kept);                                     \
   }
 
   TRY_ITEM (0, parameters, parameters.block_size = 0, "blocks of 0");
@@ -257,7 +189,7 @@ test_hostile_metadata (Fixture *f, gconstpointer data)
   TRY_ITEM (3, sector, sector = 4096, "sectors of 4096 bytes are not supported");
   TRY_ITEM (3, sector, sector = 1, "sectors of 1");
 #undef TRY_ITEM
-  disk_unref (must_open (f->path));
+  disk_unref (image_must_open (f->path));
 }
 
 static void
@@ -278,8 +210,8 @@ test_hostile_table (Fixture *f, gconstpointer data)
       uint8_t sector[512];
       Disk *disk;
 
-      put (f->path, TABLE, &cases[i].entry, 8);
-      disk = must_open (f->path);
+      image_put (f->path, TABLE, &cases[i].entry, 8);
+      disk = image_must_open (f->path);
       g_assert_false (disk_read (disk, 0, sector, sizeof sector, &error));
       if (strstr (error->message, cases[i].words) == NULL)
         g_error ("“%s” has no “%s”", error->message, cases[i].words);
@@ -293,12 +225,12 @@ cut (const Fixture *f, const char *name, gboolean lose_table)
 {
   char *copy = g_build_filename (f->folder, name, NULL);
   g_autofree char *bytes = NULL;
-  Disk *disk = must_open (f->path);
+  Disk *disk = image_must_open (f->path);
   gsize length;
 
-  write_sector (disk, 0, 1);
+  image_write_sector (disk, 0, 1);
   g_assert_true (disk_flush (disk, NULL));
-  write_sector (disk, 3 * (uint64_t) BLOCK, 3);
+  image_write_sector (disk, 3 * (uint64_t) BLOCK, 3);
   g_assert_true (disk_flush (disk, NULL));
   g_assert_true (g_file_get_contents (f->path, &bytes, &length, NULL));
   disk_unref (disk);
@@ -317,13 +249,13 @@ test_log (Fixture *f, gconstpointer data)
   refuse (copy, DISK_OPEN_READ_ONLY, "not closed properly");
   for (int round = 0; round < 2; round++)
     {
-      disk = must_open (copy);
-      expect_sector (disk, 0, 1);
-      expect_sector (disk, 512, 0);
-      expect_sector (disk, 3 * (uint64_t) BLOCK, 3);
+      disk = image_must_open (copy);
+      image_expect_sector (disk, 0, 1);
+      image_expect_sector (disk, 512, 0);
+      image_expect_sector (disk, 3 * (uint64_t) BLOCK, 3);
       disk_unref (disk);
     }
-  get (copy, VHDX_HEADER_1, &f->header, sizeof f->header);
+  image_get (copy, VHDX_HEADER_1, &f->header, sizeof f->header);
   g_assert_true (vhdx_guid_is_zero (&f->header.log));
 }
 
@@ -339,13 +271,13 @@ test_damaged_log (Fixture *f, gconstpointer data)
   g_assert_true (g_file_get_contents (copy, &bytes, &length, NULL));
 
   /* The second entry: the first is in the table already. */
-  put (copy, VHDX_MIB + 2 * 4096 + 4096 + 100, &byte, 1);
-  disk = must_open (copy);
-  expect_sector (disk, 0, 1);
+  image_put (copy, VHDX_MIB + 2 * 4096 + 4096 + 100, &byte, 1);
+  disk = image_must_open (copy);
+  image_expect_sector (disk, 0, 1);
   disk_unref (disk);
   g_assert_true (g_file_set_contents (copy, bytes, (gssize) length, NULL));
   for (unsigned i = 0; i < 256; i++)
-    put (copy, VHDX_MIB + i * 4096 + 4, "xxxx", 4);
+    image_put (copy, VHDX_MIB + i * 4096 + 4, "xxxx", 4);
   refuse (copy, 0, "its log is needed");
 }
 
@@ -354,24 +286,24 @@ static void
 test_parent (Fixture *f, gconstpointer data)
 {
   g_autofree char *child = g_build_filename (f->folder, "child.vhdx", NULL);
-  Disk *disk = must_open (f->path);
+  Disk *disk = image_must_open (f->path);
 
-  write_sector (disk, 1024, 7);
+  image_write_sector (disk, 1024, 7);
   disk_unref (disk);
   make (child, f->path);
-  disk = must_open (child);
+  disk = image_must_open (child);
   g_assert_cmpstr (disk_variant (disk), ==, "differencing");
   g_assert_cmpstr (disk_layer_path (disk, 1), ==, f->path);
-  write_sector (disk, 512, 9);
-  expect_sector (disk, 1024, 7);
+  image_write_sector (disk, 512, 9);
+  image_expect_sector (disk, 1024, 7);
   disk_unref (disk);
-  disk_unref (must_open (f->path));
-  disk = must_open (child);
-  expect_sector (disk, 512, 9);
-  expect_sector (disk, 1024, 7);
+  disk_unref (image_must_open (f->path));
+  disk = image_must_open (child);
+  image_expect_sector (disk, 512, 9);
+  image_expect_sector (disk, 1024, 7);
   disk_unref (disk);
-  disk = must_open (f->path);
-  write_sector (disk, 1024, 8);
+  disk = image_must_open (f->path);
+  image_write_sector (disk, 1024, 8);
   disk_unref (disk);
   refuse (child, 0, "has changed since");
 }
@@ -380,16 +312,16 @@ static void
 test_repair (Fixture *f, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
-  Disk *disk = must_open (f->path);
+  Disk *disk = image_must_open (f->path);
   uint64_t entries[4];
 
-  write_sector (disk, 0, 5);
+  image_write_sector (disk, 0, 5);
   disk_unref (disk);
-  get (f->path, TABLE, entries, 8);
+  image_get (f->path, TABLE, entries, 8);
   entries[1] = entries[0];
   entries[2] = ((uint64_t) 1 << 50) | VHDX_FULLY_PRESENT;
   entries[3] = 4;
-  put (f->path, TABLE, entries, sizeof entries);
+  image_put (f->path, TABLE, entries, sizeof entries);
   for (int round = 0; round < 3; round++)
     {
       Image *img = image_open (f->path, IMAGE_OPEN_CHECKING, NULL, NULL, &error);
@@ -403,10 +335,10 @@ test_repair (Fixture *f, gconstpointer data)
       image_report_clear (&report);
       image_close (img);
     }
-  disk = must_open (f->path);
-  expect_sector (disk, 0, 5);
-  expect_sector (disk, BLOCK, 5);
-  expect_sector (disk, 2 * (uint64_t) BLOCK, 0);
+  disk = image_must_open (f->path);
+  image_expect_sector (disk, 0, 5);
+  image_expect_sector (disk, BLOCK, 5);
+  image_expect_sector (disk, 2 * (uint64_t) BLOCK, 0);
   disk_unref (disk);
 }
 

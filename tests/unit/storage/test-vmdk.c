@@ -2,11 +2,10 @@
 /* VMDK: what hostile and damaged images are answered with, descriptors as others write them, and the parent's ID. */
 
 #include "storage/disk/vmdk-private.h"
+#include "tests/unit/storage/fixture.h"
 
-#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum
 {
@@ -30,45 +29,18 @@ make (const char *path, const char *variant, const char *base)
 }
 
 static void
-get (const char *path, uint64_t at, void *data, size_t length)
-{
-  int fd = open (path, O_RDONLY);
-
-  g_assert_cmpint (pread (fd, data, length, (off_t)at), ==, (ssize_t)length);
-  close (fd);
-}
-
-static void
-put (const char *path, uint64_t at, const void *data, size_t length)
-{
-  int fd = open (path, O_WRONLY);
-
-  g_assert_cmpint (pwrite (fd, data, length, (off_t)at), ==, (ssize_t)length);
-  close (fd);
-}
-
-static void
 setup (Fixture *f, gconstpointer data)
 {
   f->folder = g_dir_make_tmp ("bunshin-vmdk-XXXXXX", NULL);
   f->path = g_build_filename (f->folder, "disk.vmdk", NULL);
   make (f->path, "dynamic", NULL);
-  get (f->path, 0, &f->header, sizeof f->header);
+  image_get (f->path, 0, &f->header, sizeof f->header);
 }
 
 static void
 teardown (Fixture *f, gconstpointer data)
 {
-  g_autoptr (GDir) dir = g_dir_open (f->folder, 0, NULL);
-  const char *name;
-
-  while ((name = g_dir_read_name (dir)) != NULL)
-    {
-      g_autofree char *path = g_build_filename (f->folder, name, NULL);
-
-      g_remove (path);
-    }
-  g_rmdir (f->folder);
+  image_remove_folder (f->folder);
   g_free (f->folder);
   g_free (f->path);
 }
@@ -78,23 +50,8 @@ static void
 refuse (const char *path, const char *words)
 {
   g_autofree char *folder = g_path_get_dirname (path);
-  g_autoptr (GError) error = NULL;
-  Disk *disk = disk_open (path, 0, &error);
 
-  g_assert_null (disk);
-  g_assert_nonnull (error);
-  if (strstr (error->message, folder) == NULL || strstr (error->message, words) == NULL)
-    g_error ("“%s” has no “%s”", error->message, words);
-}
-
-static Disk *
-must_open (const char *path)
-{
-  g_autoptr (GError) error = NULL;
-  Disk *disk = disk_open (path, 0, &error);
-
-  g_assert_no_error (error);
-  return disk;
+  image_refused (path, 0, folder, words);
 }
 
 static void
@@ -106,7 +63,7 @@ test_hostile_header (Fixture *f, gconstpointer data)
 #define TRY(field, value, words)                                                                                       \
   f->header = header;                                                                                                  \
   f->header.field = value;                                                                                             \
-  put (f->path, 0, &f->header, sizeof f->header);                                                                      \
+  image_put (f->path, 0, &f->header, sizeof f->header);                                                                \
   refuse (f->path, words)
 
   TRY (magic, VMDK_COW_MAGIC, "ESX");
@@ -130,11 +87,11 @@ test_hostile_header (Fixture *f, gconstpointer data)
   TRY (descriptor_size, G_MAXUINT64, "outside");
   TRY (flags, header.flags | VMDK_FLAG_COMPRESSED, "unknown way");
 #undef TRY
-  put (f->path, 0, &header, sizeof header);
-  put (f->path, header.directory_offset * 512, &entry, 4);
+  image_put (f->path, 0, &header, sizeof header);
+  image_put (f->path, header.directory_offset * 512, &entry, 4);
   refuse (f->path, "table 0");
   entry = (uint32_t)header.redundant_offset + 1;
-  put (f->path, header.directory_offset * 512, &entry, 4);
+  image_put (f->path, header.directory_offset * 512, &entry, 4);
   refuse (f->path, "two tables overlap");
 }
 
@@ -206,7 +163,7 @@ test_descriptor (Fixture *f, gconstpointer data)
             "# Disk DescriptorFile\r\nversion=1\r\nencoding=\"windows-1252\"\r\nCID=fffffffe\r\nparentCID=ffffffff\r\n"
             "createType=\"custom\"\r\n\r\n# Extent description\r\nRW 4 FLAT \"fl\xe4t\" 3\r\nRW 4 ZERO\r\n"
             "RDONLY 4 FLAT \"fl\xe4t\" 100\r\n\r\n#DDB\r\nddb.adapterType = \"ide\"\r\n");
-  disk = must_open (path);
+  disk = image_must_open (path);
   g_assert_cmpuint (disk_size (disk), ==, sizeof back);
   g_assert_cmpstr (disk_variant (disk), ==, "custom");
   g_assert_true (disk_read (disk, 0, back, sizeof back, &error));
@@ -220,7 +177,7 @@ test_descriptor (Fixture *f, gconstpointer data)
   g_assert_false (disk_write (disk, 4096, back, 512, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_READ_ONLY);
   disk_unref (disk);
-  get (flat, 3 * 512, back, 2048);
+  image_get (flat, 3 * 512, back, 2048);
   g_assert_cmpint (back[2047], ==, 'b');
 }
 
@@ -240,7 +197,7 @@ test_part (Fixture *f, gconstpointer data)
 static void
 write_something (const char *path)
 {
-  Disk *disk = must_open (path);
+  Disk *disk = image_must_open (path);
   uint8_t data[512];
 
   memset (data, 0x77, sizeof data);
@@ -256,9 +213,9 @@ test_parent (Fixture *f, gconstpointer data)
 
   make (child, "dynamic", f->path);
   write_something (child);
-  disk_unref (must_open (child));
-  disk_unref (must_open (f->path));
-  disk_unref (must_open (child));
+  disk_unref (image_must_open (child));
+  disk_unref (image_must_open (f->path));
+  disk_unref (image_must_open (child));
   write_something (f->path);
   refuse (child, "has changed since");
   g_assert_cmpint (g_unlink (f->path), ==, 0);
@@ -269,14 +226,14 @@ test_parent (Fixture *f, gconstpointer data)
 static void
 test_unclean (Fixture *f, gconstpointer data)
 {
-  Disk *disk = must_open (f->path);
+  Disk *disk = image_must_open (f->path);
   uint8_t sector[512] = { 1 };
 
   g_assert_true (disk_write (disk, 0, sector, sizeof sector, NULL));
-  get (f->path, 0, &f->header, sizeof f->header);
+  image_get (f->path, 0, &f->header, sizeof f->header);
   g_assert_cmpint (f->header.unclean, ==, 1);
   disk_unref (disk);
-  get (f->path, 0, &f->header, sizeof f->header);
+  image_get (f->path, 0, &f->header, sizeof f->header);
   g_assert_cmpint (f->header.unclean, ==, 0);
 }
 
@@ -303,18 +260,18 @@ test_repair (Fixture *f, gconstpointer data)
   uint8_t back[512];
 
   write_something (f->path);
-  get (f->path, f->header.directory_offset * 512, &directory, 4);
-  get (f->path, (uint64_t)directory * 512, entries, 4);
+  image_get (f->path, f->header.directory_offset * 512, &directory, 4);
+  image_get (f->path, (uint64_t)directory * 512, entries, 4);
   entries[1] = entries[0];
   entries[2] = 0x7ffffff0;
-  put (f->path, (uint64_t)directory * 512, entries, sizeof entries);
+  image_put (f->path, (uint64_t)directory * 512, entries, sizeof entries);
   /* Both grains, and that the copies of the table differ. */
   check (f->path, FALSE, 3);
   check (f->path, TRUE, 3);
   check (f->path, FALSE, 0);
   for (int i = 0; i < 2; i++)
     {
-      Disk *disk = must_open (f->path);
+      Disk *disk = image_must_open (f->path);
 
       g_assert_true (disk_read (disk, (uint64_t)i * 65536 + 4096, back, sizeof back, NULL));
       g_assert_cmphex (back[511], ==, 0x77);
@@ -335,7 +292,7 @@ test_stream (Fixture *f, gconstpointer data)
 
   make (path, "streamOptimized", NULL);
   memset (sector, 0x31, sizeof sector);
-  disk = must_open (path);
+  disk = image_must_open (path);
   for (unsigned i = 0; i < 100; i += 7)
     g_assert_true (disk_write (disk, (uint64_t)i * 65536 + 512, sector, sizeof sector, &error));
   g_assert_true (disk_flush (disk, &error));
@@ -344,7 +301,7 @@ test_stream (Fixture *f, gconstpointer data)
   g_assert_true (g_file_set_contents (copy, bytes, (gssize)length, NULL));
   disk_unref (disk);
 
-  disk = must_open (copy);
+  disk = image_must_open (copy);
   for (unsigned i = 0; i < 100; i += 7)
     {
       g_assert_true (disk_read (disk, (uint64_t)i * 65536 + 512, back, sizeof back, &error));
@@ -353,8 +310,8 @@ test_stream (Fixture *f, gconstpointer data)
   disk_unref (disk);
   /* The first grain lies where the tables were when it was new. */
   memset (back, 0, sizeof back);
-  put (copy, 65536 + VMDK_GRAIN_MARKER, back, 64);
-  disk = must_open (copy);
+  image_put (copy, 65536 + VMDK_GRAIN_MARKER, back, 64);
+  disk = image_must_open (copy);
   g_assert_false (disk_read (disk, 512, back, sizeof back, &error));
   g_assert_nonnull (strstr (error->message, "unpacked"));
   disk_unref (disk);
