@@ -318,3 +318,23 @@ image_new_uuid (uint8_t uuid[16])
   uuid[7] = (uint8_t) ((uuid[7] & 0x0f) | 0x40);
   uuid[8] = (uint8_t) ((uuid[8] & 0x3f) | 0x80);
 }
+
+gpointer
+image_find_part (const GArray *parts, size_t start_at, uint64_t offset)
+{
+  size_t size = g_array_get_element_size ((GArray *) parts);
+  unsigned low = 0, high = parts->len - 1;
+
+  while (low < high)
+    {
+      unsigned middle = (low + high + 1) / 2;
+      uint64_t start;
+
+      memcpy (&start, parts->data + middle * size + start_at, sizeof start);
+      if (start <= offset)
+        low = middle;
+      else
+        high = middle - 1;
+    }
+  return parts->data + low * size;
+}

@@ -274,6 +274,9 @@ void image_file_start_sync (ImageFile *file);
 void image_file_punch (ImageFile *file, uint64_t at, uint64_t length);
 /* What is known of @length bytes at @at of a file that has the disk as it is: DATA, or ZERO where there is a hole. */
 void image_file_extent (ImageFile *file, uint64_t at, uint64_t length, ImageExtent *out);
+/* Of @parts, which lie one after the other and begin with the disk's first byte, the one that holds @offset; each has the
+ * uint64_t where it begins at @start_at in it. */
+gpointer image_find_part (const GArray *parts, size_t start_at, uint64_t offset);
 /* Bytes now, also of a block device. */
 gboolean image_file_length (ImageFile *file, uint64_t *length, GError **error);
 

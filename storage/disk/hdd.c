@@ -354,18 +354,7 @@ hdd_close (Image *img)
 static HddPart *
 find_part (const Hdd *hdd, uint64_t offset)
 {
-  unsigned low = 0, high = hdd->parts->len - 1;
-
-  while (low < high)
-    {
-      unsigned middle = (low + high + 1) / 2;
-
-      if (g_array_index (hdd->parts, HddPart, middle).start <= offset)
-        low = middle;
-      else
-        high = middle - 1;
-    }
-  return &g_array_index (hdd->parts, HddPart, low);
+  return image_find_part (hdd->parts, G_STRUCT_OFFSET (HddPart, start), offset);
 }
 
 static uint64_t

@@ -315,18 +315,7 @@ vmdk_close (Image *img)
 static VmdkExtent *
 find_extent (const Vmdk *vmdk, uint64_t offset)
 {
-  unsigned low = 0, high = vmdk->extents->len - 1;
-
-  while (low < high)
-    {
-      unsigned middle = (low + high + 1) / 2;
-
-      if (g_array_index (vmdk->extents, VmdkExtent, middle).start <= offset)
-        low = middle;
-      else
-        high = middle - 1;
-    }
-  return &g_array_index (vmdk->extents, VmdkExtent, low);
+  return image_find_part (vmdk->extents, G_STRUCT_OFFSET (VmdkExtent, start), offset);
 }
 
 static gboolean
