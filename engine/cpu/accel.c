@@ -10,8 +10,9 @@ const X86Accel x86_accel_interp = { .name = "interp", .run = x86_interp_run };
 /* Translated code is entered from the interpreter's blocks and shares its state. */
 const X86Accel x86_accel_jit = { .name = "jit", .create = x86_jit_enable, .destroy = x86_jit_free, .run = x86_interp_run };
 
-/* The fastest first; the last is for developers. */
-static const X86Accel *const accels[] = { &x86_accel_kvm, &x86_accel_jit, &x86_accel_interp, &x86_accel_lockstep };
+/* The fastest first; the last two are for developers. */
+static const X86Accel *const accels[] = { &x86_accel_kvm, &x86_accel_jit, &x86_accel_interp, &x86_accel_kvm_user_irqchip,
+                                          &x86_accel_lockstep };
 
 const X86Accel *
 x86_accel_find (const char *name)
@@ -55,11 +56,9 @@ lock (X86System *system, gboolean take)
     operation (cpu->opaque);
 }
 
-gboolean
-x86_system_set_accel (X86System *system, const X86Accel *accel, GError **error)
+static gboolean
+exchange (X86System *system, const X86Accel *accel, GError **error)
 {
-  if (accel == system->accel)
-    return TRUE;
   if (accel->open != NULL && !accel->open (system, error))
     return FALSE;
   for (unsigned i = 0; accel->create != NULL && i < system->cpu_count; i++)
@@ -76,6 +75,20 @@ x86_system_set_accel (X86System *system, const X86Accel *accel, GError **error)
     accel->memory_changed (system);
   lock (system, FALSE);
   return TRUE;
+}
+
+gboolean
+x86_system_set_accel (X86System *system, const X86Accel *accel, GError **error)
+{
+  const X86Accel *old = system->accel;
+
+  if (accel == old)
+    return TRUE;
+  /* Two kinds of one accelerator keep what they have in the same place. */
+  if (accel->close == NULL || accel->close != old->close)
+    return exchange (system, accel, error);
+  return exchange (system, &x86_accel_interp, error)
+         && (exchange (system, accel, error) || (exchange (system, old, NULL), FALSE));
 }
 
 gboolean

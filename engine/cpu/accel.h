@@ -39,4 +39,5 @@ struct X86Accel
   const char *(*failure) (const X86System *system);
 };
 
-extern const X86Accel x86_accel_interp, x86_accel_jit, x86_accel_kvm, x86_accel_lockstep;
+/* Of the hardware's two kinds, the second leaves the interrupt controllers to the board. */
+extern const X86Accel x86_accel_interp, x86_accel_jit, x86_accel_kvm, x86_accel_kvm_user_irqchip, x86_accel_lockstep;

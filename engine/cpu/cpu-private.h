@@ -6,6 +6,7 @@
 #pragma once
 
 #include "engine/cpu/op.h"
+#include "engine/cpu/posted.h"
 
 #include <stdio.h>
 
@@ -192,6 +193,7 @@ struct X86System
   AddressSpace *memory;
   const X86Accel *accel;
   struct X86Kvm *kvm;      /* while the hardware runs the processors */
+  gboolean lends_chips;    /* the board's interrupt controllers may be exchanged for the hardware's */
   struct X86Lockstep *lockstep; /* while two processors of ours run what one shows */
   gboolean is_compared;    /* with another: translations keep all flags, page faults of stale translations are not taken */
   gboolean is_solo;        /* translated blocks do not lead to one another */
@@ -205,8 +207,15 @@ struct X86System
   GCond alone_cond;
   X86Cpu *alone_owner;     /* for whom all others stand still (written atomically) */
   unsigned told_count;     /* what CPUID tells */
+  PortRange posted[X86_POSTED_MAX]; /* ports to which writes may wait */
+  unsigned posted_count;
   FILE *perf_map;          /* where translations are named, or NULL */
 };
+
+/* --- kvm/stats.c --- */
+
+/* Adds what the kernel counts of @cpu, if it runs it. */
+void x86_kvm_add_counters (const X86Cpu *cpu, X86Counters *counters);
 
 /* --- decode.c --- */
 

@@ -11,6 +11,7 @@
 #include "engine/cpu/jit/jit.h"
 
 #include <gio/gio.h>
+#include <sys/mman.h>
 
 /* --- What the processors of a machine share --- */
 
@@ -109,6 +110,48 @@ x86_code_share (const X86System *system)
 
 /* --- Creation --- */
 
+#if defined __has_feature
+#define IS_SANITIZED __has_feature (address_sanitizer)
+#elif defined __SANITIZE_ADDRESS__
+#define IS_SANITIZED 1
+#else
+#define IS_SANITIZED 0
+#endif
+#if IS_SANITIZED
+#include <sanitizer/lsan_interface.h>
+#endif
+
+/* The leak sanitizer looks for pointers in what malloc() gave only. */
+static void
+show_to_sanitizer (void *cpu)
+{
+#if IS_SANITIZED
+  __lsan_register_root_region (cpu, sizeof (X86Cpu));
+#endif
+}
+
+static void
+hide_from_sanitizer (void *cpu)
+{
+#if IS_SANITIZED
+  __lsan_unregister_root_region (cpu, sizeof (X86Cpu));
+#endif
+}
+
+/* Below 2 GiB if there is room, as the translator wants it. */
+static X86Cpu *
+allocate (void)
+{
+  void *cpu = mmap (NULL, sizeof (X86Cpu), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+
+  if (cpu == MAP_FAILED)
+    cpu = mmap (NULL, sizeof (X86Cpu), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (cpu == MAP_FAILED)
+    g_error ("no memory for a processor");
+  show_to_sanitizer (cpu);
+  return cpu;
+}
+
 X86Cpu *
 x86_cpu_new (X86System *system, const X86CpuModel *model, unsigned index, const X86HostOps *ops, void *opaque,
              GError **error)
@@ -121,7 +164,7 @@ x86_cpu_new (X86System *system, const X86CpuModel *model, unsigned index, const 
                    (unsigned) G_N_ELEMENTS (system->cpus));
       return NULL;
     }
-  cpu = g_aligned_alloc0 (1, sizeof *cpu, 64);
+  cpu = allocate ();
   cpu->system = system;
   cpu->memory = system->memory;
   cpu->model = model;
@@ -175,7 +218,8 @@ x86_cpu_free (X86Cpu *cpu)
   g_hash_table_unref (cpu->code_protected);
   g_aligned_free (cpu->code_copy);
   g_mutex_clear (&cpu->code_lock);
-  g_aligned_free (cpu);
+  hide_from_sanitizer (cpu);
+  munmap (cpu, sizeof *cpu);
 }
 
 /* --- Reset, INIT, SIPI --- */
@@ -283,6 +327,7 @@ x86_cpu_counters (const X86Cpu *cpu, X86Counters *counters)
   *counters = cpu->counters;
   counters->instructions = cpu->retired;
   counters->code_bytes = x86_jit_code_bytes (cpu);
+  x86_kvm_add_counters (cpu, counters);
 }
 
 unsigned

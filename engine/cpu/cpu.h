@@ -93,6 +93,9 @@ typedef struct
   uint64_t windows;      /* exits because an interrupt can be taken now */
   uint64_t kicks;        /* it was called out */
   uint64_t emulated;     /* instructions that the interpreter ran for it */
+  uint64_t others;       /* exits that a signal or nothing in particular made */
+  uint64_t halts;        /* HLT that it waited in itself */
+  uint64_t posted;       /* writes to devices that it collected */
 } X86Counters;
 
 /* What all processors of a machine share. @memory is borrowed. */

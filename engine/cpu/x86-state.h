@@ -314,7 +314,10 @@ struct X86Cpu
   struct X86KvmCpu *kvm; /* NULL: not in the hardware's hands */
   struct X86Jit *jit;    /* NULL: everything is interpreted */
   const uint8_t *jit_leave;
+  uint64_t jit_stack;    /* the host's stack pointer while translated code runs */
   const X86Op *jit_next; /* what the run loop goes on with after translated code */
+  uint32_t jit_returns[256]; /* where calls return to: offsets in @jumps of what is looked at first; a guess */
+  uint8_t jit_return_top;/* the last one's number */
   uint64_t jit_target;   /* of an indirect call whose return address is being pushed */
   uint16_t jit_flags;    /* arithmetic flags as LAHF and SETO AL leave them in AX */
   uint8_t jit_sse;       /* JIT_VECTORS_…: which of the host's vector registers are the guest's */

@@ -83,7 +83,7 @@ take_signals (void)
   *(void **) &action.sa_sigaction = blob_address (native_fault);
   sigaddset (&action.sa_mask, SIGVTALRM); /* its frame would lie where this one's does, after the stack is left */
   for (unsigned i = 0; i < G_N_ELEMENTS (faults); i++)
-    if (faults[i] != SIGSEGV && faults[i] != SIGFPE && sigaction (faults[i], &action, NULL) != 0)
+    if (faults[i] != SIGSEGV && faults[i] != SIGBUS && faults[i] != SIGFPE && sigaction (faults[i], &action, NULL) != 0)
       return FALSE;
   native.fault = action;
   *(void **) &action.sa_sigaction = blob_address (native_tick);
@@ -241,7 +241,7 @@ native_run (const Generator *generator, const Case *cs, Outcome *out)
   unsigned offset = (unsigned) (cs->address - CASE_CODE), length = MIN (cs->length, CASE_CODE_SIZE - offset);
   uint64_t *frame = AT (uint64_t, NATIVE_IN_FRAME);
   uint16_t code_sel = CASE_CS64, stack_sel = 0;
-  struct sigaction other, arithmetic;
+  struct sigaction other, stack, arithmetic;
   void (*enter) (void);
 
   *(void **) &enter = blob_address (native_enter);
@@ -264,9 +264,11 @@ native_run (const Generator *generator, const Case *cs, Outcome *out)
 
   /* The translator has a handler of its own for faults. */
   sigaction (SIGSEGV, &native.fault, &other);
+  sigaction (SIGBUS, &native.fault, &stack);
   sigaction (SIGFPE, &native.fault, &arithmetic);
   enter ();
   sigaction (SIGSEGV, &other, NULL);
+  sigaction (SIGBUS, &stack, NULL);
   sigaction (SIGFPE, &arithmetic, NULL);
 
   if (*AT (uint64_t, NATIVE_OUT_CONTEXT) == 0)

@@ -27,8 +27,16 @@ X86OpFn x86_fused_handler (X86OpFn fn, unsigned cc);
 
 /* Entries of the tables in op-table.c. */
 extern const X86OpEntry x86_ops_alu[], x86_ops_mov[], x86_ops_int[], x86_ops_shift[], x86_ops_bit[], x86_ops_flow[],
-  x86_ops_string[], x86_ops_io[], x86_ops_system[], x86_ops_x87[], x86_ops_xsave[], x86_ops_sse[], x86_ops_sse_fp[],
-  x86_ops_sse_int[], x86_ops_crypto[], x86_ops_avx[], x86_ops_avx_move[], x86_ops_bmi[];
+  x86_ops_string[], x86_ops_io[], x86_ops_segment[], x86_ops_descriptor[], x86_ops_control[], x86_ops_system[],
+  x86_ops_x87[], x86_ops_xsave[], x86_ops_sse[], x86_ops_sse_fp[], x86_ops_sse_int[], x86_ops_crypto[], x86_ops_avx[], x86_ops_avx_move[], x86_ops_bmi[];
+
+/* Raises #GP(0) in every ring but 0. */
+static inline void
+x86_require_cpl0 (X86Cpu *cpu, const X86Op *op)
+{
+  if (cpu->cpl != 0)
+    x86_raise_error (cpu, op, X86_EXC_GP, 0);
+}
 
 /* --- Locked read-modify-write --- */
 

@@ -125,6 +125,41 @@ in_one (X86Cpu *cpu, const X86Op *op, uint16_t port)
   x86_string_advance (cpu, op, X86_RDI, op->size);
 }
 
+/* Reads as many elements as go to host memory at once, with the board locked once, up to where the processor's attention is
+ * asked for; returns how many. */
+static G_GNUC_NO_INLINE uint64_t
+in_run (X86Cpu *cpu, const X86Op *op, uint16_t port)
+{
+  uint64_t to, elements, done = 0;
+  gboolean is_code;
+  uint8_t *target;
+
+  if ((cpu->eflags & X86_FLAG_DF) || (cpu->mode & X86_MODE_STEP) || (cpu->dr[7] & 0xff) || cpu->ops->lock == NULL)
+    return 0;
+  to = x86_string_target (cpu, op, X86_ACCESS_WRITE);
+  target = x86_string_run_target (cpu, op, to, &is_code);
+  if (target == NULL)
+    return 0;
+  elements = MIN (x86_string_run_length (cpu, op, to, X86_RDI, X86_ES), x86_string_count (cpu, op));
+  x86_fp_leave (cpu);
+  cpu->ops->lock (cpu->opaque);
+  while (done < elements)
+    {
+      uint32_t value = cpu->ops->pio_read (cpu->opaque, port, op->size);
+
+      memcpy (target + done * op->size, &value, op->size);
+      done++;
+      if (X86_UNLIKELY (__atomic_load_n (&cpu->attention, __ATOMIC_RELAXED)))
+        break;
+    }
+  cpu->ops->unlock (cpu->opaque);
+  cpu->counters.pio += done;
+  if (is_code && done > 0)
+    x86_code_stored (cpu, target, done * op->size);
+  x86_string_advance (cpu, op, X86_RDI, done * op->size);
+  return done;
+}
+
 static void
 out_one (X86Cpu *cpu, const X86Op *op, uint16_t port)
 {
@@ -134,29 +169,37 @@ out_one (X86Cpu *cpu, const X86Op *op, uint16_t port)
   x86_string_advance (cpu, op, X86_RSI, op->size);
 }
 
-/* A repeated instruction is given up between iterations when the processor's attention is asked for. */
-#define REPEAT(one)                                                                                                     \
-  u16 port = (u16) cpu->r[X86_RDX];                                                                                     \
-  x86_io_check (cpu, op, port, op->size);                                                                               \
-  if (!x86_string_repeats (op))                                                                                         \
+/* A repeated instruction is given up between iterations when the processor's attention is asked for. @run tells how many
+ * elements it has done at once; 0: none. */
+#define REPEAT(one, run)                                                                                               \
+  u16 port = (u16) cpu->r[X86_RDX];                                                                                    \
+  x86_io_check (cpu, op, port, op->size);                                                                              \
+  if (!x86_string_repeats (op))                                                                                        \
     {                                                                                                                  \
-      one (cpu, op, port);                                                                                              \
-      return x86_end_block (cpu, op);                                                                                   \
+      one (cpu, op, port);                                                                                             \
+      return x86_end_block (cpu, op);                                                                                  \
     }                                                                                                                  \
-  for (u64 left = x86_string_count (cpu, op); left != 0;)                                                               \
+  for (u64 left = x86_string_count (cpu, op); left != 0;)                                                              \
     {                                                                                                                  \
-      one (cpu, op, port);                                                                                              \
-      x86_reg_set (cpu, X86_RCX, op->asize, --left);                                                                    \
-      if (left != 0 && X86_UNLIKELY (__atomic_load_n (&cpu->attention, __ATOMIC_RELAXED)))                              \
+      u64 done = (run);                                                                                                \
+                                                                                                                       \
+      if (done == 0)                                                                                                   \
         {                                                                                                              \
-          cpu->r[X86_RIP] = x86_op_rip (cpu, op);                                                                       \
+          one (cpu, op, port);                                                                                         \
+          done = 1;                                                                                                    \
+        }                                                                                                              \
+      left -= done;                                                                                                    \
+      x86_reg_set (cpu, X86_RCX, op->asize, left);                                                                     \
+      if (left != 0 && X86_UNLIKELY (__atomic_load_n (&cpu->attention, __ATOMIC_RELAXED)))                             \
+        {                                                                                                              \
+          cpu->r[X86_RIP] = x86_op_rip (cpu, op);                                                                      \
           X86_LEAVE;                                                                                                   \
         }                                                                                                              \
     }                                                                                                                  \
   return x86_end_block (cpu, op)
 
-X86_HANDLER (op_ins) { REPEAT (in_one); }
-X86_HANDLER (op_outs) { REPEAT (out_one); }
+X86_HANDLER (op_ins) { REPEAT (in_one, in_run (cpu, op, port)); }
+X86_HANDLER (op_outs) { REPEAT (out_one, 0); }
 
 static const X86OpFn fns_ins[] = { op_ins, op_ins }, fns_outs[] = { op_outs, op_outs };
 

@@ -5,9 +5,8 @@
 
 #include "engine/cpu/interp/string.h"
 
-/* How many elements from pointer @reg on lie in one page, one segment and below the wrap of the pointer. */
-static uint64_t
-run_length (X86Cpu *cpu, const X86Op *op, uint64_t lin, unsigned reg, unsigned segno)
+uint64_t
+x86_string_run_length (X86Cpu *cpu, const X86Op *op, uint64_t lin, unsigned reg, unsigned segno)
 {
   uint64_t bytes = GUEST_PAGE_SIZE - (lin & 0xfff), offset = x86_string_truncate (op, cpu->r[reg]);
   const X86Seg *seg = &cpu->seg[segno];
@@ -23,10 +22,8 @@ run_length (X86Cpu *cpu, const X86Op *op, uint64_t lin, unsigned reg, unsigned s
   return bytes / op->size;
 }
 
-/* Where a run from @lin on may be written at once, or NULL. In a page with code (@is_code) it must be told of afterwards,
- * but as a whole. */
-static uint8_t *
-run_target (X86Cpu *cpu, const X86Op *op, uint64_t lin, gboolean *is_code)
+uint8_t *
+x86_string_run_target (X86Cpu *cpu, const X86Op *op, uint64_t lin, gboolean *is_code)
 {
   uint8_t *target = x86_host_write (cpu, lin, 1);
   const X86TlbInfo *info;
@@ -53,10 +50,10 @@ copy_run (X86Cpu *cpu, const X86Op *op)
 
   if (source == NULL || (cpu->eflags & X86_FLAG_DF))
     return 0;
-  target = run_target (cpu, op, to, &is_code);
+  target = x86_string_run_target (cpu, op, to, &is_code);
   if (target == NULL)
     return 0;
-  elements = MIN (run_length (cpu, op, from, X86_RSI, op->segno), run_length (cpu, op, to, X86_RDI, X86_ES));
+  elements = MIN (x86_string_run_length (cpu, op, from, X86_RSI, op->segno), x86_string_run_length (cpu, op, to, X86_RDI, X86_ES));
   elements = MIN (elements, x86_string_count (cpu, op));
   if (elements == 0) /* over a page's end */
     return 0;
@@ -84,11 +81,11 @@ fill_run (X86Cpu *cpu, const X86Op *op)
 {
   uint64_t to = x86_string_target (cpu, op, X86_ACCESS_WRITE), elements, value = cpu->r[X86_RAX];
   gboolean is_code;
-  uint8_t *target = run_target (cpu, op, to, &is_code);
+  uint8_t *target = x86_string_run_target (cpu, op, to, &is_code);
 
   if (target == NULL || (cpu->eflags & X86_FLAG_DF))
     return 0;
-  elements = MIN (run_length (cpu, op, to, X86_RDI, X86_ES), x86_string_count (cpu, op));
+  elements = MIN (x86_string_run_length (cpu, op, to, X86_RDI, X86_ES), x86_string_count (cpu, op));
   if (elements == 0)
     return 0;
   switch (op->size)
@@ -227,7 +224,7 @@ scan_run (X86Cpu *cpu, const X86Op *op)
 
   if (host == NULL || (cpu->eflags & X86_FLAG_DF))
     return 0;
-  elements = MIN (run_length (cpu, op, at, X86_RDI, X86_ES), x86_string_count (cpu, op));
+  elements = MIN (x86_string_run_length (cpu, op, at, X86_RDI, X86_ES), x86_string_count (cpu, op));
   if (elements < 2)
     return 0;
   elements = find_value (host, elements - 1, cpu->r[X86_RAX], op->size, (op->flags & X86_OPF_REPE) != 0);
@@ -243,7 +240,7 @@ compare_run (X86Cpu *cpu, const X86Op *op)
 
   if (a == NULL || b == NULL || (cpu->eflags & X86_FLAG_DF))
     return 0;
-  elements = MIN (run_length (cpu, op, from, X86_RSI, op->segno), run_length (cpu, op, to, X86_RDI, X86_ES));
+  elements = MIN (x86_string_run_length (cpu, op, from, X86_RSI, op->segno), x86_string_run_length (cpu, op, to, X86_RDI, X86_ES));
   elements = MIN (elements, x86_string_count (cpu, op));
   if (elements < 2)
     return 0;

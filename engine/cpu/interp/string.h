@@ -72,4 +72,11 @@ x86_string_repeats (const X86Op *op)
       }                                                                                                                \
   }
 
+/* How many elements from pointer @reg on, at linear address @lin, lie in one page, one segment and below the wrap of the
+ * pointer. */
+uint64_t x86_string_run_length (X86Cpu *cpu, const X86Op *op, uint64_t lin, unsigned reg, unsigned segno);
+/* Where a run from @lin on may be written at once, or NULL. In a page with code (@is_code) x86_code_stored() must be told of it
+ * afterwards, but as a whole. */
+uint8_t *x86_string_run_target (X86Cpu *cpu, const X86Op *op, uint64_t lin, gboolean *is_code);
+
 gboolean x86_lower_string (X86Lower *lw, X86Op *op, const X86OpEntry *entry);

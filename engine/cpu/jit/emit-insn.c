@@ -6,6 +6,53 @@
 
 #include "engine/cpu/jit/translation.h"
 
+/* --- Registers of the guest in scratch registers: R14 and R15 in those of their own numbers --- */
+
+unsigned
+jit_use (Translation *t, unsigned guest)
+{
+  if (guest >= HOST_REGS && !(t->held & HELD (guest)))
+    {
+      emit_load (t->e, guest, jit_guest_mem (guest));
+      t->held |= HELD (guest);
+    }
+  return guest;
+}
+
+unsigned
+jit_define (Translation *t, unsigned guest)
+{
+  if (guest >= HOST_REGS)
+    {
+      t->held |= HELD (guest);
+      t->dirty |= HELD (guest);
+    }
+  return guest;
+}
+
+/* The state has it, too. */
+static void
+clean (Translation *t, unsigned scratch)
+{
+  if (t->dirty & HELD (scratch))
+    emit_store (t->e, jit_guest_mem (scratch), scratch);
+  t->dirty &= (uint8_t) ~HELD (scratch);
+}
+
+void
+jit_release (Translation *t, unsigned scratch)
+{
+  clean (t, scratch);
+  t->held &= (uint8_t) ~HELD (scratch);
+}
+
+void
+jit_release_both (Translation *t)
+{
+  jit_release (t, S1);
+  jit_release (t, S2);
+}
+
 /* --- Flags --- */
 
 /* Both leave RFLAGS' arithmetic flags (where they hold them) alone until their end. */
@@ -14,6 +61,7 @@ jit_store_flags (Translation *t)
 {
   Emit *e = t->e;
 
+  jit_release (t, S2);
   emit_move (e, S2, RAX);
   emit8 (e, 0x9f); /* LAHF */
   emit8 (e, 0x0f); /* SETO AL */
@@ -37,6 +85,7 @@ jit_load_flags (Translation *t)
 {
   Emit *e = t->e;
 
+  jit_release (t, S2);
   emit_move (e, S2, RAX);
   emit_rm (e, 0, FALSE, MAP_0F, 0xb7, RAX, STATE_FIELD (jit_flags)); /* MOVZX */
   emit8 (e, 0x04); /* ADD AL, 7Fh: OF */
@@ -242,26 +291,82 @@ alignment (const JitInsn *insn)
     }
 }
 
+/* The register operand beside memory, if it stays in the state. */
+static Place
+find_beside (const JitInsn *insn)
+{
+  for (unsigned i = 0; i < insn->z.operand_count_visible; i++)
+    {
+      const ZydisDecodedOperand *o = &insn->opr[i];
+
+      if (o->type == ZYDIS_OPERAND_TYPE_REGISTER && o->encoding == ZYDIS_OPERAND_ENCODING_MODRM_REG)
+        return place_operand (insn, o, S2);
+    }
+  return (Place) { .host = NO_REG, .guest = NO_REG };
+}
+
+/* Looks the operand in memory up. What is read beside it is held in S1 before, if that is free of the address; or else it
+ * comes into S2 later, and the address is in S1. */
+static JitSlow *
+look_up_operand (Translation *t, const JitInsn *insn)
+{
+  const ZydisDecodedOperand *o = &insn->opr[insn->mem];
+  Place beside = find_beside (insn);
+
+  if (!jit_is_in_window (t, insn))
+    jit_release_both (t);
+  else
+    {
+      jit_make_way (t, insn);
+      if (needs_host_flags (insn))
+        jit_need_flags (t);
+      if (beside.guest != NO_REG && beside.loads)
+        {
+          if (beside.guest == S1 && jit_is_base_alone (t, insn) && insn->op.base != S2)
+            jit_use (t, S1);
+          else if (insn->op.base == S1 && jit_is_base_alone (t, insn))
+            clean (t, S1);
+          else
+            jit_release (t, S1);
+        }
+    }
+  return jit_emit_lookup (t, insn, (EmitMem) { .base = NO_REG }, o->size / 8u,
+                          o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE ? X86_ACCESS_WRITE : X86_ACCESS_READ, alignment (insn));
+}
+
+/* Has a register operand where it can be worked on, if it stays in the state. */
+static void
+begin_operand (Translation *t, Place *place)
+{
+  if (place->guest != NO_REG && place->loads)
+    place->host = jit_use (t, place->guest);
+  else if (place->guest != NO_REG)
+    place->host = place->guest;
+}
+
+static void
+end_operand (Translation *t, const Place *place)
+{
+  if (place->guest != NO_REG && place->stores)
+    jit_define (t, place->guest);
+}
+
 static void
 emit_modrm (Translation *t, const JitInsn *insn)
 {
   Emit *e = t->e;
   Place reg = { .host = insn->z.raw.modrm.reg, .guest = NO_REG }, rm = { .host = S1, .guest = NO_REG };
-  Place second = { .host = NO_REG, .guest = NO_REG };
-  gboolean is_vex = insn->z.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
   unsigned rex = 0;
   JitSlow *slow = NULL;
 
   if (insn->mem >= 0)
     {
-      const ZydisDecodedOperand *o = &insn->opr[insn->mem];
-
       if (is_remembered (insn))
-        note_x87_operand (t, insn);
-      if (jit_is_in_window (t, insn) && needs_host_flags (insn))
-        jit_need_flags (t);
-      slow = jit_emit_lookup (t, insn, (EmitMem) { .base = NO_REG }, o->size / 8u,
-                          o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE ? X86_ACCESS_WRITE : X86_ACCESS_READ, alignment (insn));
+        {
+          jit_release_both (t);
+          note_x87_operand (t, insn);
+        }
+      slow = look_up_operand (t, insn);
     }
   if (needs_host_flags (insn))
     jit_need_flags (t);
@@ -277,17 +382,60 @@ emit_modrm (Translation *t, const JitInsn *insn)
         reg = place_operand (insn, o, S2);
       else if (o->encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM)
         rm = place_operand (insn, o, S1);
+    }
+  if (slow != NULL && reg.guest != NO_REG && reg.loads && !(t->held & HELD (reg.guest)))
+    {
+      jit_settle_address (t, slow);
+      emit_load (e, S2, jit_guest_mem (reg.guest));
+      reg.host = S2;
+      emit_again (t, insn, reg.host, &slow->at, rm.host, rex);
+      slow->end = e->at;
+      if (reg.stores)
+        emit_store (e, jit_guest_mem (reg.guest), S2);
+    }
+  else
+    {
+      begin_operand (t, &reg);
+      begin_operand (t, &rm);
+      emit_again (t, insn, reg.host, slow != NULL ? &slow->at : NULL, rm.host, rex);
+      if (slow != NULL)
+        slow->end = e->at;
+      end_operand (t, &reg);
+      end_operand (t, &rm);
+    }
+  after_flags (t, insn);
+  if (slow != NULL)
+    jit_end_lookup (t, slow);
+}
+
+/* General registers that stay in the state are loaded and stored each time. */
+static void
+emit_vex_insn (Translation *t, const JitInsn *insn)
+{
+  Emit *e = t->e;
+  Place reg = { .host = insn->z.raw.modrm.reg, .guest = NO_REG }, rm = { .host = S1, .guest = NO_REG };
+  Place second = { .host = NO_REG, .guest = NO_REG };
+  JitSlow *slow = NULL;
+
+  jit_release_both (t);
+  if (insn->mem >= 0)
+    slow = look_up_operand (t, insn);
+  if (needs_host_flags (insn))
+    jit_need_flags (t);
+  for (unsigned i = 0; i < insn->z.operand_count_visible; i++)
+    {
+      const ZydisDecodedOperand *o = &insn->opr[i];
+
+      if (o->type != ZYDIS_OPERAND_TYPE_REGISTER)
+        continue;
+      if (o->encoding == ZYDIS_OPERAND_ENCODING_MODRM_REG)
+        reg = place_operand (insn, o, S2);
+      else if (o->encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM)
+        rm = place_operand (insn, o, S1);
       else if (o->encoding == ZYDIS_OPERAND_ENCODING_NDSNDD) /* what is written in S2's stead is never read */
         second = place_operand (insn, o, insn->z.mnemonic == ZYDIS_MNEMONIC_MULX ? S1 : S2);
     }
-  /* One register twice is in one place; of VEX-coded instructions nothing is both read and written. */
-  if (!is_vex && rm.guest != NO_REG && rm.guest == reg.guest)
-    {
-      rm.host = reg.host;
-      reg.loads |= rm.loads;
-      reg.stores |= rm.stores;
-      rm.guest = NO_REG;
-    }
+  jit_release_both (t);
   if (slow != NULL && (reg.guest != NO_REG || second.guest != NO_REG))
     jit_settle_address (t, slow);
   if (reg.guest != NO_REG && reg.loads)
@@ -296,10 +444,7 @@ emit_modrm (Translation *t, const JitInsn *insn)
     emit_load (e, rm.host, jit_guest_mem (rm.guest));
   if (second.guest != NO_REG && second.loads)
     emit_load (e, second.host, jit_guest_mem (second.guest));
-  if (is_vex)
-    jit_put_vex (t, insn, reg.host, second.host, slow != NULL ? &slow->at : NULL, rm.host);
-  else
-    emit_again (t, insn, reg.host, slow != NULL ? &slow->at : NULL, rm.host, rex);
+  jit_put_vex (t, insn, reg.host, second.host, slow != NULL ? &slow->at : NULL, rm.host);
   if (slow != NULL)
     slow->end = e->at;
   if (second.guest != NO_REG && second.stores)
@@ -392,12 +537,23 @@ note_displacement (Translation *t, const JitInsn *insn)
 static void
 emit_lea_insn (Translation *t, const JitInsn *insn)
 {
-  unsigned guest = jit_guest_of (insn->opr[0].reg.value), host = jit_begin_register (guest);
+  const X86Op *op = &insn->op;
+  unsigned guest = jit_guest_of (insn->opr[0].reg.value), width = insn->z.operand_width;
+  gboolean wide = width == 64 && op->asize == 8;
 
-  jit_emit_address (t, &insn->op, insn->rip, FALSE);
+  if (op->base == X86_RIP || (op->base == X86_ZERO && op->index == X86_ZERO))
+    {
+      uint64_t address = (uint64_t) (int64_t) op->disp + (op->base == X86_RIP ? insn->rip : 0);
+
+      emit_constant (t->e, jit_define (t, guest), wide ? address : (uint32_t) address);
+      return;
+    }
+  emit_lea (t->e, wide, guest,
+            (EmitMem) { .base = (uint8_t) (op->base != X86_ZERO ? jit_use (t, op->base) : NO_REG),
+                        .index = (uint8_t) (op->index != X86_ZERO ? jit_use (t, op->index) : NO_REG),
+                        .scale = op->scale, .disp = op->disp });
+  jit_define (t, guest);
   note_displacement (t, insn);
-  emit_rr (t->e, 0, insn->z.operand_width == 64, MAP_1, 0x8b, host, S1);
-  jit_finish_register (t, guest, host);
 }
 
 static void
@@ -405,9 +561,12 @@ emit_move_imm (Translation *t, const JitInsn *insn)
 {
   Emit *e = t->e;
   ZydisRegister reg = insn->opr[0].reg.value;
-  unsigned guest = jit_guest_of (reg), host = jit_begin_register (guest);
+  unsigned host = jit_guest_of (reg);
   uint64_t value = insn->opr[1].imm.value.u;
 
+  if (insn->z.operand_width < 32)
+    jit_use (t, host);
+  jit_define (t, host);
   switch (insn->z.operand_width)
     {
     case 64:
@@ -417,29 +576,19 @@ emit_move_imm (Translation *t, const JitInsn *insn)
       else
         emit_constant (e, host, (uint32_t) value);
       note_immediate (t, insn);
-      jit_finish_register (t, guest, host);
       break;
     case 16:
-      if (host == S2)
-        emit_load (e, S2, jit_guest_mem (guest));
       emit_opcode (e, 0x66, 0, MAP_1, 0xc7, NO_REG, NO_REG, host);
       emit8 (e, 0xc0 | (host & 7));
       emit8 (e, (uint8_t) value);
       emit8 (e, (uint8_t) (value >> 8));
-      jit_finish_register (t, guest, host);
       break;
     default:
       if (reg >= ZYDIS_REGISTER_AH && reg <= ZYDIS_REGISTER_BH)
         emit8 (e, 0xb4 + (unsigned) (reg - ZYDIS_REGISTER_AH));
       else
-        {
-          if (host == S2)
-            emit_load (e, S2, jit_guest_mem (guest));
-          emit_opcode (e, 0, 0x40, MAP_1, 0xb0 | (host & 7), NO_REG, NO_REG, host);
-        }
+        emit_opcode (e, 0, 0x40, MAP_1, 0xb0 | (host & 7), NO_REG, NO_REG, host);
       emit8 (e, (uint8_t) value);
-      if (!(reg >= ZYDIS_REGISTER_AH && reg <= ZYDIS_REGISTER_BH))
-        jit_finish_register (t, guest, host);
       break;
     }
 }
@@ -453,13 +602,13 @@ jit_stack_step (const Translation *t)
 void
 jit_move_stack (Translation *t, int32_t by)
 {
-  emit_lea (t->e, t->is_64, GUEST_RSP, MEM (GUEST_RSP, by));
+  emit_lea (t->e, t->is_64, RSP, MEM (RSP, by));
 }
 
 JitSlow *
 jit_begin_push (Translation *t, const JitInsn *insn)
 {
-  return jit_emit_lookup (t, insn, MEM (GUEST_RSP, -jit_stack_step (t)), (unsigned) jit_stack_step (t), X86_ACCESS_WRITE, 0);
+  return jit_emit_lookup (t, insn, MEM (RSP, -jit_stack_step (t)), (unsigned) jit_stack_step (t), X86_ACCESS_WRITE, 0);
 }
 
 void
@@ -471,12 +620,23 @@ jit_store_wide (Translation *t, JitSlow *slow, unsigned host)
 static void
 emit_push_register (Translation *t, const JitInsn *insn)
 {
-  JitSlow *slow = jit_begin_push (t, insn);
   unsigned guest = jit_guest_of (insn->opr[0].reg.value);
+  gboolean in_window = jit_is_in_window (t, insn);
+  JitSlow *slow;
 
-  if (jit_host_reg (guest) == NO_REG)
-    jit_settle_address (t, slow);
-  jit_store_wide (t, slow, jit_load_register (t, guest, S2));
+  jit_release (t, S2);
+  if (in_window && guest == S1)
+    jit_use (t, S1);
+  else if (!in_window || guest == S2)
+    jit_release (t, S1);
+  slow = jit_begin_push (t, insn);
+  if (guest >= HOST_REGS && !(t->held & HELD (guest)))
+    {
+      jit_settle_address (t, slow);
+      emit_load (t->e, S2, jit_guest_mem (guest));
+      guest = S2;
+    }
+  jit_store_wide (t, slow, guest);
   jit_move_stack (t, -jit_stack_step (t));
   jit_end_lookup (t, slow);
 }
@@ -508,15 +668,18 @@ emit_push_imm (Translation *t, const JitInsn *insn)
 static void
 emit_pop_register (Translation *t, const JitInsn *insn)
 {
-  unsigned guest = jit_guest_of (insn->opr[0].reg.value), host = jit_begin_register (guest);
+  unsigned guest = jit_guest_of (insn->opr[0].reg.value);
   JitSlow *slow;
 
-  slow = jit_emit_lookup (t, insn, MEM (GUEST_RSP, 0), (unsigned) jit_stack_step (t), X86_ACCESS_READ, 0);
-  emit_rm (t->e, 0, t->is_64, MAP_1, 0x8b, host, slow->at);
+  jit_release (t, S2);
+  if (!jit_is_in_window (t, insn))
+    jit_release (t, S1);
+  slow = jit_emit_lookup (t, insn, MEM (RSP, 0), (unsigned) jit_stack_step (t), X86_ACCESS_READ, 0);
+  emit_rm (t->e, 0, t->is_64, MAP_1, 0x8b, guest, slow->at);
   slow->end = t->e->at;
+  jit_define (t, guest);
   if (guest != X86_RSP)
     jit_move_stack (t, jit_stack_step (t));
-  jit_finish_register (t, guest, host);
   jit_end_lookup (t, slow);
 }
 
@@ -528,7 +691,7 @@ emit_leave_insn (Translation *t, const JitInsn *insn)
   slow = jit_emit_lookup (t, insn, MEM (RBP, 0), (unsigned) jit_stack_step (t), X86_ACCESS_READ, 0);
   emit_rm (t->e, 0, t->is_64, MAP_1, 0x8b, S1, slow->at);
   slow->end = t->e->at;
-  emit_lea (t->e, t->is_64, GUEST_RSP, MEM (RBP, jit_stack_step (t)));
+  emit_lea (t->e, t->is_64, RSP, MEM (RBP, jit_stack_step (t)));
   emit_rr (t->e, 0, t->is_64, MAP_1, 0x89, S1, RBP);
   jit_end_lookup (t, slow);
 }
@@ -545,7 +708,7 @@ emit_opcode_register (Translation *t, const JitInsn *insn)
   guest = jit_guest_of (insn->opr[n].reg.value);
   if (needs_host_flags (insn))
     jit_need_flags (t);
-  host = jit_load_register (t, guest, S2);
+  host = jit_use (t, guest);
   switch (insn->kind)
     {
     case KIND_EXCHANGE_RAX:
@@ -558,44 +721,29 @@ emit_opcode_register (Translation *t, const JitInsn *insn)
       emit_rr (e, width == 16 ? 0x66 : 0, FALSE, MAP_1, 0xff, insn->z.mnemonic == ZYDIS_MNEMONIC_DEC, host);
       break;
     }
-  jit_finish_register (t, guest, host);
+  jit_define (t, guest);
   after_flags (t, insn);
 }
 
-/* LODS and STOS upwards; with DF set the interpreter runs them. */
-static void
-emit_one_element (Translation *t, const JitInsn *insn)
+/* Whether the emitter minds what scratch registers hold. */
+static gboolean
+minds_held (const JitInsn *insn)
 {
-  Emit *e = t->e;
-  gboolean loads = insn->kind == KIND_LODS;
-  unsigned size = insn->op.size, pointer = loads ? RSI : RDI;
-  uint8_t *upwards, *finished;
-  JitSite *site;
-  JitSlow *slow;
-
-  if (jit_needed_before (insn))
-    jit_save_flags (t);
-  t->in_host = FALSE;
-  emit_rm (e, 0, FALSE, MAP_1, 0xf7, 0, STATE_FIELD (eflags)); /* TEST */
-  emit32 (e, X86_FLAG_DF);
-  upwards = emit_jcc (e, CC_Z);
-  site = jit_make_site (t, insn, 0, X86_ACCESS_READ, 0);
-  jit_call_site (t, site);
-  finished = emit_jump (e);
-  if (!e->is_full)
-    emit_patch (upwards, e->at);
-  slow = jit_emit_lookup (t, insn, MEM (pointer, 0), size, loads ? X86_ACCESS_READ : X86_ACCESS_WRITE, 0);
-  emit_rm (e, size == 2 ? 0x66 : 0, size == 8, MAP_1, (loads ? 0x8a : 0x88) | (size != 1), RAX, slow->at);
-  slow->end = e->at;
-  emit_lea (e, TRUE, pointer, MEM (pointer, (int32_t) size));
-  jit_end_lookup (t, slow);
-  if (!e->is_full)
-    emit_patch (finished, e->at);
+  switch (insn->kind)
+    {
+    case KIND_NOTHING: case KIND_MODRM: case KIND_COPY: case KIND_LEA: case KIND_MOVE_IMM: case KIND_PUSH: case KIND_POP:
+    case KIND_EXCHANGE_RAX: case KIND_BSWAP: case KIND_INC_DEC:
+      return TRUE;
+    default:
+      return FALSE;
+    }
 }
 
 void
 jit_emit_insn (Translation *t, const JitInsn *insn)
 {
+  if (!minds_held (insn))
+    jit_release_both (t);
   if (insn->kind == KIND_SITE || insn->kind == KIND_TAIL || insn->kind == KIND_STI || insn->kind >= KIND_JUMP)
     jit_note_x87 (t);
   if (is_remembered (insn))
@@ -605,7 +753,12 @@ jit_emit_insn (Translation *t, const JitInsn *insn)
     case KIND_SITE: jit_emit_site (t, insn); break;
     case KIND_TAIL: jit_emit_tail (t, insn); break;
     case KIND_NOTHING: break;
-    case KIND_MODRM: emit_modrm (t, insn); break;
+    case KIND_MODRM:
+      if (insn->z.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX)
+        emit_vex_insn (t, insn);
+      else
+        emit_modrm (t, insn);
+      break;
     case KIND_COPY: emit_copy (t, insn); break;
     case KIND_VZERO: jit_emit_vzero (t, insn); break;
     case KIND_LEA: emit_lea_insn (t, insn); break;
@@ -618,7 +771,9 @@ jit_emit_insn (Translation *t, const JitInsn *insn)
     case KIND_INC_DEC: emit_opcode_register (t, insn); break;
     case KIND_LEAVE: emit_leave_insn (t, insn); break;
     case KIND_LODS:
-    case KIND_STOS: emit_one_element (t, insn); break;
+    case KIND_STOS:
+    case KIND_REPEAT_MOVS:
+    case KIND_REPEAT_STOS: jit_emit_string (t, insn); break;
     case KIND_PUSH_MEM:
     case KIND_PUSH_FLAGS:
     case KIND_DIVIDE:

@@ -86,22 +86,61 @@ jit_make_site (Translation *t, const JitInsn *insn, unsigned size, X86Access acc
 }
 
 void
-jit_call_site (Translation *t, const JitSite *site)
+jit_call_site (Translation *t, JitSite *site)
 {
   emit_constant (t->e, S2, (uint64_t) (uintptr_t) site);
-  emit_call_to (t->e, jit_write (t->jit, t->jit->site));
+  emit_jump_to (t->e, jit_write (t->jit, t->jit->site));
+  if (site != NULL)
+    site->resume = jit_exec (t->jit, t->e->at);
 }
 
-/* SARX S2, @reg, 32; MOV S2, GS:[S2 * 8]: what the window adds to linear addresses near @reg. */
+/* GS:[@number * 8], the address having 32 bits. */
 static void
-emit_region (Translation *t, unsigned reg)
+emit_table_entry (Translation *t, unsigned to, EmitMem m)
+{
+  emit8 (t->e, 0x67);
+  emit_rm (t->e, 0x65, TRUE, MAP_1, 0x8b, to, m);
+}
+
+/* RORX @to, @reg, 32; MOV @to, GS:[@to * 8]. */
+void
+jit_emit_region (Translation *t, unsigned to, unsigned reg)
 {
   Emit *e = t->e;
 
-  emit_vex (e, VEX_F3, MAP_0F38, TRUE, FALSE, S2, STATE, NO_REG, reg);
-  emit8 (e, 0xf7);
-  emit8 (e, 0xc0 | (S2 & 7) << 3 | (reg & 7));
-  emit_rm (e, 0x65, TRUE, MAP_1, 0x8b, S2, (EmitMem) { .base = NO_REG, .index = S2, .scale = 3 });
+  emit_vex (e, VEX_F2, MAP_0F3A, TRUE, FALSE, to, NO_REG, NO_REG, reg);
+  emit8 (e, 0xf0);
+  emit8 (e, 0xc0 | (to & 7) << 3 | (reg & 7));
+  emit8 (e, 32);
+  emit_table_entry (t, to, (EmitMem) { .base = NO_REG, .index = (uint8_t) to, .scale = 3 });
+}
+
+/* @reg with a displacement, through the window; S2 has its region. */
+static EmitMem
+near (unsigned reg, int32_t disp)
+{
+  if (reg == RSP)
+    return (EmitMem) { .base = RSP, .index = S2, .disp = disp };
+  return (EmitMem) { .base = S2, .index = (uint8_t) reg, .disp = disp };
+}
+
+gboolean
+jit_is_base_alone (const Translation *t, const JitInsn *insn)
+{
+  const X86Op *op = &insn->op;
+
+  return t->is_64 && op->asize == 8 && op->seg == X86_ZERO && op->base != X86_ZERO && op->base != X86_RIP
+         && op->index == X86_ZERO;
+}
+
+void
+jit_make_way (Translation *t, const JitInsn *insn)
+{
+  jit_release (t, S2);
+  if (!jit_is_base_alone (t, insn) || insn->op.base == S2)
+    jit_release (t, S1);
+  else if (insn->op.base == S1)
+    jit_use (t, S1);
 }
 
 /* The window's address of the operand. Leaves flags alone. */
@@ -115,29 +154,28 @@ emit_window_address (Translation *t, const JitInsn *insn, EmitMem stack)
 
   if (t->is_64 && is_stack)
     {
-      emit_region (t, stack.base);
-      return (EmitMem) { .base = S2, .index = stack.base, .disp = stack.disp };
+      jit_emit_region (t, S2, stack.base);
+      return near (stack.base, stack.disp);
     }
   if (t->is_64 && op->asize == 8 && op->base == X86_RIP && seg == X86_ZERO)
     {
       uint64_t address = insn->rip + (uint64_t) (int64_t) op->disp;
 
       emit_constant (e, S1, address);
-      emit_rm (e, 0x65, TRUE, MAP_1, 0x8b, S2,
-               (EmitMem) { .base = NO_REG, .index = NO_REG, .disp = (int32_t) ((int64_t) address >> 32) * 8 });
+      emit_table_entry (t, S2, (EmitMem) { .base = NO_REG, .index = NO_REG, .disp = (int32_t) ((int64_t) address >> 32) * 8 });
       return (EmitMem) { .base = S2, .index = S1 };
     }
-  if (t->is_64 && op->asize == 8 && seg == X86_ZERO && op->base != X86_ZERO && op->base != X86_RIP && op->index == X86_ZERO)
+  if (!is_stack && jit_is_base_alone (t, insn))
     {
-      unsigned base = jit_host_reg (op->base);
+      unsigned base = op->base == S1 && t->held & HELD (S1) ? S1 : jit_host_reg (op->base);
 
       if (base == NO_REG)
         {
           base = S1;
           emit_load (e, S1, jit_guest_mem (op->base));
         }
-      emit_region (t, base);
-      return (EmitMem) { .base = S2, .index = (uint8_t) base, .disp = op->disp };
+      jit_emit_region (t, S2, base);
+      return near (base, op->disp);
     }
   if (is_stack)
     emit_lea (e, FALSE, S1, stack);
@@ -149,7 +187,7 @@ emit_window_address (Translation *t, const JitInsn *insn, EmitMem stack)
       emit_lea (e, t->is_64, S1, (EmitMem) { .base = S1, .index = S2 });
     }
   if (t->is_64)
-    emit_region (t, S1);
+    jit_emit_region (t, S2, S1);
   else
     emit_rm (e, 0x65, TRUE, MAP_1, 0x8b, S2, (EmitMem) { .base = NO_REG, .index = NO_REG });
   return (EmitMem) { .base = S2, .index = S1 };
@@ -164,8 +202,9 @@ jit_is_in_window (const Translation *t, const JitInsn *insn)
 void
 jit_settle_address (Translation *t, JitSlow *slow)
 {
-  if (slow->at.base != S2)
+  if (slow->at.base != S2 && slow->at.index != S2)
     return;
+  jit_release (t, S1);
   emit_lea (t->e, TRUE, S1, slow->at);
   slow->at = MEM (S1, 0);
 }
@@ -177,7 +216,7 @@ emit_segmented_address (Translation *t, const JitInsn *insn, JitSlow *slow, unsi
 {
   enum { KIND_OF = X86_SEG_UNUSABLE | X86_SEG_CODE | X86_SEG_EXPAND_DOWN | X86_SEG_WRITABLE };
   Emit *e = t->e;
-  int32_t seg = (int32_t) (G_STRUCT_OFFSET (X86Cpu, seg) + insn->op.segno * sizeof (X86Seg)) - STATE_BIAS;
+  int32_t seg = (int32_t) (G_STRUCT_OFFSET (X86Cpu, seg) + insn->op.segno * sizeof (X86Seg));
 
   jit_emit_address (t, &insn->op, insn->rip, FALSE);
   emit_load32 (e, S2, MEM (STATE, seg + (int32_t) G_STRUCT_OFFSET (X86Seg, attr)));
@@ -200,9 +239,10 @@ jit_emit_lookup (Translation *t, const JitInsn *insn, EmitMem stack, unsigned si
   if (!jit_is_in_window (t, insn) && jit_needed_before (insn))
     jit_save_flags (t);
   *slow = (JitSlow) { .insn = insn, .site = jit_make_site (t, insn, size, access, aligned), .stack = stack, .retry = e->at,
-                      .in_window = jit_is_in_window (t, insn), .was_in_host = t->in_host, .was_in_state = t->in_state };
+                      .in_window = jit_is_in_window (t, insn), .was_in_host = t->in_host, .was_in_state = t->in_state,
+                      .held_at_retry = t->held, .dirty_at_retry = t->dirty };
   if (slow->site != NULL)
-    slow->site->is_stack = stack.base == GUEST_RSP;
+    slow->site->is_stack = stack.base == RSP;
   if (slow->in_window)
     {
       if (slow->site != NULL)
@@ -250,6 +290,31 @@ jit_begin_fault (Translation *t, const JitInsn *insn)
   return slow;
 }
 
+JitSlow *
+jit_begin_repeat (Translation *t, const JitInsn *insn, gboolean copies)
+{
+  JitSlow *slow = &t->slow[t->slow_count++];
+
+  *slow = (JitSlow) { .insn = insn, .site = jit_make_site (t, insn, insn->op.size, X86_ACCESS_WRITE, 0), .retry = t->e->at,
+                      .in_window = TRUE, .is_repeat = TRUE, .copies = copies };
+  if (slow->site != NULL)
+    {
+      slow->site->window = t->block;
+      slow->site->number = (uint8_t) (insn - t->insns);
+      slow->site->is_repeat = TRUE;
+      slow->site->is_copy = (uint8_t) copies;
+    }
+  return slow;
+}
+
+void
+jit_leave_window (Translation *t, gboolean copies)
+{
+  emit_rr (t->e, 0, TRUE, MAP_1, 0x29, S2, RDI); /* SUB */
+  if (copies)
+    emit_rr (t->e, 0, TRUE, MAP_1, 0x29, S1, RSI);
+}
+
 void
 jit_end_lookup (Translation *t, JitSlow *slow)
 {
@@ -257,9 +322,10 @@ jit_end_lookup (Translation *t, JitSlow *slow)
   if (slow->end == NULL)
     slow->end = slow->done;
   slow->restore = t->in_host && slow->insn->live != 0;
+  slow->held_at_done = t->held;
 }
 
-/* The segment says no, or more than is known here. */
+/* It is no plain access, or not known to be one. */
 static void
 emit_refused (Translation *t, const JitSlow *slow)
 {
@@ -274,34 +340,67 @@ emit_refused (Translation *t, const JitSlow *slow)
   emit_jump_to (e, slow->done);
 }
 
+/* The scratch registers that held something of the guest's have it again. */
+static void
+reload (Translation *t, unsigned held)
+{
+  for (unsigned guest = HOST_REGS; guest < 16; guest++)
+    if (held & HELD (guest))
+      emit_load (t->e, guest, jit_guest_mem (guest));
+}
+
+/* What lies in [@start, @end) may fault; the slow way begins at @slow. */
+static void
+note_access (Translation *t, const uint8_t *start, const uint8_t *end, const uint8_t *slow)
+{
+  const uint8_t *write = t->jit->write;
+  JitAccess access = { .start = (uint32_t) (start - write), .end = (uint32_t) (end - write), .slow = (uint32_t) (slow - write) };
+
+  g_array_append_val (t->jit->accesses, access);
+}
+
 void
 jit_emit_slow (Translation *t, const JitSlow *slow)
 {
   Emit *e = t->e;
+  gboolean loads_flags;
 
   if (slow->site == NULL)
     return;
   for (unsigned i = 0; i < 2; i++)
     if (slow->jumps[i] != NULL)
       emit_patch (slow->jumps[i], e->at);
-  if (slow->in_window || slow->is_fault)
+  if (slow->is_repeat)
     {
-      JitAccess access = { .start = (uint32_t) (slow->retry - t->jit->write), .end = (uint32_t) (slow->end - t->jit->write),
-                           .slow = (uint32_t) (e->at - t->jit->write) };
+      const uint8_t *start = e->at;
 
-      g_array_append_val (t->jit->accesses, access);
+      jit_leave_window (t, slow->copies);
+      note_access (t, slow->retry, slow->start, e->at);
+      note_access (t, slow->start, slow->end, start);
+    }
+  else if (slow->in_window || slow->is_fault)
+    {
+      note_access (t, slow->retry, slow->end, e->at);
       if (slow->was_in_host && !slow->was_in_state && jit_needed_before (slow->insn))
         jit_store_flags (t);
     }
-  if (!slow->is_fault)
+  for (unsigned guest = HOST_REGS; guest < 16; guest++)
+    if (slow->dirty_at_retry & HELD (guest))
+      emit_store (e, jit_guest_mem (guest), guest);
+  if (slow->is_repeat)
+    emit_move (e, S1, RDI);
+  else if (!slow->is_fault)
     emit_lookup_address (t, slow->insn, slow->stack);
   jit_call_site (t, slow->site);
   emit_rr (e, 0, FALSE, MAP_1, 0x85, S1, S1);
-  if (slow->in_window && slow->was_in_host && jit_needed_before (slow->insn))
+  loads_flags = slow->in_window && slow->was_in_host && jit_needed_before (slow->insn);
+  if (loads_flags || slow->held_at_retry)
     {
       uint8_t *finished = emit_jcc (e, CC_NZ);
 
-      jit_load_flags (t);
+      if (loads_flags)
+        jit_load_flags (t);
+      reload (t, slow->held_at_retry);
       emit_jump_to (e, slow->retry);
       if (!e->is_full)
         emit_patch (finished, e->at);
@@ -310,6 +409,7 @@ jit_emit_slow (Translation *t, const JitSlow *slow)
     emit_jcc_to (e, CC_Z, slow->retry);
   if (slow->restore)
     jit_load_flags (t);
+  reload (t, slow->held_at_done);
   emit_jump_to (e, slow->done);
   if (slow->refused[0] != NULL)
     emit_refused (t, slow);

@@ -152,8 +152,11 @@ emit_push_flags (Translation *t, const JitInsn *insn)
 
   jit_need_flags (t);
   jit_save_flags (t);
+  emit_move (e, S1, RSP);
+  emit_load (e, RSP, STATE_FIELD (jit_stack));
   emit8 (e, 0x9c); /* PUSHFQ */
   emit_pop (e, S2);
+  emit_move (e, RSP, S1);
   emit_alu_imm (e, FALSE, 4, S2, ARITH);
   emit_rm (e, 0, FALSE, MAP_1, 0x0b, S2, STATE_FIELD (eflags)); /* OR */
   emit_alu_imm (e, FALSE, 1, S2, X86_FLAG_ONE);
@@ -203,7 +206,7 @@ emit_store_selector (Translation *t, const JitInsn *insn)
   unsigned seg = (unsigned) (insn->opr[1].reg.value - ZYDIS_REGISTER_ES);
 
   emit_rm (t->e, 0, FALSE, MAP_0F, 0xb7, host,
-           MEM (STATE, (int32_t) (G_STRUCT_OFFSET (X86Cpu, seg) + seg * sizeof (X86Seg) + G_STRUCT_OFFSET (X86Seg, sel)) - STATE_BIAS));
+           MEM (STATE, (int32_t) (G_STRUCT_OFFSET (X86Cpu, seg) + seg * sizeof (X86Seg) + G_STRUCT_OFFSET (X86Seg, sel))));
   jit_finish_register (t, guest, host);
 }
 

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15, NO_REG = 0xff };
+enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15, STATE = 0x20, NO_REG = 0xff };
 enum { CC_O, CC_NO, CC_B, CC_NB, CC_Z, CC_NZ, CC_BE, CC_NBE, CC_S, CC_NS, CC_P, CC_NP, CC_L, CC_NL, CC_LE, CC_NLE };
 /* Opcode maps. */
 enum { MAP_1, MAP_0F, MAP_0F38, MAP_0F3A };
@@ -18,6 +18,7 @@ typedef struct
 {
   uint8_t *at, *end;
   gboolean is_full; /* something did not fit; nothing more is written */
+  int32_t state;    /* what addresses with the base STATE are relative to */
 } Emit;
 
 typedef struct
@@ -86,6 +87,11 @@ emit_mem (Emit *e, unsigned reg, EmitMem m)
 {
   unsigned mod = m.disp == 0 && (m.base & 7) != RBP ? 0 : m.disp == (int8_t) m.disp ? 1 : 2;
 
+  if (m.base == STATE)
+    {
+      m.base = NO_REG;
+      m.disp += e->state;
+    }
   if (m.base == NO_REG)
     {
       /* Index and displacement, or an absolute address of 32 bits. */
@@ -250,18 +256,13 @@ emit_jcc_to (Emit *e, unsigned cc, const uint8_t *target)
 }
 
 static inline void
-emit_call_to (Emit *e, const uint8_t *target)
-{
-  emit8 (e, 0xe8);
-  emit32 (e, (uint32_t) (target - (e->at + 4)));
-}
-
-static inline void
 emit_jump_reg (Emit *e, unsigned reg)
 {
   emit_opcode (e, 0, 0, MAP_1, 0xff, NO_REG, NO_REG, reg);
   emit8 (e, 0xe0 | (reg & 7));
 }
+
+static inline void emit_jump_mem (Emit *e, EmitMem m) { emit_rm (e, 0, FALSE, MAP_1, 0xff, 4, m); }
 
 static inline void
 emit_push (Emit *e, unsigned reg)

@@ -102,14 +102,22 @@ fill_window (X86Cpu *cpu, JitSite *site, uint64_t lin)
 {
   struct X86Jit *jit = cpu->jit;
   uint64_t second = (lin & X86_PAGE_MASK) + GUEST_PAGE_SIZE;
-  gboolean done, crosses = lin + site->size > second && (x86_code64 (cpu) || second == (uint32_t) second);
+  gboolean done = FALSE, crosses = lin + site->size > second && (x86_code64 (cpu) || second == (uint32_t) second);
   const X86TlbInfo *info;
 
   /* What the instruction would raise before it looks for pages. */
+  if (site->is_repeat && cpu->r[X86_RCX] == 0)
+    return FALSE; /* it reaches no memory */
+  if (site->is_copy)
+    {
+      uint64_t from = cpu->r[X86_RSI];
+
+      done = jit_windows_fill (jit->windows, from, x86_translate (cpu, &site->ops[0], from, X86_ACCESS_READ, cpu->mmu_index));
+    }
   if ((lin & site->aligned) || (crosses && !x86_is_canonical (second)))
     return FALSE;
   info = x86_translate (cpu, op_of_access (site), lin, (X86Access) site->access, cpu->mmu_index);
-  done = jit_windows_fill (jit->windows, lin, info);
+  done |= jit_windows_fill (jit->windows, lin, info);
   if (crosses)
     {
       info = x86_translate (cpu, op_of_access (site), second, (X86Access) site->access, cpu->mmu_index);

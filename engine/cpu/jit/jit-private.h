@@ -2,13 +2,13 @@
 /*
  * What the translator's files share.
  *
- * In translated code R15 is the state pointer (X86Cpu + STATE_BIAS, so that
- * what is used most has short displacements), R14 and R13 are scratch, R12 is
- * the guest's stack pointer; the guest's R12 to R15 stay in the state, all
- * other general registers are in themselves. Vector registers are the guest's
- * while jit_sse is not 0 (JIT_VECTORS_…), x87 registers while jit_x87 is. Arithmetic flags are in the host's, or in jit_flags
- * (AX as LAHF and SETO AL make it); between blocks always in the latter, if
- * anything still needs them.
+ * In translated code R14 and R15 are scratch; the guest's stay in the state,
+ * which has an address of 31 bits, so that no register leads to it. All other
+ * general registers are in themselves, the stack pointer, too: there is no
+ * stack, and signals have one of their own. Vector registers are the guest's
+ * while jit_sse is not 0 (JIT_VECTORS_…), x87 registers while jit_x87 is.
+ * Arithmetic flags are in the host's, or in jit_flags (AX as LAHF and SETO AL
+ * make it); between blocks always in the latter, if anything still needs them.
  */
 #pragma once
 
@@ -19,16 +19,16 @@
 
 #include <Zydis/Zydis.h>
 
-/* The state's address modulo 64 is 32: it is the shift count that finds a window's region. */
-enum { STATE = R15, S1 = R14, S2 = R13, GUEST_RSP = R12, STATE_BIAS = 160 };
+enum { S1 = R14, S2 = R15, HOST_REGS = 14 /* of the guest that have one of the host */ };
 
-#define STATE_FIELD(field) MEM (STATE, (int32_t) (G_STRUCT_OFFSET (X86Cpu, field)) - STATE_BIAS)
+#define STATE_FIELD(field) MEM (STATE, (int32_t) (G_STRUCT_OFFSET (X86Cpu, field)))
 
 /* An instruction that the interpreter runs, because it is not translated or its memory is not plain. */
 typedef struct
 {
   X86Op ops[2];      /* alone, and where it returns to */
   uint64_t rip, next_rip;
+  const uint8_t *resume; /* executable address */
   const X86Op *tail; /* of a branch: the op of its block, with which the run loop goes on */
   uint8_t size;      /* of the memory access; 0: always interpreted */
   uint8_t access;    /* X86_ACCESS_… */
@@ -36,6 +36,8 @@ typedef struct
   uint16_t mnemonic; /* Zydis's */
   uint8_t number;    /* in its block */
   uint8_t is_stack;  /* its memory is the stack, whatever else the instruction reaches */
+  uint8_t is_repeat; /* its memory is at RDI, RCX times */
+  uint8_t is_copy;   /* and at RSI, too */
   uint8_t uses_sse;  /* the block needs vector registers back after it */
   uint8_t misses;    /* of a window, in vain */
   X86Block *window;  /* its block, if it reaches memory through the window */
@@ -140,17 +142,17 @@ void *jit_alloc (struct X86Jit *jit, size_t size);
 void x86_jit_site_init (JitSite *site);
 JitBlock *jit_translate (X86Cpu *cpu, X86Block *block, uint64_t rip, gboolean *useless);
 
-/* What a page's guest register number is on the host; NO_REG: it stays in the state. */
+/* What a guest's register number is on the host; NO_REG: it stays in the state. */
 static inline unsigned
 jit_host_reg (unsigned guest)
 {
-  return guest < 12 ? (guest == X86_RSP ? GUEST_RSP : guest) : NO_REG;
+  return guest < HOST_REGS ? guest : NO_REG;
 }
 
 static inline EmitMem
 jit_guest_mem (unsigned guest)
 {
-  return MEM (STATE, (int32_t) (guest * 8) - STATE_BIAS);
+  return MEM (STATE, (int32_t) (guest * 8));
 }
 
 /* EFLAGS' SF ZF AF PF CF are AH's after LAHF. */

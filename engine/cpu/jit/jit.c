@@ -3,18 +3,23 @@
 
 #include "engine/cpu/jit/jit-private.h"
 #include "engine/cpu/jit/profile.h"
+#include "engine/memory/fault.h"
 
 #include <errno.h>
 #include <gio/gio.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
 
+#ifndef SS_AUTODISARM
+#define SS_AUTODISARM (1u << 31) /* linux/signal.h, which cannot stand beside signal.h */
+#endif
+
 enum
 {
   HOT = 24,                                    /* runs after which a block is translated */
-  CODE_RESERVE = 64 << 10                      /* room that one translation surely fits into */
+  CODE_RESERVE = 64 << 10,                     /* room that one translation surely fits into */
+  SIGNAL_STACK = 64 << 10
 };
 
 /* --- Memory --- */
@@ -44,7 +49,7 @@ map_code (struct X86Jit *jit, GError **error)
 /* --- Faults of translated code: in windows, and of divisions --- */
 
 static __thread struct X86Jit *running;
-static struct sigaction outer_fault, outer_arithmetic;
+static struct sigaction outer_fault, outer_stack_fault, outer_arithmetic;
 
 /* Runs on the thread that executes translated code, which waits: everything it reads stands still. */
 static void
@@ -52,7 +57,9 @@ on_fault (int signal_number, siginfo_t *info, void *context)
 {
   greg_t *rip = &((ucontext_t *) context)->uc_mcontext.gregs[REG_RIP];
   const struct X86Jit *jit = running;
-  const struct sigaction *outer = signal_number == SIGFPE ? &outer_arithmetic : &outer_fault;
+  const struct sigaction *outer = signal_number == SIGFPE   ? &outer_arithmetic
+                                  : signal_number == SIGBUS ? &outer_stack_fault
+                                                            : &outer_fault;
 
   if (jit != NULL && (uint64_t) *rip - (uintptr_t) jit->exec < jit->size)
     {
@@ -75,12 +82,7 @@ on_fault (int signal_number, siginfo_t *info, void *context)
             }
         }
     }
-  if (outer->sa_flags & SA_SIGINFO)
-    outer->sa_sigaction (signal_number, info, context);
-  else if (outer->sa_handler != SIG_DFL && outer->sa_handler != SIG_IGN)
-    outer->sa_handler (signal_number);
-  else
-    signal (signal_number, SIG_DFL); /* the instruction faults again, for good */
+  fault_pass_on (outer, signal_number, info, context);
 }
 
 /* One handler serves all processors of the process. */
@@ -95,7 +97,9 @@ catch_faults (GError **error)
       gboolean done;
 
       sigemptyset (&action.sa_mask);
-      done = sigaction (SIGSEGV, &action, &outer_fault) == 0 && sigaction (SIGFPE, &action, &outer_arithmetic) == 0;
+      /* SIGBUS is for addresses that are not canonical, if their base is the stack pointer. */
+      done = sigaction (SIGSEGV, &action, &outer_fault) == 0 && sigaction (SIGBUS, &action, &outer_stack_fault) == 0
+             && sigaction (SIGFPE, &action, &outer_arithmetic) == 0;
       g_once_init_leave (&once, done ? 1 : 2);
     }
   if (once != 1)
@@ -103,9 +107,43 @@ catch_faults (GError **error)
   return once == 1;
 }
 
+/* The calling thread's, for which nobody else has to see. */
+static void
+free_signal_stack (gpointer stack)
+{
+  stack_t none = { .ss_flags = SS_DISABLE }, now;
+
+  if (sigaltstack (NULL, &now) == 0 && now.ss_sp == stack)
+    sigaltstack (&none, NULL);
+  g_free (stack);
+}
+
+/* Signals cannot be taken on the stack while the stack pointer is the guest's, nor may it be taken for one into the signal
+ * stack (SS_AUTODISARM). */
+static void
+make_signal_stack (void)
+{
+  static GPrivate own = G_PRIVATE_INIT (free_signal_stack);
+  stack_t stack = { .ss_flags = (int) SS_AUTODISARM, .ss_size = MAX ((size_t) sysconf (_SC_SIGSTKSZ), SIGNAL_STACK) }, now;
+
+  if (sigaltstack (NULL, &now) == 0 && !(now.ss_flags & SS_DISABLE))
+    return; /* a sanitizer's or a test's */
+  stack.ss_sp = g_malloc (stack.ss_size);
+  if (sigaltstack (&stack, NULL) != 0)
+    g_error ("cannot set a stack for signals: %m");
+  g_private_set (&own, stack.ss_sp);
+}
+
 void
 x86_jit_begin (X86Cpu *cpu)
 {
+  static __thread gboolean has_stack;
+
+  if (cpu->jit != NULL && !has_stack)
+    {
+      make_signal_stack ();
+      has_stack = TRUE;
+    }
   running = cpu->jit;
   if (cpu->jit != NULL)
     cpu->jit->is_fresh = TRUE;
@@ -185,6 +223,17 @@ jit_alloc (struct X86Jit *jit, size_t size)
   return result;
 }
 
+/* Translated code names the state by an address of 31 bits. */
+static gboolean
+has_short_address (const X86Cpu *cpu, GError **error)
+{
+  if ((uintptr_t) (cpu + 1) <= G_MAXINT32)
+    return TRUE;
+  g_set_error_literal (error, G_FILE_ERROR, G_FILE_ERROR_NOMEM,
+                       "cannot translate code: no room for the processor's state below 2 GiB in the address space");
+  return FALSE;
+}
+
 gboolean
 x86_jit_enable (X86Cpu *cpu, GError **error)
 {
@@ -196,7 +245,7 @@ x86_jit_enable (X86Cpu *cpu, GError **error)
   /* Address space; memory comes as it fills. */
   jit->size = jit->arena_size = (x86_code_share (cpu->system) * 3 / 8) & X86_PAGE_MASK;
   jit->heat = HOT;
-  if (!catch_faults (error) || !map_code (jit, error))
+  if (!has_short_address (cpu, error) || !catch_faults (error) || !map_code (jit, error))
     {
       g_free (jit);
       return FALSE;
@@ -204,7 +253,7 @@ x86_jit_enable (X86Cpu *cpu, GError **error)
   jit->arena = mmap (NULL, jit->arena_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (jit->arena == MAP_FAILED)
     g_error ("no address space for translated code");
-  jit->emit = (Emit) { jit->write, jit->write + jit->size, FALSE };
+  jit->emit = (Emit) { .at = jit->write, .end = jit->write + jit->size, .state = (int32_t) (uintptr_t) cpu };
   jit->has_avx = x86_has (cpu, X86_FEAT_AVX);
   jit_make_thunks (jit);
   jit_name_thunks (cpu, jit);

@@ -52,7 +52,7 @@ jit_keep_notes (Translation *t, JitBlock *to)
 static void
 close_way (struct X86Jit *jit, const uint8_t *code, const uint8_t *leave, uint8_t *saved)
 {
-  Emit patch = { jit_write (jit, code), jit->emit.end, FALSE };
+  Emit patch = { .at = jit_write (jit, code), .end = jit->emit.end };
 
   memcpy (saved, patch.at, JIT_ENTRY_SIZE);
   emit_jump_to (&patch, jit_write (jit, leave));

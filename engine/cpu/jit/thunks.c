@@ -4,24 +4,26 @@
 #include "engine/cpu/jit/jit-private.h"
 #include "engine/cpu/jit/profile.h"
 
+/* And goes to the host's stack, which is aligned for calls. */
 static void
 save_registers (Emit *e)
 {
-  for (unsigned i = 0; i < 12; i++)
-    emit_store (e, jit_guest_mem (i), jit_host_reg (i));
+  for (unsigned i = 0; i < HOST_REGS; i++)
+    emit_store (e, jit_guest_mem (i), i);
+  emit_load (e, RSP, STATE_FIELD (jit_stack));
 }
 
 static void
 load_registers (Emit *e)
 {
-  for (unsigned i = 0; i < 12; i++)
-    emit_load (e, jit_host_reg (i), jit_guest_mem (i));
+  for (unsigned i = 0; i < HOST_REGS; i++)
+    emit_load (e, i, jit_guest_mem (i));
 }
 
 static EmitMem
 vector_mem (unsigned n)
 {
-  return MEM (STATE, (int32_t) (G_STRUCT_OFFSET (X86Cpu, vec) + n * sizeof (X86Vec)) - STATE_BIAS);
+  return MEM (STATE, (int32_t) (G_STRUCT_OFFSET (X86Cpu, vec) + n * sizeof (X86Vec)));
 }
 
 static void
@@ -163,14 +165,7 @@ call_c (Emit *e, const void *function)
 static void
 load_cpu (Emit *e)
 {
-  emit_lea (e, TRUE, RDI, MEM (STATE, -STATE_BIAS));
-}
-
-/* CALL leaves the stack 8 bytes off what the C side wants. */
-static void
-align (Emit *e, gboolean before)
-{
-  emit_alu_imm (e, TRUE, before ? 5 : 0, RSP, 8);
+  emit_lea (e, TRUE, RDI, MEM (STATE, 0));
 }
 
 static const uint8_t *
@@ -184,9 +179,7 @@ make_prepare_vectors (struct X86Jit *jit, gboolean with_uppers)
   if (with_uppers)
     park_vectors (jit, e);
   load_cpu (e);
-  align (e, TRUE);
   call_c (e, jit_enter_sse);
-  align (e, FALSE);
   emit_rr (e, 0, FALSE, MAP_1, 0x89, RAX, S1);
   emit_rr (e, 0, FALSE, MAP_1, 0x85, RAX, RAX);
   failed = emit_jcc (e, CC_Z);
@@ -197,7 +190,7 @@ make_prepare_vectors (struct X86Jit *jit, gboolean with_uppers)
   store_byte (e, STATE_FIELD (jit_sse), with_uppers ? JIT_VECTORS_FULL : JIT_VECTORS_XMM);
   emit_patch (failed, e->at);
   load_registers (e);
-  emit8 (e, 0xc3);
+  emit_jump_reg (e, S2);
   return start;
 }
 
@@ -212,15 +205,15 @@ jit_make_thunks (struct X86Jit *jit)
   jit->enter = (const X86Op *(*) (X86Cpu *, const uint8_t *)) (uintptr_t) jit_exec (jit, e->at);
   for (unsigned i = 0; i < G_N_ELEMENTS (saved); i++)
     emit_push (e, saved[i]);
-  align (e, TRUE);
-  emit_lea (e, TRUE, STATE, MEM (RDI, STATE_BIAS));
+  emit_alu_imm (e, TRUE, 5, RSP, 8); /* aligned for calls */
+  emit_store (e, STATE_FIELD (jit_stack), RSP);
   emit_move (e, S2, RSI);
   load_registers (e);
   emit_jump_reg (e, S2);
 
   /* RAX is the result; everything has been saved. */
   epilogue = e->at;
-  align (e, FALSE);
+  emit_alu_imm (e, TRUE, 0, RSP, 8);
   for (unsigned i = G_N_ELEMENTS (saved); i-- > 0;)
     emit_pop (e, saved[i]);
   emit8 (e, 0xc3);
@@ -241,44 +234,38 @@ jit_make_thunks (struct X86Jit *jit)
   /* To the instruction pointer in S1, if it is known (see x86_jump_entry()). */
   jit->indirect = jit_exec (jit, e->at);
   emit_store (e, jit_guest_mem (X86_RIP), S1);
-  emit_push (e, RAX);
-  emit_move (e, RAX, S1);
-  emit_shift (e, TRUE, FALSE, RAX, 12);
-  emit_move (e, S2, S1);
-  emit_shift (e, TRUE, FALSE, S2, 18);
-  emit_rr (e, 0, FALSE, MAP_1, 0x31, S2, RAX);
-  emit_alu_imm (e, FALSE, 4, RAX, X86_JUMP_SIZE / X86_JUMP_GROUP - 1);
-  emit_shift (e, FALSE, TRUE, RAX, X86_JUMP_GROUP_BITS);
   emit_move (e, S2, S1);
   emit_shift (e, TRUE, FALSE, S2, 6);
-  emit_rr (e, 0, FALSE, MAP_1, 0x31, S1, S2);
+  emit_rr (e, 0, TRUE, MAP_1, 0x31, S1, S2);
+  emit_move (e, S1, S2);
+  emit_shift (e, TRUE, FALSE, S1, GUEST_PAGE_SHIFT);
+  emit_alu_imm (e, FALSE, 4, S1, X86_JUMP_SIZE / X86_JUMP_GROUP - 1);
+  emit_shift (e, FALSE, TRUE, S1, X86_JUMP_GROUP_BITS);
   emit_alu_imm (e, FALSE, 4, S2, X86_JUMP_GROUP - 1);
-  emit_rr (e, 0, FALSE, MAP_1, 0x01, S2, RAX);
-  emit_shift (e, FALSE, TRUE, RAX, 5);
-  emit_rm (e, 0, TRUE, MAP_1, 0x03, RAX, STATE_FIELD (jumps));
+  emit_rr (e, 0, FALSE, MAP_1, 0x01, S2, S1);
+  emit_shift (e, FALSE, TRUE, S1, 5);
+  emit_rm (e, 0, TRUE, MAP_1, 0x03, S1, STATE_FIELD (jumps));
   for (unsigned way = 0; way < 2; way++)
     {
       uint8_t *is_local, *is_other;
 
-      emit_rm (e, 0, TRUE, MAP_1, 0x39, S1, MEM (RAX, G_STRUCT_OFFSET (X86Jump, lin)));
+      emit_load (e, S2, jit_guest_mem (X86_RIP));
+      emit_rm (e, 0, TRUE, MAP_1, 0x39, S2, MEM (S1, G_STRUCT_OFFSET (X86Jump, lin)));
       to = emit_jcc (e, CC_NZ);
-      emit_load (e, S2, MEM (RAX, G_STRUCT_OFFSET (X86Jump, key)));
+      emit_load (e, S2, MEM (S1, G_STRUCT_OFFSET (X86Jump, key)));
       emit_rm (e, 0, TRUE, MAP_1, 0x39, S2, STATE_FIELD (code_key));
       is_local = emit_jcc (e, CC_Z);
       emit_rm (e, 0, TRUE, MAP_1, 0x39, S2, STATE_FIELD (global_key));
       is_other = emit_jcc (e, CC_NZ);
       emit_patch (is_local, e->at);
-      emit_load (e, S2, MEM (RAX, G_STRUCT_OFFSET (X86Jump, native)));
-      emit_pop (e, RAX);
-      emit_jump_reg (e, S2);
+      emit_jump_mem (e, MEM (S1, G_STRUCT_OFFSET (X86Jump, native)));
       emit_patch (to, e->at);
       emit_patch (is_other, e->at);
-      emit_alu_imm (e, TRUE, 6, RAX, sizeof (X86Jump)); /* XOR */
+      emit_alu_imm (e, TRUE, 6, S1, sizeof (X86Jump)); /* XOR */
     }
-  emit_pop (e, RAX);
   emit_jump_to (e, jit_write (jit, jit->leave));
 
-  /* Called with a site in S2 and a linear address in S1; returns with JIT_RETRY or JIT_DONE in S1. */
+  /* With a site in S2 and a linear address in S1; resumes the site with JIT_RETRY or JIT_DONE in S1. */
   jit->site = jit_exec (jit, e->at);
   save_registers (e);
   park_vectors (jit, e);
@@ -287,9 +274,7 @@ jit_make_thunks (struct X86Jit *jit)
   emit_move (e, RSI, S2);
   emit_move (e, RDX, S1);
   emit_rr (e, 0, FALSE, MAP_1, 0x89, RBX, RCX);
-  align (e, TRUE);
   call_c (e, jit_run_site);
-  align (e, FALSE);
   emit_rr (e, 0, FALSE, MAP_1, 0x89, RAX, S1);
   emit_alu_imm (e, FALSE, 7, RAX, JIT_LEAVE);
   to = emit_jcc (e, CC_Z);
@@ -300,10 +285,9 @@ jit_make_thunks (struct X86Jit *jit)
   emit_patch (without, e->at);
   unpark_x87 (e);
   load_registers (e);
-  emit8 (e, 0xc3);
+  emit_jump_mem (e, MEM (S2, G_STRUCT_OFFSET (JitSite, resume)));
   emit_patch (to, e->at);
   emit_load (e, RAX, STATE_FIELD (jit_next));
-  align (e, FALSE); /* the return address */
   emit_jump_to (e, epilogue);
 
   /* With an edge in S2: goes there and remembers the way. What it calls does not compute in x87 registers. */
@@ -324,7 +308,7 @@ jit_make_thunks (struct X86Jit *jit)
   emit_rr (e, 0, FALSE, MAP_1, 0x31, RAX, RAX);
   emit_jump_to (e, epilogue);
 
-  /* Called at the start of a block that uses XMM registers; returns with 0 in S1 when it must be interpreted. */
+  /* At the start of a block that uses XMM registers; resumes at S2, with 0 in S1 when it must be interpreted. */
   jit->prepare_sse = make_prepare_vectors (jit, FALSE);
   /* The same for YMM registers. */
   jit->prepare_avx = jit->has_avx ? make_prepare_vectors (jit, TRUE) : NULL;
@@ -334,14 +318,12 @@ jit_make_thunks (struct X86Jit *jit)
   save_registers (e);
   park_vectors (jit, e);
   load_cpu (e);
-  align (e, TRUE);
   call_c (e, jit_enter_x87);
-  align (e, FALSE);
   emit_rr (e, 0, FALSE, MAP_1, 0x89, RAX, S1);
   unpark_vectors (jit, e);
   unpark_x87 (e);
   load_registers (e);
-  emit8 (e, 0xc3);
+  emit_jump_reg (e, S2);
   jit->thunks_end = e->at;
 }
 

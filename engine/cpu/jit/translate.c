@@ -166,14 +166,6 @@ is_native_branch (const Translation *t, const JitInsn *insn)
          && (t->is_64 || !(insn->z.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE));
 }
 
-/* A string instruction that neither repeats nor has a pointer that needs care. */
-static gboolean
-is_one_element (const Translation *t, const JitInsn *insn)
-{
-  return t->is_64 && insn->op.asize == 8 && insn->op.seg == X86_ZERO
-         && !(insn->op.flags & (X86_OPF_REPE | X86_OPF_REPNE));
-}
-
 static gboolean
 is_register (const JitInsn *insn, unsigned n)
 {
@@ -218,9 +210,13 @@ classify (const Translation *t, JitInsn *insn)
     case ZYDIS_MNEMONIC_LEAVE:
       return is_usual_on_stack (t, insn) ? KIND_LEAVE : KIND_SITE;
     case ZYDIS_MNEMONIC_LODSB: case ZYDIS_MNEMONIC_LODSW: case ZYDIS_MNEMONIC_LODSD: case ZYDIS_MNEMONIC_LODSQ:
-      return is_one_element (t, insn) ? KIND_LODS : KIND_SITE;
     case ZYDIS_MNEMONIC_STOSB: case ZYDIS_MNEMONIC_STOSW: case ZYDIS_MNEMONIC_STOSD: case ZYDIS_MNEMONIC_STOSQ:
-      return is_one_element (t, insn) ? KIND_STOS : KIND_SITE;
+    case ZYDIS_MNEMONIC_MOVSB: case ZYDIS_MNEMONIC_MOVSW: case ZYDIS_MNEMONIC_MOVSQ:
+      return jit_string_kind (t, insn);
+    case ZYDIS_MNEMONIC_MOVSD:
+      if (insn->z.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT)
+        return jit_string_kind (t, insn);
+      break; /* SSE2's */
     case ZYDIS_MNEMONIC_BSWAP:
       return insn->z.operand_width >= 32 ? KIND_BSWAP : KIND_SITE;
     case ZYDIS_MNEMONIC_JMP:
@@ -519,6 +515,22 @@ jit_emit_skip (Translation *t)
   emit_store (e, MEM (S1, 0), S2);
 }
 
+/* Has @thunk prepare a unit; it comes back. */
+static void
+emit_prepare (Translation *t, const uint8_t *thunk)
+{
+  Emit *e = t->e;
+  uint8_t *displacement;
+
+  emit_opcode (e, 0, 0x48, MAP_1, 0x8d, S2, NO_REG, NO_REG); /* LEA S2, [RIP + …] */
+  emit8 (e, (S2 & 7) << 3 | 5);
+  emit32 (e, 0);
+  displacement = e->at - 4;
+  emit_jump_to (e, jit_write (t->jit, thunk));
+  if (!e->is_full)
+    emit_patch (displacement, e->at);
+}
+
 /* After a unit was prepared: on to @ready; or, exceptions being unmasked, the interpreter runs this block. */
 static void
 emit_unit_ready (Translation *t, const uint8_t *ready)
@@ -598,9 +610,11 @@ jit_translate (X86Cpu *cpu, X86Block *block, uint64_t rip, gboolean *useless)
     jit_emit_insn (t, &t->insns[i]);
   if (!ends_alone (&t->insns[t->count - 1]))
     {
+      jit_release_both (t);
       jit_note_x87 (t);
       jit_emit_exit (t, t->insns[t->count - 1].next_rip);
     }
+  jit_emit_stubs (t);
   if (t->host_start != NULL)
     emit_host_leave (t);
   for (unsigned i = 0; i < t->slow_count; i++)
@@ -610,13 +624,13 @@ jit_translate (X86Cpu *cpu, X86Block *block, uint64_t rip, gboolean *useless)
   if (uses_sse)
     {
       emit_patch (sse, e->at);
-      emit_call_to (e, jit_write (jit, uses_avx ? jit->prepare_avx : jit->prepare_sse));
+      emit_prepare (t, uses_avx ? jit->prepare_avx : jit->prepare_sse);
       emit_unit_ready (t, sse_ready);
     }
   if (uses_x87)
     {
       emit_patch (x87, e->at);
-      emit_call_to (e, jit_write (jit, jit->prepare_x87));
+      emit_prepare (t, jit->prepare_x87);
       emit_unit_ready (t, x87_ready);
     }
   result = jit_alloc (jit, sizeof *result);

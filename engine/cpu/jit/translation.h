@@ -16,6 +16,7 @@ typedef enum
   KIND_COPY,      /* byte for byte */
   KIND_VZERO,     /* so, too */
   KIND_LEA, KIND_MOVE_IMM, KIND_PUSH, KIND_PUSH_IMM, KIND_POP, KIND_EXCHANGE_RAX, KIND_BSWAP, KIND_INC_DEC, KIND_LEAVE, KIND_LODS, KIND_STOS,
+  KIND_REPEAT_MOVS, KIND_REPEAT_STOS,
   KIND_PUSH_MEM, KIND_PUSH_FLAGS, KIND_DIVIDE, KIND_STORE_SELECTOR, KIND_CLI, KIND_STI, KIND_STAC, KIND_CLAC, KIND_SWAPGS,
   KIND_JUMP, KIND_JCC, KIND_CALL, KIND_JUMP_INDIRECT, KIND_CALL_INDIRECT, KIND_RETURN
 } JitKind;
@@ -47,11 +48,22 @@ typedef struct
   EmitMem stack;       /* of pushes and pops: the address; base NO_REG: the instruction's operand */
   EmitMem at;          /* the host's address; may use S1 and S2 */
   uint8_t *end;        /* of what may fault in the window; NULL without one */
+  uint8_t *start;      /* of what repeats */
   gboolean in_window;
+  uint8_t held_at_retry, dirty_at_retry, held_at_done; /* Translation's, there */
   gboolean is_fault;   /* of the instruction itself, not of its memory */
+  gboolean is_repeat, copies; /* pointers are the host's when it faults: RDI, and RSI if it @copies */
   gboolean was_in_host, was_in_state; /* flags, at @retry */
   gboolean restore;    /* flags to the host's */
 } JitSlow;
+
+/* The way to the run loop that a jump takes until it is linked; it lies behind the block. */
+typedef struct
+{
+  JitEdge *edge;
+  uint8_t *jump;       /* displacement */
+  gboolean in_host;    /* flags are: they go to the state on this way */
+} JitStub;
 
 typedef struct Translation
 {
@@ -67,6 +79,8 @@ typedef struct Translation
   unsigned count, slow_count;
   const JitInsn *x87;         /* the last one whose place is not in the state yet */
   gboolean in_host, in_state; /* where the flags are */
+  uint8_t held;               /* HELD (…) of guest registers that have no host register, and are in scratch registers now */
+  uint8_t dirty;              /* of those, which the state does not have yet */
   gboolean are_uppers_clean;  /* jit_sse may tell that the upper halves of YMM registers are 0 */
   gboolean failed;            /* no room */
   gboolean uses_sse;
@@ -75,10 +89,14 @@ typedef struct Translation
   JitPeek peeks[32];
   unsigned constant_count, peek_count;
   gboolean has_peeked_far;    /* more than that */
+  JitStub stubs[2];
+  unsigned stub_count;
   uint8_t *start, *leave, *host_start, *host_guard_end, *host_leave;
   JitInsn insns[X86_BLOCK_MAX]; /* @count of them; nothing is cleared from here on */
   JitSlow slow[X86_BLOCK_MAX * 2];
 } Translation;
+
+#define HELD(guest) (1u << ((guest) - HOST_REGS))
 
 /* Decodes and classifies the instruction at @bytes. */
 gboolean jit_decode (Translation *t, const uint8_t *bytes, unsigned length, uint64_t rip, JitInsn *insn);
@@ -97,6 +115,14 @@ unsigned jit_begin_register (unsigned guest);
 void jit_finish_register (Translation *t, unsigned guest, unsigned host);
 /* The register that has @guest's value: its own, or @temp. */
 unsigned jit_load_register (Translation *t, unsigned guest, unsigned temp);
+/* Between accesses to memory, R14 and R15, scratch otherwise, may hold the guest's. The host register that has @guest's
+ * value. Leaves flags alone. */
+unsigned jit_use (Translation *t, unsigned guest);
+/* The same, for a new value. */
+unsigned jit_define (Translation *t, unsigned guest);
+/* Makes @scratch, S1 or S2, free. Leaves flags alone. */
+void jit_release (Translation *t, unsigned scratch);
+void jit_release_both (Translation *t);
 /* Bytes that a push moves the stack by. */
 int jit_stack_step (const Translation *t);
 void jit_move_stack (Translation *t, int32_t by);
@@ -124,6 +150,10 @@ void jit_note_x87 (Translation *t);
 /* The linear address into S1; uses S2. Leaves flags alone but for segment bases. */
 void jit_emit_address (Translation *t, const X86Op *op, uint64_t rip, gboolean with_segment);
 gboolean jit_is_in_window (const Translation *t, const JitInsn *insn);
+/* Whether the address is one register and a displacement. */
+gboolean jit_is_base_alone (const Translation *t, const JitInsn *insn);
+/* Frees what the look-up of @insn's memory through the window needs. */
+void jit_make_way (Translation *t, const JitInsn *insn);
 /* The host's address of the operand into ->at, for jit_end_lookup() after the access. Through the window, flags stay and the
  * access itself may fault: nothing of the guest's may have changed before. Otherwise the host's flags are lost, and what is
  * needed of them goes to the state. */
@@ -133,11 +163,23 @@ void jit_settle_address (Translation *t, JitSlow *slow);
 void jit_end_lookup (Translation *t, JitSlow *slow);
 /* The slow way of what follows, which may fault: the interpreter runs @insn instead. */
 JitSlow *jit_begin_fault (Translation *t, const JitInsn *insn);
+/* What the window adds to linear addresses near @reg, into @to. Leaves flags alone. */
+void jit_emit_region (Translation *t, unsigned to, unsigned reg);
+/* The slow way of a repeated MOVS (@copies) or STOS through the window, whose refused[] are to be filled in. */
+JitSlow *jit_begin_repeat (Translation *t, const JitInsn *insn, gboolean copies);
+/* After it: its pointers, to which S2, and S1 if it @copies, were added, are the guest's again. */
+void jit_leave_window (Translation *t, gboolean copies);
 void jit_emit_slow (Translation *t, const JitSlow *slow);
 JitSite *jit_make_site (Translation *t, const JitInsn *insn, unsigned size, X86Access access, unsigned aligned);
 /* The interpreter runs @site's instruction and comes back. */
-void jit_call_site (Translation *t, const JitSite *site);
+void jit_call_site (Translation *t, JitSite *site);
 void jit_emit_site (Translation *t, const JitInsn *insn);
+
+/* --- emit-string.c --- */
+
+/* Of LODS, STOS and MOVS. */
+JitKind jit_string_kind (const Translation *t, const JitInsn *insn);
+void jit_emit_string (Translation *t, const JitInsn *insn);
 
 /* --- emit-branch.c --- */
 
@@ -146,6 +188,8 @@ uint64_t jit_target_of (const Translation *t, const JitInsn *insn);
 void jit_emit_leave (Translation *t, uint64_t rip);
 /* On to @rip: the end of the block, or one of its ends. */
 void jit_emit_exit (Translation *t, uint64_t rip);
+/* The ways of near jumps that are not linked. */
+void jit_emit_stubs (Translation *t);
 void jit_emit_jcc (Translation *t, const JitInsn *insn);
 void jit_emit_call (Translation *t, const JitInsn *insn);
 void jit_emit_jump_indirect (Translation *t, const JitInsn *insn);

@@ -11,7 +11,7 @@ enum
 {
   USER_WINDOWS = 8, WINDOW_COUNT = USER_WINDOWS + 1, KERNEL = USER_WINDOWS,
   REGION_SHIFT = 32, REGION_MAX = 128,
-  TABLE_ENTRIES = 1 << 16,         /* upper halves of canonical addresses */
+  TABLE_ENTRIES = 1 << 16,         /* upper halves of canonical addresses, negative ones at the end of 4 GiB */
   TABLE_SPACING = 1 << 20,
   ENTRIES_A_PAGE = GUEST_PAGE_SIZE / 8,
   LARGE_PAGES = 512,               /* what is laid in at once of larger pages */
@@ -27,8 +27,8 @@ enum
 /* Displacements reach 2 GiB beyond a region. */
 #define REGION_GUARD ((uint64_t) 2 << 30)
 #define REGION_SPAN (REGION_SIZE + 2 * REGION_GUARD)
-/* Any 32-bit index from any table stays inside. */
-#define TABLES_SIZE (((uint64_t) 32 << 30) + (uint64_t) WINDOW_COUNT * TABLE_SPACING)
+/* Any 32-bit offset from any table stays inside. */
+#define TABLES_SIZE (((uint64_t) 4 << 30) + (uint64_t) WINDOW_COUNT * TABLE_SPACING)
 
 /* Pages next to each other in linear and in host memory. */
 typedef struct Extent Extent;
@@ -52,7 +52,7 @@ struct Region
 
 typedef struct
 {
-  uint64_t *table;     /* of number 0 */
+  uint8_t *table;      /* see entry_at() */
   uint64_t table_pages[TABLE_ENTRIES / (GUEST_PAGE_SIZE / 8) / 64]; /* bit: has been made */
   Region *regions;
   Extent *extents;
@@ -65,7 +65,7 @@ struct JitWindows
   X86Cpu *cpu;
   uint8_t *tables, *guard;
   Window window[WINDOW_COUNT];
-  uint64_t *wanted, *now;      /* tables: of the mode, and in the GS base */
+  uint8_t *wanted, *now;       /* tables: of the mode, and in the GS base */
   Region *free_regions;
   unsigned region_count, extent_count;
   gboolean is_exhausted;
@@ -115,7 +115,7 @@ jit_windows_new (X86Cpu *cpu)
     }
   w->key_born = g_new0 (int64_t, 1 << 12);
   for (unsigned i = 0; i < WINDOW_COUNT; i++)
-    w->window[i].table = (uint64_t *) (w->tables + TABLES_SIZE / 2 + ((int64_t) i - WINDOW_COUNT / 2) * (int64_t) TABLE_SPACING);
+    w->window[i].table = w->tables + (uint64_t) i * TABLE_SPACING;
   w->kernel_born = NOT_YET;
   return w;
 }
@@ -172,12 +172,18 @@ entry_of (const uint8_t *base, int64_t number)
   return (uint64_t) (uintptr_t) base - ((uint64_t) number << REGION_SHIFT);
 }
 
+static uint64_t *
+entry_at (const Window *window, int64_t number)
+{
+  return (uint64_t *) (window->table + (uint32_t) (number * 8));
+}
+
 /* The table's page that holds @number's entry, made if need be; all its regions lead to the guard at first. */
 static gboolean
 make_table_page (JitWindows *w, Window *window, int64_t number)
 {
-  uint64_t *page = (uint64_t *) ((uintptr_t) &window->table[number] & X86_PAGE_MASK);
-  int64_t first = page - window->table;
+  int64_t first = number & ~(int64_t) (ENTRIES_A_PAGE - 1);
+  uint64_t *page = entry_at (window, first);
   unsigned n = (unsigned) ((first + TABLE_ENTRIES / 2) / ENTRIES_A_PAGE);
 
   if ((window->table_pages[n / 64] >> (n % 64)) & 1)
@@ -216,7 +222,7 @@ find_region (JitWindows *w, Window *window, int64_t number)
   region->number = (int32_t) number;
   region->next = window->regions;
   window->regions = region;
-  window->table[number] = entry_of (region->base, number);
+  *entry_at (window, number) = entry_of (region->base, number);
   return region;
 }
 
@@ -270,7 +276,7 @@ unlink_extent (JitWindows *w, Extent *extent)
 static uint8_t *
 place_of (JitWindows *w, const Extent *extent)
 {
-  return (uint8_t *) (uintptr_t) (w->window[extent->window].table[(int64_t) extent->lin >> REGION_SHIFT] + extent->lin);
+  return (uint8_t *) (uintptr_t) (*entry_at (&w->window[extent->window], (int64_t) extent->lin >> REGION_SHIFT) + extent->lin);
 }
 
 static void
@@ -295,7 +301,7 @@ empty_window (JitWindows *w, Window *window)
       Region *region = window->regions;
 
       window->regions = region->next;
-      window->table[region->number] = entry_of (w->guard + REGION_GUARD, region->number);
+      *entry_at (window, region->number) = entry_of (w->guard + REGION_GUARD, region->number);
       blank (region->base, REGION_SIZE);
       region->next = w->free_regions;
       w->free_regions = region;

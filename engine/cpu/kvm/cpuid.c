@@ -42,7 +42,7 @@ kvm_read_features (X86Kvm *kvm, GError **error)
   for (unsigned i = 0; i < G_N_ELEMENTS (always); i++)
     kvm->features[always[i] / 64] |= (uint64_t) 1 << (always[i] % 64);
   /* The board's own APIC gets the register by an exit. */
-  if (kvm->has_msr_exits)
+  if (kvm->has_chips ? ioctl (kvm->kvm, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0 : kvm->has_msr_exits)
     kvm->features[X86_FEAT_TSC_DEADLINE / 64] |= (uint64_t) 1 << (X86_FEAT_TSC_DEADLINE % 64);
   else
     kvm->features[X86_FEAT_TSC_DEADLINE / 64] &= ~((uint64_t) 1 << (X86_FEAT_TSC_DEADLINE % 64));

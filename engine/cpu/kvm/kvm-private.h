@@ -7,6 +7,7 @@
 
 #include "engine/cpu/accel.h"
 #include "engine/cpu/cpu-private.h"
+#include "engine/cpu/posted.h"
 
 #include <linux/kvm.h>
 
@@ -30,8 +31,13 @@ typedef struct X86Kvm
   int kvm, vm;           /* file descriptors */
   size_t run_size;       /* of a processor's shared page */
   gboolean has_xsave, has_xcrs, has_sregs2, has_debugregs, has_tsc_control, has_tsc_deadline, has_msr_exits;
+  gboolean has_chips;    /* the kernel's interrupt controllers and timer run, not the board's */
   uint64_t features[2];  /* what CPUID may show, as in X86Cpu */
   GArray *msrs;          /* uint32_t: what KVM_GET_MSRS and KVM_SET_MSRS take */
+  gboolean has_irqfd, has_ioeventfd, has_posted_ports;
+  unsigned ring_page;    /* of a processor's shared ones: where posted writes are; 0: nowhere */
+  GArray *zones;         /* struct kvm_coalesced_mmio_zone; machine lock */
+  GArray *messages;      /* of eventfd.c; machine lock */
   GArray *slots;         /* KvmSlot; machine lock */
   guint slot_max;
   uint8_t *slot_used;    /* a flag per id */
@@ -51,6 +57,10 @@ typedef struct X86KvmCpu
   int tid;               /* the thread that is, or was last, inside */
   int inside;            /* about to enter the hardware, or in it (atomic) */
   gboolean ready;        /* an interrupt can be injected */
+  int stats;             /* the kernel's figures; -1: there are none */
+  off_t halts_at, interrupts_at;
+  gboolean runs_chips;   /* between putting and getting the state, if the kernel's chips are used */
+  uint64_t apic_base;    /* of the kernel's local APIC, as last read or written */
   gboolean needs_completion; /* the last access to a device ends with the next entry */
 } X86KvmCpu;
 
@@ -80,6 +90,38 @@ void kvm_get_general (X86Cpu *cpu);
 void kvm_put_general (X86Cpu *cpu);
 /* The distance of the hardware's time-stamp counter from the board's. */
 void kvm_get_tsc_offset (X86Cpu *cpu);
+
+/* What a processor does without running: halted, or waiting to be started. Of the kernel's chips. */
+void kvm_put_activity (X86Cpu *cpu);
+void kvm_get_activity (X86Cpu *cpu);
+gboolean kvm_get_msr (X86Cpu *cpu, uint32_t index, uint64_t *value);
+void kvm_put_msr (X86Cpu *cpu, uint32_t index, uint64_t value);
+
+/* --- irqchip.c --- */
+
+/* FALSE: this kernel has not all of them, and the machine is not to be used. */
+gboolean kvm_create_chips (X86Kvm *kvm);
+/* Wires, and messages that have a descriptor. */
+gboolean kvm_set_routes (const X86Kvm *kvm);
+
+/* --- eventfd.c --- */
+
+void kvm_open_events (X86Kvm *kvm);
+void kvm_close_events (X86Kvm *kvm);
+void kvm_add_message_routes (const X86Kvm *kvm, GArray *routes);
+
+/* --- coalesced.c --- */
+
+void kvm_open_coalesced (X86Kvm *kvm);
+void kvm_close_coalesced (X86Kvm *kvm);
+/* The topology of memory, or ports to which writes may be posted; machine lock held. */
+void kvm_update_zones (X86System *system);
+/* Whether writes are waiting; no lock needed by a processor that asks about its own. */
+gboolean kvm_has_posted (const X86System *system);
+
+/* --- stats.c --- */
+
+void kvm_open_stats (X86KvmCpu *cpu);
 
 /* --- cpuid.c --- */
 

@@ -92,6 +92,10 @@ open_kernel (X86Kvm *kvm, GError **error)
   kvm->has_sregs2 = check (kvm->kvm, KVM_CAP_SREGS2) != 0;
   kvm->has_debugregs = check (kvm->kvm, KVM_CAP_DEBUGREGS) != 0;
   kvm->has_tsc_control = check (kvm->kvm, KVM_CAP_TSC_CONTROL) != 0;
+  kvm->has_irqfd = check (kvm->kvm, KVM_CAP_IRQFD) != 0;
+  kvm->has_ioeventfd = check (kvm->kvm, KVM_CAP_IOEVENTFD) != 0;
+  kvm->ring_page = (unsigned) check (kvm->kvm, KVM_CAP_COALESCED_MMIO);
+  kvm->has_posted_ports = check (kvm->kvm, KVM_CAP_COALESCED_PIO) != 0;
   kvm->run_size = (size_t) MAX (ioctl (kvm->kvm, KVM_GET_VCPU_MMAP_SIZE, 0), 0);
   kvm->slot_max = MAX ((guint) check (kvm->kvm, KVM_CAP_NR_MEMSLOTS), 32);
   kvm->slot_used = g_malloc0 (kvm->slot_max);
@@ -109,7 +113,8 @@ read_msr_list (X86Kvm *kvm)
   g_array_append_vals (kvm->msrs, list->indices, list->nmsrs);
 }
 
-/* MSRs that the kernel does not know, and the one that its own local APIC would take, come to us. */
+/* MSRs that the kernel does not know come to us, and so does the one that its own local APIC would take, unless it is that
+ * one which runs. */
 static void
 ask_for_msr_exits (X86Kvm *kvm)
 {
@@ -122,19 +127,33 @@ ask_for_msr_exits (X86Kvm *kvm)
 
   kvm->has_msr_exits = check (kvm->kvm, KVM_CAP_X86_USER_SPACE_MSR) != 0 && check (kvm->kvm, KVM_CAP_X86_MSR_FILTER) != 0
                        && kvm_ioctl (kvm->vm, KVM_ENABLE_CAP, &exits) == 0
-                       && kvm_ioctl (kvm->vm, KVM_X86_SET_MSR_FILTER, &filter) == 0;
+                       && (kvm->has_chips || kvm_ioctl (kvm->vm, KVM_X86_SET_MSR_FILTER, &filter) == 0);
 }
 
 static gboolean
-create_vm (X86Kvm *kvm, GError **error)
+open_vm (X86Kvm *kvm, GError **error)
+{
+  kvm->vm = kvm_ioctl (kvm->kvm, KVM_CREATE_VM, NULL);
+  if (kvm->vm >= 0)
+    return TRUE;
+  g_set_error (error, G_IO_ERROR, (int) g_io_error_from_errno (errno), "KVM refuses a machine: %s", g_strerror (errno));
+  return FALSE;
+}
+
+static gboolean
+create_vm (X86Kvm *kvm, gboolean wants_chips, GError **error)
 {
   uint64_t identity_map = IDENTITY_MAP;
 
-  kvm->vm = kvm_ioctl (kvm->kvm, KVM_CREATE_VM, NULL);
-  if (kvm->vm < 0)
+  if (!open_vm (kvm, error))
+    return FALSE;
+  kvm->has_chips = wants_chips && kvm_create_chips (kvm);
+  if (wants_chips && !kvm->has_chips)
     {
-      g_set_error (error, G_IO_ERROR, (int) g_io_error_from_errno (errno), "KVM refuses a machine: %s", g_strerror (errno));
-      return FALSE;
+      /* Where some have been made the board's can do nothing any more. */
+      close (kvm->vm);
+      if (!open_vm (kvm, error))
+        return FALSE;
     }
   if (check (kvm->kvm, KVM_CAP_SET_IDENTITY_MAP_ADDR) != 0)
     kvm_ioctl (kvm->vm, KVM_SET_IDENTITY_MAP_ADDR, &identity_map);
@@ -158,7 +177,8 @@ no_action (int number)
 static void
 prepare_signal (void)
 {
-  struct sigaction action = { .sa_handler = no_action };
+  /* One may come late, when the stack pointer is the guest's. */
+  struct sigaction action = { .sa_handler = no_action, .sa_flags = SA_ONSTACK };
 
   sigemptyset (&action.sa_mask);
   sigaction (KVM_KICK_SIGNAL, &action, NULL);
@@ -173,6 +193,8 @@ close_system (X86System *system)
     close (kvm->vm);
   if (kvm->kvm >= 0)
     close (kvm->kvm);
+  kvm_close_events (kvm);
+  kvm_close_coalesced (kvm);
   g_array_unref (kvm->msrs);
   g_array_unref (kvm->slots);
   g_free (kvm->slot_used);
@@ -183,17 +205,19 @@ close_system (X86System *system)
 }
 
 static gboolean
-open_system (X86System *system, GError **error)
+open_with (X86System *system, gboolean wants_chips, GError **error)
 {
   X86Kvm *kvm = g_new0 (X86Kvm, 1);
 
   kvm->kvm = kvm->vm = -1;
   kvm->msrs = g_array_new (FALSE, FALSE, sizeof (uint32_t));
   kvm->slots = g_array_new (FALSE, FALSE, sizeof (KvmSlot));
+  kvm_open_events (kvm);
+  kvm_open_coalesced (kvm);
   g_mutex_init (&kvm->gate_lock);
   g_cond_init (&kvm->gate_cond);
   system->kvm = kvm;
-  if (!open_kernel (kvm, error) || !create_vm (kvm, error))
+  if (!open_kernel (kvm, error) || !create_vm (kvm, wants_chips, error))
     {
       close_system (system);
       return FALSE;
@@ -202,17 +226,34 @@ open_system (X86System *system, GError **error)
   return TRUE;
 }
 
+static gboolean
+open_system (X86System *system, GError **error)
+{
+  return open_with (system, system->lends_chips, error);
+}
+
+static gboolean
+open_without_chips (X86System *system, GError **error)
+{
+  return open_with (system, FALSE, error);
+}
+
 /* --- Processors --- */
 
 static void
 destroy_cpu (X86Cpu *cpu)
 {
-  X86KvmCpu *k = g_steal_pointer (&cpu->kvm);
+  X86KvmCpu *k = cpu->kvm;
 
   if (k == NULL)
     return;
+  /* What has been counted stays counted. */
+  x86_kvm_add_counters (cpu, &cpu->counters);
+  cpu->kvm = NULL;
   if (k->run != NULL)
     munmap (k->run, cpu->system->kvm->run_size);
+  if (k->stats >= 0)
+    close (k->stats);
   if (k->fd >= 0)
     close (k->fd);
   g_free (k);
@@ -246,6 +287,7 @@ create_cpu (X86Cpu *cpu, GError **error)
   if (!kvm_check_features (cpu, error))
     return FALSE;
   k = cpu->kvm = g_new0 (X86KvmCpu, 1);
+  k->stats = -1;
   k->fd = ioctl (kvm->vm, KVM_CREATE_VCPU, (long) cpu->index);
   if (k->fd >= 0)
     k->run = mmap (NULL, kvm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, k->fd, 0);
@@ -262,6 +304,7 @@ create_cpu (X86Cpu *cpu, GError **error)
       destroy_cpu (cpu);
       return FALSE;
     }
+  kvm_open_stats (k);
   /* Blocks that the interpreter keeps would be watched for ever. */
   x86_block_cache_flush (cpu);
   return TRUE;
@@ -270,5 +313,11 @@ create_cpu (X86Cpu *cpu, GError **error)
 const X86Accel x86_accel_kvm = {
   .name = "kvm", .open = open_system, .close = close_system, .create = create_cpu, .destroy = destroy_cpu, .run = kvm_run,
   .kick = kvm_kick, .put_state = kvm_put_state, .get_state = kvm_get_state, .get_general = kvm_get_general,
+  .put_general = kvm_put_general, .memory_changed = kvm_memory_changed, .collect_dirty = kvm_collect_dirty, .failure = failure
+};
+
+const X86Accel x86_accel_kvm_user_irqchip = {
+  .name = "kvm-user-irqchip", .open = open_without_chips, .close = close_system, .create = create_cpu, .destroy = destroy_cpu,
+  .run = kvm_run, .kick = kvm_kick, .put_state = kvm_put_state, .get_state = kvm_get_state, .get_general = kvm_get_general,
   .put_general = kvm_put_general, .memory_changed = kvm_memory_changed, .collect_dirty = kvm_collect_dirty, .failure = failure
 };

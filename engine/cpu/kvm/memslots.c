@@ -148,6 +148,7 @@ kvm_memory_changed (X86System *system)
       add_slot (system, &g_array_index (wanted, KvmSlot, i));
   if (is_closed)
     kvm_open_gate (system);
+  kvm_update_zones (system);
 }
 
 void

@@ -104,13 +104,15 @@ static void
 put_control (X86Cpu *cpu)
 {
   const X86HostOps *ops = cpu->ops;
-  uint64_t apic_base = ops->apic_base_get != NULL ? ops->apic_base_get (cpu->opaque) : cpu->msr.apic_base;
+  gboolean is_inside = cpu->kvm->runs_chips;
+  uint64_t apic_base = is_inside ? cpu->kvm->apic_base
+                       : ops->apic_base_get != NULL ? ops->apic_base_get (cpu->opaque) : cpu->msr.apic_base;
   struct kvm_sregs2 s = {
     .cs = put_segment (cpu, X86_CS), .ds = put_segment (cpu, X86_DS), .es = put_segment (cpu, X86_ES),
     .fs = put_segment (cpu, X86_FS), .gs = put_segment (cpu, X86_GS), .ss = put_segment (cpu, X86_SS),
     .tr = put_table (&cpu->tr), .ldt = put_table (&cpu->ldtr), .gdt = { .base = cpu->gdtr.base, .limit = (uint16_t) cpu->gdtr.limit },
     .idt = { .base = cpu->idtr.base, .limit = (uint16_t) cpu->idtr.limit }, .cr0 = cpu->cr0, .cr2 = cpu->cr2, .cr3 = cpu->cr3,
-    .cr4 = cpu->cr4, .cr8 = ops->tpr_get != NULL ? ops->tpr_get (cpu->opaque) : cpu->cr8, .efer = cpu->msr.efer,
+    .cr4 = cpu->cr4, .cr8 = !is_inside && ops->tpr_get != NULL ? ops->tpr_get (cpu->opaque) : cpu->cr8, .efer = cpu->msr.efer,
     .apic_base = apic_base
   };
   int result;
@@ -137,7 +139,7 @@ put_control (X86Cpu *cpu)
     }
   if (result < 0)
     kvm_fail (cpu->system, "KVM refuses the control registers of processor %u: %s", cpu->index, g_strerror (errno));
-  cpu->kvm->run->apic_base = apic_base;
+  cpu->kvm->run->apic_base = cpu->kvm->apic_base = apic_base;
   cpu->kvm->run->cr8 = s.cr8;
 }
 
@@ -174,6 +176,7 @@ get_control (X86Cpu *cpu)
   cpu->cr4 = s.cr4;
   cpu->cr8 = s.cr8;
   cpu->msr.efer = s.efer;
+  cpu->kvm->apic_base = s.apic_base;
   cpu->cpl = !(s.cr0 & X86_CR0_PE) ? 0 : x86_vm86 (cpu) ? 3 : s.ss.dpl;
   if (s.flags & KVM_SREGS2_FLAGS_PDPTRS_VALID)
     memcpy (cpu->pdpte, s.pdptrs, sizeof cpu->pdpte);
@@ -426,8 +429,8 @@ get_msrs (X86Cpu *cpu)
     }
 }
 
-static gboolean
-get_msr (X86Cpu *cpu, uint32_t index, uint64_t *value)
+gboolean
+kvm_get_msr (X86Cpu *cpu, uint32_t index, uint64_t *value)
 {
   Msrs msrs = { .head = { .nmsrs = 1 }, .entries = { { .index = index } } };
 
@@ -437,8 +440,8 @@ get_msr (X86Cpu *cpu, uint32_t index, uint64_t *value)
   return TRUE;
 }
 
-static void
-put_msr (X86Cpu *cpu, uint32_t index, uint64_t value)
+void
+kvm_put_msr (X86Cpu *cpu, uint32_t index, uint64_t value)
 {
   Msrs msrs = { .head = { .nmsrs = 1 }, .entries = { { .index = index, .data = value } } };
 
@@ -453,18 +456,18 @@ kvm_get_tsc_offset (X86Cpu *cpu)
 {
   uint64_t tsc;
 
-  if (get_msr (cpu, MSR_TSC, &tsc))
+  if (kvm_get_msr (cpu, MSR_TSC, &tsc))
     cpu->msr.tsc_offset += tsc - x86_tsc (cpu);
   if (x86_has (cpu, X86_FEAT_TSC_ADJUST))
-    get_msr (cpu, MSR_TSC_ADJUST, &cpu->msr.tsc_adjust);
+    kvm_get_msr (cpu, MSR_TSC_ADJUST, &cpu->msr.tsc_adjust);
 }
 
 static void
 put_time (X86Cpu *cpu)
 {
   if (x86_has (cpu, X86_FEAT_TSC_ADJUST))
-    put_msr (cpu, MSR_TSC_ADJUST, cpu->msr.tsc_adjust);
-  put_msr (cpu, MSR_TSC, x86_tsc (cpu));
+    kvm_put_msr (cpu, MSR_TSC_ADJUST, cpu->msr.tsc_adjust);
+  kvm_put_msr (cpu, MSR_TSC, x86_tsc (cpu));
 }
 
 /* --- Events --- */
@@ -530,6 +533,47 @@ get_events (X86Cpu *cpu)
     *injection = (X86Injection) { X86_INJECT_INTERRUPT, events.interrupt.nr, 0, 0 };
 }
 
+/* --- Activity, which the kernel's local APIC decides about --- */
+
+void
+kvm_put_activity (X86Cpu *cpu)
+{
+  struct kvm_mp_state state = { .mp_state = KVM_MP_STATE_RUNNABLE };
+
+  if (!cpu->system->kvm->has_chips || cpu->halted == X86_HALT_SHUTDOWN)
+    return;
+  if (cpu->halted == X86_HALT_HLT)
+    state.mp_state = KVM_MP_STATE_HALTED;
+  else if (cpu->halted == X86_HALT_SIPI)
+    state.mp_state = KVM_MP_STATE_INIT_RECEIVED;
+  if (kvm_ioctl (cpu->kvm->fd, KVM_SET_MP_STATE, &state) < 0)
+    kvm_fail (cpu->system, "KVM refuses the activity of processor %u: %s", cpu->index, g_strerror (errno));
+  cpu->halted = X86_HALT_NONE;
+}
+
+void
+kvm_get_activity (X86Cpu *cpu)
+{
+  struct kvm_mp_state state;
+
+  if (!cpu->system->kvm->has_chips || cpu->halted == X86_HALT_SHUTDOWN
+      || kvm_ioctl (cpu->kvm->fd, KVM_GET_MP_STATE, &state) < 0)
+    return;
+  switch (state.mp_state)
+    {
+    case KVM_MP_STATE_HALTED:
+      cpu->halted = X86_HALT_HLT;
+      break;
+    case KVM_MP_STATE_UNINITIALIZED:
+    case KVM_MP_STATE_INIT_RECEIVED:
+      cpu->halted = X86_HALT_SIPI;
+      break;
+    default:
+      cpu->halted = X86_HALT_NONE;
+      break;
+    }
+}
+
 /* --- All of it --- */
 
 void
@@ -562,11 +606,16 @@ kvm_put_state (X86Cpu *cpu)
 {
   kvm_put_registers (cpu);
   put_time (cpu);
+  kvm_put_activity (cpu);
+  cpu->kvm->runs_chips = cpu->system->kvm->has_chips;
 }
 
 void
 kvm_get_state (X86Cpu *cpu)
 {
   kvm_get_tsc_offset (cpu);
+  /* First: it may be a start that is due, which changes registers. */
+  kvm_get_activity (cpu);
   kvm_get_registers (cpu);
+  cpu->kvm->runs_chips = FALSE;
 }

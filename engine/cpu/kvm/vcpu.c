@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Running a processor in the hardware, and what it leaves the hardware for.
- * The interrupt controllers are the board's.
+ * The interrupt controllers are the kernel's, which then also waits in HLT, or
+ * the board's.
  */
 
 #include "engine/cpu/kvm/kvm-private.h"
@@ -110,11 +111,37 @@ enter_thread (X86KvmCpu *k)
 /* --- What the guest asked of the board --- */
 
 static void
+lock (X86Cpu *cpu)
+{
+  if (cpu->ops->lock != NULL)
+    cpu->ops->lock (cpu->opaque);
+}
+
+static void
+unlock (X86Cpu *cpu)
+{
+  if (cpu->ops->unlock != NULL)
+    cpu->ops->unlock (cpu->opaque);
+}
+
+/* What was asked of devices before. */
+static void
+flush_posted (X86Cpu *cpu)
+{
+  if (!kvm_has_posted (cpu->system))
+    return;
+  lock (cpu);
+  x86_system_flush_posted (cpu->system);
+  unlock (cpu);
+}
+
+static void
 access_ports (X86Cpu *cpu)
 {
   struct kvm_run *run = cpu->kvm->run;
   uint8_t *data = (uint8_t *) run + run->io.data_offset;
 
+  flush_posted (cpu);
   for (unsigned i = 0; i < run->io.count; i++, data += run->io.size)
     {
       uint32_t value = 0;
@@ -155,8 +182,8 @@ access_memory (X86Cpu *cpu, uint64_t gpa, uint8_t *data, unsigned length, gboole
   uint64_t value = 0;
 
   cpu->counters.mmio++;
-  if (cpu->ops->lock != NULL)
-    cpu->ops->lock (cpu->opaque);
+  lock (cpu);
+  x86_system_flush_posted (cpu->system);
   gpa &= cpu->a20_mask;
   section = address_space_lookup (cpu->memory, gpa);
   if (section->kind != MEMORY_MMIO || (length & (length - 1)) != 0)
@@ -171,8 +198,7 @@ access_memory (X86Cpu *cpu, uint64_t gpa, uint8_t *data, unsigned length, gboole
       value = memory_section_read (section, gpa, length);
       memcpy (data, &value, length);
     }
-  if (cpu->ops->unlock != NULL)
-    cpu->ops->unlock (cpu->opaque);
+  unlock (cpu);
 }
 
 /* A register that the kernel leaves to us. */
@@ -202,6 +228,7 @@ static void
 emulate (X86Cpu *cpu)
 {
   cpu->counters.emulated++;
+  flush_posted (cpu);
   kvm_get_registers (cpu);
   x86_interp_step (cpu);
   kvm_put_registers (cpu);
@@ -249,6 +276,7 @@ handle_exit (X86Cpu *cpu)
     case KVM_EXIT_INTR:
     case KVM_EXIT_SET_TPR:
     case KVM_EXIT_UNKNOWN:
+      cpu->counters.others++;
       break;
     case KVM_EXIT_SHUTDOWN:
       cpu->halted = X86_HALT_SHUTDOWN;
@@ -278,6 +306,8 @@ after_run (X86Cpu *cpu)
   X86KvmCpu *k = cpu->kvm;
   const X86HostOps *ops = cpu->ops;
 
+  if (k->runs_chips)
+    return;
   k->ready = k->run->ready_for_interrupt_injection;
   if (ops->tpr_get != NULL && ops->tpr_get (cpu->opaque) != k->run->cr8)
     ops->tpr_set (cpu->opaque, (uint8_t) k->run->cr8);
@@ -330,12 +360,14 @@ static void
 take_reset (X86Cpu *cpu, uint32_t pending)
 {
   complete (cpu);
+  kvm_get_activity (cpu);
   kvm_get_registers (cpu);
   if (pending & X86_REQ_INIT)
     x86_take_init (cpu);
   if (pending & X86_REQ_SIPI)
     x86_take_sipi (cpu);
   kvm_put_registers (cpu);
+  kvm_put_activity (cpu);
 }
 
 static void
@@ -352,7 +384,8 @@ inject (X86Cpu *cpu)
       kvm_ioctl (k->fd, KVM_NMI, NULL);
       cpu->halted = X86_HALT_NONE;
     }
-  if (!(__atomic_load_n (&cpu->pending, __ATOMIC_SEQ_CST) & X86_REQ_INTR))
+  /* The kernel's chips ask by themselves. */
+  if (k->runs_chips || !(__atomic_load_n (&cpu->pending, __ATOMIC_SEQ_CST) & X86_REQ_INTR))
     return;
   if (k->ready && k->run->if_flag && cpu->ops->interrupt_ack != NULL)
     {
@@ -427,7 +460,7 @@ kvm_run (X86Cpu *cpu)
     {
       if (handle_events (cpu, &why))
         break;
-      if (cpu->ops->tpr_get != NULL)
+      if (!cpu->kvm->runs_chips && cpu->ops->tpr_get != NULL)
         run->cr8 = cpu->ops->tpr_get (cpu->opaque);
       step_in (cpu);
       /* Also what came since is seen here, or calls the processor out. */

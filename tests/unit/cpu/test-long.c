@@ -450,6 +450,61 @@ test_clean_neighbour (void)
   g_assert_cmphex (guest_u64 (guest, entry_of (0x501000)) & 0x60, ==, 0x60);
 }
 
+/* A string instruction that repeats no times reaches no memory, and one that faults has done all before. */
+static void
+test_rep_none (void)
+{
+  g_autoptr (Guest) guest = long_guest_for (GUINT_TO_POINTER (1));
+
+  x86_jit_set_window_delay (guest->cpu, 0);
+  x86_update_mode (guest->cpu);
+  /* 1: xor ecx,ecx; rep movsb; rep stosb; dec edx; jnz 1b; hlt */
+  GUEST_CODE (guest, 0x31, 0xc9, 0xf3, 0xa4, 0xf3, 0xaa, 0xff, 0xca, 0x75, 0xf6, 0xf4);
+  for (unsigned i = 0; i < 2; i++)
+    {
+      REG (guest, RSI) = i == 0 ? 0 : (uint64_t) 0xffffa00000000000u;
+      REG (guest, RDI) = i == 0 ? (uint64_t) 0xffffa00000000000u : 0;
+      REG (guest, RDX) = 1000;
+      g_assert_cmpint (run_again (guest, 0), ==, -1);
+    }
+  /* The last bytes below a missing page, over and over, and then into it. */
+  guest_put64 (guest, entry_of (0x400000), 0);
+  /* 1: mov ecx,256; lea rdi,[rbx]; rep stosb; dec edx; jnz 1b; lea rdi,[rbx+1]; mov ecx,256; rep stosb; hlt */
+  GUEST_CODE (guest, 0xb9, 0x00, 0x01, 0x00, 0x00, 0x48, 0x8d, 0x3b, 0xf3, 0xaa, 0xff, 0xca, 0x75, 0xf2, 0x48, 0x8d, 0x7b, 0x01,
+              0xb9, 0x00, 0x01, 0x00, 0x00, 0xf3, 0xaa, 0xf4);
+  REG (guest, RBX) = 0x3fff00;
+  REG (guest, RDX) = 1000;
+  REG (guest, RAX) = 0x5a;
+  x86_block_cache_flush (guest->cpu);
+  g_assert_cmpint (run_again (guest, 0), ==, X86_EXC_PF);
+  g_assert_cmphex (guest->cpu->cr2, ==, 0x400000);
+  assert_reg (guest, RCX, 1);
+  assert_reg (guest, RDI, 0x400000);
+  g_assert_cmphex (guest->ram[0x3fff00], ==, 0x5a);
+  g_assert_cmphex (guest->ram[0x3fffff], ==, 0x5a);
+}
+
+/* The same through a window, where it is the host that notices. */
+static void
+test_stack_noncanonical_translated (void)
+{
+  g_autoptr (Guest) guest = long_guest_for (GUINT_TO_POINTER (1));
+
+  guest_put64 (guest, GUEST_TSS + 36, 0x88000); /* IST 1 */
+  guest_set_gate (guest, X86_EXC_SS, SEL_CODE64, 0x4000 + X86_EXC_SS * 16, 0x8e, 1);
+  x86_jit_set_window_delay (guest->cpu, 0);
+  x86_update_mode (guest->cpu);
+  /* 1: mov rsp,rbx; push rax; mov rdx,[rsp]; dec ecx; jnz 1b; hlt */
+  GUEST_CODE (guest, 0x48, 0x89, 0xdc, 0x50, 0x48, 0x8b, 0x14, 0x24, 0xff, 0xc9, 0x75, 0xf4, 0xf4);
+  guest_put64 (guest, entry_of (0x500000), 0x500000 | 0x163);
+  REG (guest, RBX) = 0x500800;
+  REG (guest, RCX) = 1000;
+  g_assert_cmpint (run_again (guest, 0), ==, -1);
+  REG (guest, RBX) = 0x2000000000500800; /* of the region's number, the table sees 29 bits */
+  REG (guest, RCX) = 1;
+  g_assert_cmpint (run_again (guest, 0), ==, X86_EXC_SS);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -478,6 +533,8 @@ main (int argc, char **argv)
   g_test_add_data_func ("/cpu/long/straddle", NULL, test_straddle);
   g_test_add_data_func ("/cpu/long/straddle/translated", GUINT_TO_POINTER (1), test_straddle);
   g_test_add_func ("/cpu/long/clean-neighbour", test_clean_neighbour);
+  g_test_add_func ("/cpu/long/rep-none", test_rep_none);
+  g_test_add_func ("/cpu/long/stack-noncanonical/translated", test_stack_noncanonical_translated);
   g_test_add_data_func ("/cpu/long/alias", NULL, test_alias);
   g_test_add_data_func ("/cpu/long/alias/translated", GUINT_TO_POINTER (1), test_alias);
   return g_test_run ();
