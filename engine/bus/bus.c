@@ -20,6 +20,9 @@ struct Bus
 {
   GPtrArray *ranges;            /* PioRange, owned; later ones lie over earlier ones */
   PioRange *port[PORT_COUNT];   /* what answers; NULL: nothing */
+  GArray *posted;               /* PortRange */
+  const BusPoster *poster;      /* or NULL */
+  void *poster_opaque;
 };
 
 Bus *
@@ -28,6 +31,7 @@ bus_new (void)
   Bus *bus = g_new0 (Bus, 1);
 
   bus->ranges = g_ptr_array_new_with_free_func (g_free);
+  bus->posted = g_array_new (FALSE, FALSE, sizeof (PortRange));
   return bus;
 }
 
@@ -37,6 +41,7 @@ bus_free (Bus *bus)
   if (bus == NULL)
     return;
   g_ptr_array_unref (bus->ranges);
+  g_array_unref (bus->posted);
   g_free (bus);
 }
 
@@ -99,6 +104,38 @@ bus_remove_pio (Bus *bus, uint16_t base, void *opaque)
         }
       return;
     }
+}
+
+void
+bus_set_poster (Bus *bus, const BusPoster *poster, void *opaque)
+{
+  bus->poster = poster;
+  bus->poster_opaque = opaque;
+}
+
+void
+bus_set_posted (Bus *bus, uint16_t base, uint16_t count, gboolean is_posted)
+{
+  PortRange range = { base, count };
+  guint at = 0;
+
+  while (at < bus->posted->len && g_array_index (bus->posted, PortRange, at).base != base)
+    at++;
+  if (is_posted == (at < bus->posted->len))
+    return;
+  if (is_posted)
+    g_array_append_val (bus->posted, range);
+  else
+    g_array_remove_index_fast (bus->posted, at);
+  if (bus->poster != NULL)
+    bus->poster->ports_changed (bus->poster_opaque, (const PortRange *) bus->posted->data, bus->posted->len);
+}
+
+void
+bus_flush_posted (Bus *bus)
+{
+  if (bus->poster != NULL)
+    bus->poster->flush (bus->poster_opaque);
 }
 
 static uint32_t

@@ -19,6 +19,20 @@ typedef struct
   uint8_t max_size; /* bytes; 0 counts as 1: a wider access is split into consecutive ports */
 } PioOps;
 
+typedef struct
+{
+  uint16_t base, count;
+} PortRange;
+
+/* Posted writes: whoever runs the processors may keep writes to such ports, and to memory whose MmioOps say so, back, in
+ * their order, until anything else is asked of a device. A device that is looked at from elsewhere has them carried out
+ * first. */
+typedef struct
+{
+  void (*ports_changed) (void *opaque, const PortRange *ranges, unsigned count); /* those there are now */
+  void (*flush) (void *opaque);
+} BusPoster;
+
 Bus *bus_new (void);
 void bus_free (Bus *bus);
 
@@ -30,6 +44,12 @@ void bus_remove_pio (Bus *bus, uint16_t base, void *opaque);
 /* For ranges that a guest places (PCI BARs): like bus_add_pio(), but lies over
  * whatever is there and uncovers it again when removed. */
 void bus_map_pio (Bus *bus, uint16_t base, uint16_t count, const PioOps *ops, void *opaque);
+
+/* Machine lock held. @opaque is the poster's. */
+void bus_set_poster (Bus *bus, const BusPoster *poster, void *opaque);
+/* Says of ports, always of the same ranges, that writes to them may be posted, or may not. */
+void bus_set_posted (Bus *bus, uint16_t base, uint16_t count, gboolean is_posted);
+void bus_flush_posted (Bus *bus);
 
 /* Accesses of 1, 2 or 4 bytes with the machine lock held. Unclaimed ports read
  * all ones. */

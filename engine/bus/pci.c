@@ -18,6 +18,8 @@ struct PciBus
   int asserted[PIN_COUNT];   /* devices that drive the line now */
   void (*send) (void *opaque, uint64_t address, uint32_t data);
   void *send_opaque;
+  const DoorbellOps *bells;  /* or NULL */
+  void *bells_opaque;
 };
 
 PciBus *
@@ -99,6 +101,33 @@ pci_send_message (PciDevice *dev, uint64_t address, uint32_t data)
     dev->bus->send (dev->bus->send_opaque, address, data);
 }
 
+void
+pci_bus_set_doorbells (PciBus *bus, const DoorbellOps *ops, void *opaque)
+{
+  bus->bells = ops;
+  bus->bells_opaque = opaque;
+}
+
+/* Those of BAR @n, where it is mapped now. */
+static void
+announce_bells (PciDevice *dev, int n, gboolean are_there)
+{
+  const struct PciBarState *state = &dev->bars[n];
+  const PciDoorbells *bells = &state->bar.bells;
+  PciBus *bus = dev->bus;
+
+  for (unsigned i = 0; bus->bells != NULL && i < bells->count; i++)
+    {
+      const Doorbell bell = {
+        .is_port = state->bar.kind == PCI_BAR_IO, .address = state->mapped + bells->offset + (uint64_t) i * bells->stride,
+        .size = bells->size, .has_value = bells->stride == 0, .value = bells->stride == 0 ? i : 0, .ring = bells->ring,
+        .opaque = dev, .which = i
+      };
+
+      (are_there ? bus->bells->add : bus->bells->remove) (bus->bells_opaque, &bell);
+    }
+}
+
 /* Base address registers */
 
 static unsigned
@@ -139,6 +168,7 @@ unmap_bar (PciDevice *dev, int n)
 
   if (state->mapped == PCI_UNMAPPED)
     return;
+  announce_bells (dev, n, FALSE);
   if (state->bar.kind == PCI_BAR_IO)
     bus_remove_pio (dev->bus->pio, (uint16_t) state->mapped, dev);
   else
@@ -163,6 +193,7 @@ map_bar (PciDevice *dev, int n, uint64_t address)
     state->region = address_space_add_rom (dev->bus->memory, address, bar->size, BAR_PRIORITY, bar->ram, 0);
   else
     state->region = address_space_add_ram (dev->bus->memory, address, bar->size, BAR_PRIORITY, bar->ram, 0);
+  announce_bells (dev, n, TRUE);
 }
 
 static void

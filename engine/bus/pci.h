@@ -6,6 +6,7 @@
 #pragma once
 
 #include "engine/bus/bus.h"
+#include "engine/bus/doorbell.h"
 #include "engine/bus/irq.h"
 #include "engine/devices/device.h"
 #include "engine/memory/address-space.h"
@@ -27,6 +28,16 @@ enum
 
 typedef enum { PCI_BAR_IO, PCI_BAR_MEMORY, PCI_BAR_MEMORY_PREFETCH } PciBarKind;
 
+/* Doorbells in a BAR. */
+typedef struct
+{
+  uint32_t offset;  /* of the first */
+  uint32_t stride;  /* from one to the next; 0: all are one register, and each is rung by its number */
+  unsigned count;   /* 0: there are none */
+  unsigned size;    /* bytes of a write that rings; others reach the handler */
+  void (*ring) (void *dev, unsigned which);
+} PciDoorbells;
+
 /* A BAR's size is a power of two. Its content is either PIO ops, MMIO ops or a
  * RAM block (a framebuffer). */
 typedef struct
@@ -36,6 +47,7 @@ typedef struct
   const PioOps *pio;
   const MmioOps *mmio;
   RamBlock *ram;
+  PciDoorbells bells;
 } PciBar;
 
 /* Embeds Device as first member; device models embed PciDevice as first member
@@ -103,5 +115,7 @@ void pci_bus_free (PciBus *bus);
 void pci_bus_set_routing (PciBus *bus, int (*route) (int slot, int pin), const IrqLine lines[4]);
 /* Where interrupt messages go. */
 void pci_bus_set_messages (PciBus *bus, void (*send) (void *opaque, uint64_t address, uint32_t data), void *opaque);
+/* Who answers doorbells in the place of their handlers. */
+void pci_bus_set_doorbells (PciBus *bus, const DoorbellOps *ops, void *opaque);
 uint32_t pci_config_read (PciBus *bus, uint8_t bus_number, uint8_t devfn, unsigned offset, unsigned size);
 void pci_config_write (PciBus *bus, uint8_t bus_number, uint8_t devfn, unsigned offset, uint32_t value, unsigned size);

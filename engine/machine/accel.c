@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* In the order of MachineAccel. */
-static const char *const names[] = { NULL, "interp", "jit", "kvm", "lockstep" };
+static const char *const names[] = { NULL, "interp", "jit", "kvm", "lockstep", "kvm-user-irqchip" };
 
 /* Noise of a short measurement. */
 #define SLOWDOWN_MAX 1.25
@@ -76,6 +76,12 @@ refuse (Machine *m, const GError *error)
     }
 }
 
+static gboolean
+is_hardware (MachineAccel accel)
+{
+  return accel == MACHINE_ACCEL_KVM || accel == MACHINE_ACCEL_KVM_USER_IRQCHIP;
+}
+
 void
 accel_choose (Machine *m, MachineAccel wanted)
 {
@@ -97,9 +103,9 @@ accel_choose (Machine *m, MachineAccel wanted)
           m->accel_reason = MACHINE_WHY_KVM_SLOW;
         }
     }
-  else if (wanted == MACHINE_ACCEL_KVM)
+  else if (is_hardware (wanted))
     x86_hardware_look (&hardware, NULL);
-  if (m->accel != MACHINE_ACCEL_KVM)
+  if (!is_hardware (m->accel))
     return;
   if (hardware.tsc_hz != 0)
     m->tsc_hz = hardware.tsc_hz;
@@ -109,7 +115,10 @@ accel_choose (Machine *m, MachineAccel wanted)
 static gboolean
 take (Machine *m, MachineAccel accel, GError **error)
 {
-  return x86_system_set_accel (m->cpu_system, x86_accel_find (names[accel]), error);
+  if (!x86_system_set_accel (m->cpu_system, x86_accel_find (names[accel]), error))
+    return FALSE;
+  doorbells_accel_changed (m);
+  return TRUE;
 }
 
 gboolean

@@ -251,10 +251,16 @@ clock_stop (Clock *clock)
 }
 
 void
-clock_set (Clock *clock, int64_t now)
+clock_restore (Clock *clock, int64_t now)
 {
   g_assert (!clock->running);
   __atomic_store_n (&clock->stopped_at, now, __ATOMIC_RELAXED);
+}
+
+void
+clock_set (Clock *clock, int64_t now)
+{
+  clock_restore (clock, now);
   fire (clock);
 }
 

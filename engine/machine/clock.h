@@ -23,9 +23,11 @@ void clock_start (Clock *clock);
 void clock_stop (Clock *clock);
 /* Virtual time in ns; any thread, no lock. */
 int64_t clock_now (Clock *clock);
-/* For loading saved state and for tests: sets the time of a stopped clock and fires what is due (tests call it
+/* For tests: sets the time of a stopped clock and fires what is due (tests call it
  * from the thread that owns @context). */
 void clock_set (Clock *clock, int64_t now);
+/* The same without firing: who loads saved state arms timers anew. */
+void clock_restore (Clock *clock, int64_t now);
 /* Host wall-clock time in microseconds since 1970 as the guest shall see it. */
 int64_t clock_wall_us (Clock *clock);
 /* For tests: it is @us now, and time goes on with the virtual clock. */

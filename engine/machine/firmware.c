@@ -11,7 +11,9 @@
 #include "engine/devices/platform/rtc.h"
 #include "engine/devices/storage/ahci.h"
 #include "engine/devices/storage/floppy.h"
+#include "engine/devices/storage/nvme.h"
 #include "engine/devices/virtio/blk.h"
+#include "engine/devices/virtio/scsi.h"
 #include "engine/machine/acpi.h"
 #include "engine/machine/direct-boot.h"
 #include "engine/machine/smbios.h"
@@ -148,6 +150,14 @@ add_boot_paths (Machine *m, GString *order, const MachineConfig *config, Machine
           if (m->virtio_disks[i] != NULL)
             g_string_append_printf (order, "/pci@i0cf8/scsi@%x/disk@0,0\n", virtio_blk_slot (m->virtio_disks[i]));
         }
+      for (unsigned i = 0; i < MACHINE_MAX_SCSI; i++)
+        {
+          if (config->scsi[i].kind == (kind == MACHINE_BOOT_DISK ? MACHINE_SLOT_DISK : MACHINE_SLOT_CDROM))
+            g_string_append_printf (order, "/pci@i0cf8/scsi@%x/channel@0/disk@%x,0\n", virtio_scsi_slot (m->scsi), i);
+        }
+      /* The firmware boots from the first namespace of the controller. */
+      if (kind == MACHINE_BOOT_DISK && m->nvme != NULL)
+        g_string_append_printf (order, "/pci@i0cf8/pci80ee,4e56@%x\n", nvme_slot (m->nvme));
       break;
     case MACHINE_BOOT_NETWORK:
       /* By class: the firmware's own order among several adapters is that of their slots. */

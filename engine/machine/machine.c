@@ -10,13 +10,17 @@
 
 #include "engine/machine/machine-private.h"
 
+#include "engine/cpu/chips.h"
+#include "engine/cpu/posted.h"
 #include "engine/devices/net/e1000.h"
 #include "engine/devices/platform/piix4-pm.h"
 #include "engine/devices/platform/uart16550.h"
 #include "engine/devices/storage/ahci.h"
 #include "engine/devices/storage/floppy.h"
 #include "engine/devices/storage/ide.h"
+#include "engine/devices/storage/nvme.h"
 #include "engine/devices/virtio/blk.h"
+#include "engine/devices/virtio/scsi.h"
 
 #include <gio/gio.h>
 #include <glib/gi18n-lib.h>
@@ -57,9 +61,8 @@ announce (Machine *m)
   g_source_attach (source, m->context);
 }
 
-/* Stops all processors and the clock; they stay where they are. */
-static void
-halt (Machine *m)
+void
+machine_halt (Machine *m)
 {
   g_mutex_lock (&m->run_lock);
   m->run_wanted = FALSE;
@@ -71,15 +74,23 @@ halt (Machine *m)
   g_mutex_unlock (&m->run_lock);
   /* The time-stamp counters' distance from the clock is known only while both run. */
   x86_system_get_state (m->cpu_system);
+  machine_lock_take (&m->lock);
+  x86_system_flush_posted (m->cpu_system);
+  doorbells_settle (m);
+  chips_take_back (m);
+  machine_lock_release (&m->lock);
   clock_stop (m->clock);
   address_space_collect (m->memory);
 }
 
-static void
-go (Machine *m)
+void
+machine_go (Machine *m)
 {
   clock_start (m->clock);
   x86_system_put_state (m->cpu_system);
+  machine_lock_take (&m->lock);
+  chips_lend (m);
+  machine_lock_release (&m->lock);
   g_mutex_lock (&m->run_lock);
   m->run_wanted = TRUE;
   g_cond_broadcast (&m->run_cond);
@@ -94,6 +105,12 @@ set_state (Machine *m, MachineState state, MachineOffReason reason)
   m->off_reason = reason;
   g_mutex_unlock (&m->run_lock);
   announce (m);
+}
+
+void
+machine_stay (Machine *m)
+{
+  set_state (m, MACHINE_STATE_PAUSED, MACHINE_OFF_NOT);
 }
 
 static void
@@ -111,7 +128,7 @@ power_off_for (Machine *m, MachineOffReason reason)
   g_mutex_lock (&m->control);
   if (m->state != MACHINE_STATE_OFF)
     {
-      halt (m);
+      machine_halt (m);
       set_state (m, MACHINE_STATE_OFF, reason);
     }
   g_mutex_unlock (&m->control);
@@ -124,8 +141,8 @@ collect_views (Machine *m)
   g_mutex_lock (&m->control);
   if (m->state == MACHINE_STATE_RUNNING)
     {
-      halt (m);
-      go (m);
+      machine_halt (m);
+      machine_go (m);
     }
   g_mutex_unlock (&m->control);
 }
@@ -264,6 +281,7 @@ machine_new (const MachineConfig *config, GError **error)
   m = g_new0 (Machine, 1);
   m->name = g_strdup (config->name != NULL ? config->name : "machine");
   machine_lock_init (&m->lock);
+  g_mutex_init (&m->saving);
   g_mutex_init (&m->control);
   g_mutex_init (&m->run_lock);
   g_cond_init (&m->run_cond);
@@ -296,11 +314,10 @@ quit_loop (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-void
-machine_free (Machine *m)
+/* Ends the threads. */
+static void
+stop (Machine *m)
 {
-  if (m == NULL)
-    return;
   if (m->io_thread != NULL)
     {
       g_autoptr (GSource) source = g_idle_source_new ();
@@ -318,6 +335,14 @@ machine_free (Machine *m)
       g_source_attach (source, m->context);
       g_thread_join (m->io_thread);
     }
+}
+
+/* Of a machine without threads. */
+static gpointer
+destroy (gpointer data)
+{
+  Machine *m = data;
+
   pc_disassemble (m);
   g_source_destroy (m->request_source);
   g_source_unref (m->request_source);
@@ -326,12 +351,32 @@ machine_free (Machine *m)
   g_array_unref (m->listeners);
   g_free (m->accel_detail);
   g_free (m->message);
+  g_free (m->cpu_model);
   g_free (m->name);
   g_cond_clear (&m->run_cond);
   g_mutex_clear (&m->run_lock);
   g_mutex_clear (&m->control);
+  g_mutex_clear (&m->saving);
   machine_lock_clear (&m->lock);
   g_free (m);
+  return NULL;
+}
+
+void
+machine_free (Machine *m)
+{
+  if (m == NULL)
+    return;
+  stop (m);
+  destroy (m);
+}
+
+void
+machine_retire (Machine *m)
+{
+  stop (m);
+  pc_let_go (m);
+  g_thread_unref (g_thread_new ("retired machine", destroy, m));
 }
 
 void
@@ -367,7 +412,7 @@ machine_start (Machine *m, GError **error)
   else
     {
       set_state (m, MACHINE_STATE_RUNNING, MACHINE_OFF_NOT);
-      go (m);
+      machine_go (m);
       ok = TRUE;
     }
   g_mutex_unlock (&m->control);
@@ -380,7 +425,7 @@ machine_pause (Machine *m)
   g_mutex_lock (&m->control);
   if (m->state == MACHINE_STATE_RUNNING)
     {
-      halt (m);
+      machine_halt (m);
       set_state (m, MACHINE_STATE_PAUSED, MACHINE_OFF_NOT);
     }
   g_mutex_unlock (&m->control);
@@ -394,7 +439,7 @@ machine_resume (Machine *m)
     {
       set_message (m, NULL);
       set_state (m, MACHINE_STATE_RUNNING, MACHINE_OFF_NOT);
-      go (m);
+      machine_go (m);
       machine_lock_take (&m->lock);
       for (guint i = 0; i < m->writable_disks->len; i++)
         disk_retry (g_ptr_array_index (m->writable_disks, i));
@@ -409,12 +454,12 @@ machine_reset (Machine *m)
   g_mutex_lock (&m->control);
   if (m->state != MACHINE_STATE_OFF)
     {
-      halt (m);
+      machine_halt (m);
       machine_lock_take (&m->lock);
       pc_reset (m);
       machine_lock_release (&m->lock);
       if (m->state == MACHINE_STATE_RUNNING)
-        go (m);
+        machine_go (m);
     }
   g_mutex_unlock (&m->control);
 }
@@ -427,10 +472,10 @@ machine_set_accel (Machine *m, MachineAccel accel, GError **error)
   g_mutex_lock (&m->control);
   is_running = m->state == MACHINE_STATE_RUNNING;
   if (is_running)
-    halt (m);
+    machine_halt (m);
   ok = accel_switch (m, accel, error);
   if (is_running)
-    go (m);
+    machine_go (m);
   g_mutex_unlock (&m->control);
   return ok;
 }
@@ -512,64 +557,6 @@ machine_serial_input (Machine *m, unsigned port, const uint8_t *data, size_t len
   return taken;
 }
 
-static gboolean
-insert_floppy (Machine *m, unsigned drive, Disk *disk, GError **error)
-{
-  Disk *old = floppy_disk (m->floppy, drive);
-
-  if (old != NULL)
-    disk_ref (old);
-  if (!floppy_set_disk (m->floppy, drive, disk, error))
-    {
-      g_clear_pointer (&old, disk_unref);
-      return FALSE;
-    }
-  pc_unwatch_disk (m, old);
-  pc_watch_disk (m, disk);
-  g_clear_pointer (&old, disk_unref);
-  return TRUE;
-}
-
-static gboolean
-insert_now (Machine *m, const char *slot, Disk *disk, gboolean force, GError **error)
-{
-  gboolean ok = FALSE;
-  guint64 port;
-
-  machine_lock_take (&m->lock);
-  if (g_str_has_prefix (slot, "ide") && g_ascii_isdigit (slot[3]) && slot[4] == '\0')
-    ok = piix3_ide_set_disc (m->ide, (unsigned) (slot[3] - '0'), disk, force, error);
-  else if (m->ahci != NULL && g_str_has_prefix (slot, "ahci") &&
-           g_ascii_string_to_unsigned (slot + strlen ("ahci"), 10, 0, AHCI_PORTS - 1, &port, NULL))
-    ok = ahci_set_disc (m->ahci, (unsigned) port, disk, force, error);
-  else if (g_str_has_prefix (slot, "floppy") && g_ascii_isdigit (slot[6]) && slot[7] == '\0')
-    ok = insert_floppy (m, (unsigned) (slot[6] - '0'), disk, error);
-  else
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, _("machine “%s” has no drive “%s”"), m->name, slot);
-  machine_lock_release (&m->lock);
-  return ok;
-}
-
-gboolean
-machine_insert (Machine *m, const char *slot, Disk *disk, gboolean force, GError **error)
-{
-  enum { WAIT_US = 1000, WAITS = 2000 };
-  g_autoptr (GError) failure = NULL;
-
-  /* A drive that is reading is done in a moment. */
-  for (int waits = 0; !insert_now (m, slot, disk, force, &failure); waits++)
-    {
-      if (waits == WAITS || !g_error_matches (failure, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
-        {
-          g_propagate_error (error, g_steal_pointer (&failure));
-          return FALSE;
-        }
-      g_clear_error (&failure);
-      g_usleep (WAIT_US);
-    }
-  return TRUE;
-}
-
 NetPort *
 machine_net_port (Machine *m, unsigned nic)
 {
@@ -595,7 +582,7 @@ machine_context (Machine *m)
 void
 machine_info (Machine *m, MachineInfo *info)
 {
-  DiskCounters ide, ahci = { 0 };
+  DiskCounters ide, ahci = { 0 }, nvme = { 0 }, scsi = { 0 };
   FloppyCounters floppy;
 
   *info = (MachineInfo) { .accel = x86_accel_name (x86_system_accel (m->cpu_system)), .accel_reason = m->accel_reason,
@@ -603,6 +590,9 @@ machine_info (Machine *m, MachineInfo *info)
   if (m->accel_detail != NULL)
     g_strlcpy (info->accel_detail, m->accel_detail, sizeof info->accel_detail);
   info->guest_time = clock_now (m->clock);
+  machine_lock_take (&m->lock);
+  info->doorbells = m->bells_rung;
+  info->kernel_irqchip = x86_system_has_chips (m->cpu_system);
   for (unsigned i = 0; i < m->cpu_count; i++)
     {
       X86Counters counters;
@@ -625,15 +615,21 @@ machine_info (Machine *m, MachineInfo *info)
       info->exits_mmio += counters.mmio;
       info->interrupts += counters.interrupts;
       info->exits_halt += m->vcpus[i].halts;
+      info->exits_other += counters.others;
+      info->halts += counters.halts;
+      info->posted += counters.posted;
       info->exits_msr += counters.msrs;
       info->exits_window += counters.windows;
       info->exits_kick += counters.kicks;
       info->exits_emulated += counters.emulated;
     }
-  machine_lock_take (&m->lock);
   piix3_ide_counters (m->ide, &ide);
   if (m->ahci != NULL)
     ahci_counters (m->ahci, &ahci);
+  if (m->nvme != NULL)
+    nvme_counters (m->nvme, &nvme);
+  if (m->scsi != NULL)
+    virtio_scsi_counters (m->scsi, &scsi);
   floppy_counters (m->floppy, &floppy);
   for (unsigned i = 0; i < MACHINE_MAX_VIRTIO; i++)
     {
@@ -649,11 +645,11 @@ machine_info (Machine *m, MachineInfo *info)
     }
   machine_lock_release (&m->lock);
   info->floppy_reads = floppy.reads + floppy.writes;
-  info->disk_reads += ide.reads + ahci.reads;
-  info->disk_writes += ide.writes + ahci.writes;
-  info->disk_read_bytes += ide.read_bytes + ahci.read_bytes;
-  info->disk_write_bytes += ide.write_bytes + ahci.write_bytes;
-  info->cd_reads = ide.cd_reads + ahci.cd_reads;
+  info->disk_reads += ide.reads + ahci.reads + nvme.reads + scsi.reads;
+  info->disk_writes += ide.writes + ahci.writes + nvme.writes + scsi.writes;
+  info->disk_read_bytes += ide.read_bytes + ahci.read_bytes + nvme.read_bytes + scsi.read_bytes;
+  info->disk_write_bytes += ide.write_bytes + ahci.write_bytes + nvme.write_bytes + scsi.write_bytes;
+  info->cd_reads = ide.cd_reads + ahci.cd_reads + scsi.cd_reads;
   for (unsigned i = 0; i < MACHINE_MAX_NICS; i++)
     {
       const NetPort *port = m->net_ports[i];

@@ -14,7 +14,7 @@
 #include "network/netport.h"
 
 
-#include <glib.h>
+#include <gio/gio.h>
 
 typedef struct Disk Disk;
 typedef struct Machine Machine;
@@ -22,7 +22,7 @@ typedef struct Machine Machine;
 enum
 {
   MACHINE_MAX_NICS = 8, MACHINE_MAX_SERIALS = 2, MACHINE_MAX_FLOPPIES = 2, MACHINE_MAX_IDE = 4, MACHINE_MAX_AHCI = 30,
-  MACHINE_MAX_VIRTIO = 16
+  MACHINE_MAX_VIRTIO = 16, MACHINE_MAX_NVME = 16, MACHINE_MAX_SCSI = 16
 };
 
 typedef enum
@@ -31,7 +31,8 @@ typedef enum
   MACHINE_ACCEL_INTERP, /* our interpreter */
   MACHINE_ACCEL_JIT,    /* our translator */
   MACHINE_ACCEL_KVM,    /* the hardware, through Linux's KVM */
-  MACHINE_ACCEL_LOCKSTEP /* for developers: the translator beside the interpreter, up to the first difference */
+  MACHINE_ACCEL_LOCKSTEP, /* for developers: the translator beside the interpreter, up to the first difference */
+  MACHINE_ACCEL_KVM_USER_IRQCHIP /* for developers: KVM with our interrupt controllers instead of the kernel's */
 } MachineAccel;
 
 typedef enum
@@ -84,6 +85,8 @@ typedef struct
   MachineSlot ide[MACHINE_MAX_IDE]; /* primary master, primary slave, secondary master, secondary slave */
   MachineSlot ahci[MACHINE_MAX_AHCI];     /* by port; the controller is there when one is filled */
   MachineSlot virtio[MACHINE_MAX_VIRTIO]; /* virtio-blk: disks only */
+  MachineSlot nvme[MACHINE_MAX_NVME];     /* by namespace, less one: disks only */
+  MachineSlot scsi[MACHINE_MAX_SCSI];     /* by target of a virtio SCSI host, which is there when one is filled */
   gboolean floppy_present[MACHINE_MAX_FLOPPIES];
   Disk *floppy[MACHINE_MAX_FLOPPIES];  /* NULL in a present drive: empty */
   MachineNic nics[MACHINE_MAX_NICS];
@@ -125,6 +128,8 @@ typedef struct
 Machine *machine_new (const MachineConfig *config, GError **error);
 /* Powers off if need be, waits for the threads, flushes disks. */
 void machine_free (Machine *machine);
+/* Likewise, but memory is given back on a thread, which takes a moment: when it returns, disks, ports and files are free. */
+void machine_retire (Machine *machine);
 void machine_add_listener (Machine *machine, const MachineListener *listener, void *opaque);
 void machine_remove_listener (Machine *machine, void *opaque);
 
@@ -135,6 +140,42 @@ void machine_pause (Machine *machine);
 /* Also retries disk requests that stopped the machine (full disk, I/O error). */
 void machine_resume (Machine *machine);
 void machine_reset (Machine *machine);
+/* Saving. The guest runs on meanwhile and stands still for a moment at the end, the instant that is saved. */
+typedef struct
+{
+  gboolean stop;             /* the machine stays paused from that instant on, if all goes well; else it runs on */
+  GCancellable *cancellable; /* or NULL */
+  /* Optional, on the calling thread: from 0 to 1. */
+  void (*progress) (double fraction, void *opaque);
+  /* Optional, at the instant: the machine stands still, its lock is held, its disks have carried out what was submitted. FALSE
+   * fails the save. */
+  gboolean (*at_instant) (void *opaque, GError **error);
+  void *opaque;
+  int64_t *pause;            /* optional: how long the guest stood still at the instant, µs */
+} MachineSave;
+
+/* Writes the state of a running or paused machine, all but its disks, to @path, which appears when it is whole and
+ * durable. One save at a time; takes seconds, so it wants a thread of its own. */
+gboolean machine_save (Machine *machine, const char *path, const MachineSave *options, GError **error);
+
+/* What a saved state is of. */
+typedef struct
+{
+  uint64_t memory;           /* bytes */
+  uint32_t cpus;
+  char cpu_model[64];
+  uint64_t tsc_hz;
+  int64_t clock;             /* ns that the machine had run */
+  int64_t saved_at;          /* µs since 1970 */
+} MachineStateInfo;
+
+/* Errors name the file and why it cannot be used. */
+gboolean machine_state_read_info (const char *path, MachineStateInfo *info, GError **error);
+/* Gives a machine that was never started the state from @path: machine_start() then goes on from there. The machine has to be
+ * made as the saved one was: memory, processors and their model, devices. Memory is read from the file while the machine
+ * runs; the file may be renamed or removed. After a failure the machine can only be freed. */
+gboolean machine_load (Machine *machine, const char *path, GError **error);
+
 /* For tests and developers: goes on under another accelerator (not AUTO), running or not. On failure under the old one. */
 gboolean machine_set_accel (Machine *machine, MachineAccel accel, GError **error);
 /* Presses the ACPI power button. */
@@ -152,8 +193,14 @@ Input *machine_input (Machine *machine);
 /* Bytes for the guest's receiver; takes what fits (a bounded queue) and returns how many. */
 size_t machine_serial_input (Machine *machine, unsigned port, const uint8_t *data, size_t length);
 
-/* @slot: "ide0" … "ide3" or "ahci0" … "ahci29" (a CD drive), "floppy0" or "floppy1". @disk NULL ejects (even when locked, if @force). */
+/* @slot: "ide0" … "ide3" or "ahci0" … "ahci29" or "scsi0" … "scsi15" (a CD drive), "floppy0" or "floppy1". @disk NULL ejects (even when locked, if @force). */
 gboolean machine_insert (Machine *machine, const char *slot, Disk *disk, gboolean force, GError **error);
+/* @slot: "ahci0" … "ahci29" or "scsi0" … "scsi15", of a controller that was there when the machine was made. Connects a
+ * disk to a place that is free or, with NULL, takes the disk there away; the guest is told. */
+gboolean machine_plug (Machine *machine, const char *slot, Disk *disk, GError **error);
+/* The disk that the guest can write to and that has @path among its files' names, from disk_layer_path() of any depth; NULL when
+ * there is none. The caller unreferences it, as it may be unplugged at any time. */
+Disk *machine_find_disk (Machine *machine, const char *path);
 
 /* Why a machine runs under its accelerator. */
 typedef enum
@@ -187,6 +234,10 @@ typedef struct
   uint64_t tlb_misses, code_writes, exceptions;
   uint64_t exits_pio, exits_mmio, exits_halt, interrupts;
   uint64_t exits_msr, exits_window, exits_kick, exits_emulated; /* of the hardware; see X86Counters */
+  uint64_t exits_other;
+  gboolean kernel_irqchip;     /* the host's kernel runs the interrupt controllers */
+  uint64_t halts, posted;      /* likewise: what came to no exit */
+  uint64_t doorbells;          /* rung without an exit */
   uint64_t disk_reads, disk_writes, disk_read_bytes, disk_write_bytes;
   uint64_t cd_reads, floppy_reads;
   uint64_t net_rx_frames, net_tx_frames, net_rx_bytes, net_tx_bytes;

@@ -6,6 +6,7 @@
 
 #include "engine/machine/machine-private.h"
 
+#include "engine/cpu/posted.h"
 #include "engine/devices/display/vga.h"
 #include "engine/devices/input/vmmouse.h"
 #include "engine/devices/net/e1000.h"
@@ -25,8 +26,11 @@
 #include "engine/devices/storage/ahci.h"
 #include "engine/devices/storage/floppy.h"
 #include "engine/devices/storage/ide.h"
+#include "engine/devices/storage/nvme.h"
 #include "engine/devices/virtio/blk.h"
+#include "engine/devices/virtio/scsi.h"
 #include "engine/machine/firmware.h"
+#include "engine/machine/state-private.h"
 
 #include <gio/gio.h>
 #include <glib/gi18n-lib.h>
@@ -43,40 +47,16 @@ enum
 
 /* Wiring */
 
-/* An ISA line goes to both interrupt controllers; the timer's to input 2 of the I/O APIC. */
-static void
-isa_line (void *opaque, int line, int level)
-{
-  Machine *m = opaque;
-
-  pic_input (m->pic, line, level);
-  ioapic_input (m->ioapic, line == 0 ? 2 : line, level);
-}
-
-static void
-send_message (void *opaque, uint64_t address, uint32_t data)
-{
-  apic_bus_send_msi (((Machine *) opaque)->apic_bus, address, data);
-}
-
 static void
 hpet_pin (void *opaque, int pin, int level)
 {
-  Machine *m = opaque;
-
-  if (pin < ISA_IRQ_COUNT && pin != 2)
-    isa_line (m, pin, level);
-  else
-    ioapic_input (m->ioapic, pin, level);
+  chips_pin (opaque, pin, level);
 }
 
 static void
 hpet_legacy (void *opaque, gboolean on)
 {
-  Machine *m = opaque;
-
-  pit_set_irq_enabled (m->pit, !on);
-  rtc_set_irq_enabled (m->rtc, !on);
+  chips_set_legacy_timers (opaque, !on);
 }
 
 static void
@@ -143,6 +123,20 @@ memory_changed (void *opaque)
   if (address_space_retired (m->memory) >= RETIRED_MAX)
     machine_request (m, REQUEST_COLLECT);
 }
+
+static void
+posted_ports_changed (void *opaque, const PortRange *ranges, unsigned count)
+{
+  x86_system_set_posted_ports (((Machine *) opaque)->cpu_system, ranges, count);
+}
+
+static void
+flush_posted (void *opaque)
+{
+  x86_system_flush_posted (((Machine *) opaque)->cpu_system);
+}
+
+static const BusPoster poster = { .ports_changed = posted_ports_changed, .flush = flush_posted };
 
 static const AddressSpaceListener memory_listener = { .changed = memory_changed };
 
@@ -235,7 +229,7 @@ add_memory (Machine *m, const MachineConfig *config, GError **error)
 static gboolean
 add_platform (Machine *m, const MachineConfig *config, GError **error)
 {
-  Device *bridge, *isa, *vga, *hpet, *pointer, *debug;
+  Device *bridge, *isa, *hpet, *pointer, *debug;
 
   bridge = device_new (&i440fx_type);
   i440fx_set_memory (bridge, m->ram, m->bios);
@@ -252,10 +246,10 @@ add_platform (Machine *m, const MachineConfig *config, GError **error)
   if (!add (m, m->pm, error))
     return FALSE;
 
-  vga = device_new (&vga_type);
-  vga_set_display (vga, m->display);
-  vga_set_rom (vga, config->vga_bios != NULL ? config->vga_bios : BUNSHIN_VGA_BIOS);
-  if (!add (m, vga, error))
+  m->vga = device_new (&vga_type);
+  vga_set_display (m->vga, m->display);
+  vga_set_rom (m->vga, config->vga_bios != NULL ? config->vga_bios : BUNSHIN_VGA_BIOS);
+  if (!add (m, m->vga, error))
     return FALSE;
 
   m->pit = device_new (&pit_type);
@@ -270,7 +264,7 @@ add_platform (Machine *m, const MachineConfig *config, GError **error)
     return FALSE;
 
   hpet = device_new (&hpet_type);
-  hpet_set_outputs (hpet, hpet_pin, isa_line, hpet_legacy, m);
+  hpet_set_outputs (hpet, hpet_pin, chips_isa_line, hpet_legacy, m);
   if (!add (m, hpet, error))
     return FALSE;
 
@@ -462,6 +456,62 @@ add_virtio_disks (Machine *m, const MachineConfig *config, GError **error)
   return TRUE;
 }
 
+static void
+scsi_disc_ejected (void *opaque, unsigned target)
+{
+  machine_announce_ejected (opaque, "scsi", target);
+}
+
+static gboolean
+add_scsi (Machine *m, const MachineConfig *config, GError **error)
+{
+  Device *scsi = NULL;
+
+  for (unsigned i = 0; i < MACHINE_MAX_SCSI; i++)
+    {
+      const MachineSlot *slot = &config->scsi[i];
+
+      if (slot->kind == MACHINE_SLOT_EMPTY)
+        continue;
+      if (scsi == NULL)
+        scsi = device_new (&virtio_scsi_type);
+      if (slot->kind == MACHINE_SLOT_DISK)
+        {
+          virtio_scsi_attach_disk (scsi, i, slot->disk);
+          pc_watch_disk (m, slot->disk);
+        }
+      else
+        virtio_scsi_attach_cdrom (scsi, i, slot->disk);
+    }
+  if (scsi == NULL)
+    return TRUE;
+  m->scsi = scsi;
+  virtio_scsi_set_queues (scsi, m->cpu_count);
+  virtio_scsi_set_ejected (scsi, scsi_disc_ejected, m);
+  return add (m, scsi, error);
+}
+
+static gboolean
+add_nvme (Machine *m, const MachineConfig *config, GError **error)
+{
+  Device *nvme = NULL;
+
+  for (unsigned i = 0; i < MACHINE_MAX_NVME; i++)
+    {
+      const MachineSlot *slot = &config->nvme[i];
+
+      if (slot->kind == MACHINE_SLOT_EMPTY)
+        continue;
+      g_assert (slot->kind == MACHINE_SLOT_DISK);
+      if (nvme == NULL)
+        nvme = device_new (&nvme_type);
+      nvme_attach_disk (nvme, i, slot->disk);
+      pc_watch_disk (m, slot->disk);
+    }
+  m->nvme = nvme;
+  return nvme == NULL || add (m, nvme, error);
+}
+
 gboolean
 pc_assemble (Machine *m, const MachineConfig *config, GError **error)
 {
@@ -475,9 +525,11 @@ pc_assemble (Machine *m, const MachineConfig *config, GError **error)
   m->display = display_new (&m->lock);
   m->input = input_new (&m->lock);
   m->apic_bus = apic_bus_new ();
-  pci_bus_set_messages (m->pci, send_message, m);
+  pci_bus_set_messages (m->pci, chips_send_message, m);
+  pci_bus_set_doorbells (m->pci, &doorbells_ops, m);
+  doorbells_init (m);
   for (int i = 0; i < ISA_IRQ_COUNT; i++)
-    m->isa_irq[i] = (IrqLine) { isa_line, m, i };
+    m->isa_irq[i] = (IrqLine) { chips_isa_line, m, i };
 
   if (!add_memory (m, config, error) || !load_bios (m, config, error))
     return FALSE;
@@ -486,6 +538,7 @@ pc_assemble (Machine *m, const MachineConfig *config, GError **error)
   m->pic = device_new (&pic_type);
   m->ioapic = device_new (&ioapic_type);
   ioapic_set_bus (m->ioapic, m->apic_bus);
+  bus_set_poster (m->bus, &poster, m);
   if (!vcpus_create (m, config, error))
     {
       device_free (m->pic);
@@ -505,7 +558,7 @@ pc_assemble (Machine *m, const MachineConfig *config, GError **error)
     return FALSE;
 
   if (!add_platform (m, config, error) || !add_drives (m, config, error) || !add_nics (m, config, error) ||
-      !add_virtio_disks (m, config, error))
+      !add_virtio_disks (m, config, error) || !add_nvme (m, config, error) || !add_scsi (m, config, error))
     return FALSE;
 
   m->fw_cfg = device_new (&fw_cfg_type);
@@ -522,8 +575,9 @@ pc_reset (Machine *m)
 }
 
 void
-pc_disassemble (Machine *m)
+pc_let_go (Machine *m)
 {
+  state_forget_source (m);
   /* Requests that wait for room would wait for ever. */
   for (guint i = 0; i < m->writable_disks->len; i++)
     {
@@ -538,11 +592,19 @@ pc_disassemble (Machine *m)
   for (guint i = m->devices->len; i-- > 0;)
     device_free (g_ptr_array_index (m->devices, i));
   machine_lock_release (&m->lock);
-  g_ptr_array_unref (m->devices);
+  g_clear_pointer (&m->devices, g_ptr_array_unref);
   g_ptr_array_unref (m->writable_disks);
-  vcpus_free (m);
   for (unsigned i = 0; i < MACHINE_MAX_NICS; i++)
     net_port_free (m->net_ports[i]);
+}
+
+void
+pc_disassemble (Machine *m)
+{
+  if (m->devices != NULL)
+    pc_let_go (m);
+  vcpus_free (m);
+  doorbells_free (m);
   apic_bus_free (m->apic_bus);
   input_free (m->input);
   display_free (m->display);

@@ -3,8 +3,11 @@
 
 #include "engine/machine/machine-private.h"
 
+#include "engine/cpu/chips.h"
 #include "engine/devices/platform/lapic.h"
 #include "engine/devices/platform/pic.h"
+
+#include <signal.h>
 
 /* The processor's side: ports, interrupts, time */
 
@@ -236,7 +239,8 @@ lapic_region_read (void *opaque, uint64_t offset, unsigned size)
 {
   Vcpu *v = vcpu_current (opaque);
 
-  return v != NULL ? lapic_read (v->lapic, (unsigned) offset) : 0xffffffff;
+  /* With the APIC off, what is left of it in the hardware does not answer. */
+  return v != NULL && !v->machine->chips_are_lent ? lapic_read (v->lapic, (unsigned) offset) : 0xffffffff;
 }
 
 static void
@@ -244,7 +248,7 @@ lapic_region_write (void *opaque, uint64_t offset, uint64_t value, unsigned size
 {
   Vcpu *v = vcpu_current (opaque);
 
-  if (v != NULL)
+  if (v != NULL && !v->machine->chips_are_lent)
     lapic_write (v->lapic, (unsigned) offset, (uint32_t) value);
 }
 
@@ -262,6 +266,7 @@ vcpus_create (Machine *m, const MachineConfig *config, GError **error)
                                                                 : x86_cpu_model_find (config->cpu_model, error);
   if (model == NULL)
     return FALSE;
+  m->cpu_model = g_strdup (x86_cpu_model_name (model));
   if (pthread_key_create (&m->vcpu_key, NULL) != 0)
     {
       g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_AGAIN, "too many machines in one process");
@@ -272,6 +277,7 @@ vcpus_create (Machine *m, const MachineConfig *config, GError **error)
     return FALSE;
   m->vcpus = g_new0 (Vcpu, m->cpu_count);
   x86_system_set_count (m->cpu_system, m->cpu_count);
+  x86_system_lend_chips (m->cpu_system);
   if (config->code_cache != 0)
     x86_system_set_code_cache (m->cpu_system, config->code_cache);
   for (unsigned i = 0; i < m->cpu_count; i++)
@@ -365,12 +371,26 @@ sleep_until_stopped (Vcpu *v)
   g_mutex_unlock (&m->run_lock);
 }
 
+/* Other threads take what is sent to the process: this one's stack pointer may be the guest's. */
+static void
+block_signals (void)
+{
+  static const int own[] = { SIGSEGV, SIGFPE, SIGBUS, SIGILL, SIGTRAP, SIGABRT };
+  sigset_t set;
+
+  sigfillset (&set);
+  for (unsigned i = 0; i < G_N_ELEMENTS (own); i++)
+    sigdelset (&set, own[i]);
+  pthread_sigmask (SIG_BLOCK, &set, NULL);
+}
+
 static gpointer
 vcpu_thread (gpointer data)
 {
   Vcpu *v = data;
   Machine *m = v->machine;
 
+  block_signals ();
   pthread_setspecific (m->vcpu_key, v);
   while (wait_for_run (v))
     {

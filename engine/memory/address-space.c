@@ -2,6 +2,7 @@
 /* Regions by priority, flattened into an immutable sorted view for look-ups. */
 
 #include "engine/memory/memory-private.h"
+#include "engine/memory/ram-source.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -522,5 +523,6 @@ guest_memory_map (AddressSpace *as, uint64_t gpa, uint64_t *length, gboolean wri
   if (section->host == NULL || (writable && section->kind != MEMORY_RAM))
     return NULL;
   *length = run_length (section, gpa, *length);
+  ram_block_fetch (section->block, (uint64_t) (section->host - section->block->host) + (gpa - section->base), *length);
   return section->host + (gpa - section->base);
 }

@@ -32,6 +32,7 @@ typedef struct
   void (*write) (void *opaque, uint64_t offset, uint64_t value, unsigned size);
   uint8_t min_size; /* bytes; 0 counts as 1 */
   uint8_t max_size; /* bytes; 0 counts as 8 */
+  gboolean is_posted; /* writes may be kept back: see BusPoster */
 } MmioOps;
 
 /* RAM of the host that backs guest memory: a memfd mapped shared, zero-filled
@@ -44,9 +45,15 @@ uint64_t ram_block_size (const RamBlock *block);
  * when the host's kernel refuses. The caller unmaps. */
 gboolean ram_block_map (RamBlock *block, uint64_t offset, uint64_t length, void *address, gboolean writable);
 
+/* The first stretch at or after @offset that the host has memory for, to [@start, @end): the rest is zeros, and reading it would
+ * take memory. FALSE: there is none. What its source still has is not counted (see ram-source.h). */
+gboolean ram_block_next_data (RamBlock *block, uint64_t offset, uint64_t *start, uint64_t *end);
+
 /* Dirty logging, off until switched on. Writers store 1 into one byte a page;
  * processors do so when they fill a TLB entry for writing. */
 void ram_block_enable_dirty_log (RamBlock *block, AddressSpace *as);
+/* Switches it off; while no processor is running and no view is in use. */
+void ram_block_disable_dirty_log (RamBlock *block);
 /* The log as it is, a byte a page; NULL: it is off. */
 const uint8_t *ram_block_dirty (const RamBlock *block);
 /* Reports (sets in @pages, one byte a page, @count of them from page @first)

@@ -4,6 +4,8 @@
 
 #include "engine/memory/address-space.h"
 
+typedef struct RamLoader RamLoader;
+
 struct RamBlock
 {
   uint64_t size;
@@ -12,6 +14,7 @@ struct RamBlock
   AddressSpace *as;   /* whose processors write it, once the dirty log is on */
   uint8_t *dirty;     /* a byte a page; NULL: no log */
   uint8_t *reported;  /* what the last collection found */
+  RamLoader *loader;  /* NULL: everything is here */
 };
 
 /* Makes a new view from the regions and publishes it. */

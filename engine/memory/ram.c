@@ -2,6 +2,7 @@
 /* Host memory that backs guest RAM, ROM and framebuffers, and its dirty log. */
 
 #include "engine/memory/memory-private.h"
+#include "engine/memory/ram-source.h"
 
 #include <errno.h>
 #include <gio/gio.h>
@@ -42,6 +43,7 @@ ram_block_free (RamBlock *block)
 {
   if (block == NULL)
     return;
+  ram_block_forget_source (block);
   munmap (block->host, block->size);
   close (block->fd);
   g_free (block->dirty);
@@ -67,7 +69,25 @@ ram_block_map (RamBlock *block, uint64_t offset, uint64_t length, void *address,
   int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
 
   g_assert (offset <= block->size && length <= block->size - offset);
+  ram_block_fetch (block, offset, length);
   return mmap (address, length, protection, MAP_SHARED | MAP_FIXED | MAP_POPULATE, block->fd, (off_t) offset) != MAP_FAILED;
+}
+
+gboolean
+ram_block_next_data (RamBlock *block, uint64_t offset, uint64_t *start, uint64_t *end)
+{
+  off_t data, hole;
+
+  if (offset >= block->size)
+    return FALSE;
+  data = lseek (block->fd, (off_t) offset, SEEK_DATA);
+  if (data < 0 && errno == ENXIO)
+    return FALSE;
+  hole = data < 0 ? -1 : lseek (block->fd, data, SEEK_HOLE);
+  /* A host that does not tell has memory everywhere. */
+  *start = hole < 0 ? offset : (uint64_t) data;
+  *end = hole < 0 ? block->size : (uint64_t) hole;
+  return TRUE;
 }
 
 void
@@ -79,6 +99,18 @@ ram_block_enable_dirty_log (RamBlock *block, AddressSpace *as)
   block->dirty = g_malloc0 (block->size >> GUEST_PAGE_SHIFT);
   block->as = as;
   address_space_rebuild (as);
+}
+
+void
+ram_block_disable_dirty_log (RamBlock *block)
+{
+  g_autofree uint8_t *dirty = g_steal_pointer (&block->dirty);
+
+  if (dirty == NULL)
+    return;
+  address_space_rebuild (block->as);
+  g_clear_pointer (&block->reported, g_free);
+  block->as = NULL;
 }
 
 const uint8_t *

@@ -227,7 +227,7 @@ legacy_write (void *opaque, uint64_t offset, uint64_t value, unsigned size)
     write_byte (opaque, offset + i, (uint8_t) (value >> (8 * i)));
 }
 
-const MmioOps vga_legacy_ops = { .read = legacy_read, .write = legacy_write, .min_size = 1, .max_size = 8 };
+const MmioOps vga_legacy_ops = { .read = legacy_read, .write = legacy_write, .min_size = 1, .max_size = 8, .is_posted = TRUE };
 
 /* Whether the window at A0000h is plain memory: a bank of a VBE mode, or chain-4 with nothing in between. */
 static gboolean
@@ -242,6 +242,19 @@ is_plain (const Vga *d)
          d->gr[GR_ENABLE_SET_RESET] == 0 && d->gr[GR_ROTATE] == 0 && d->gr[GR_BIT_MASK] == 0xff;
 }
 
+/* Runs of writes that nothing comes of before the next read: the cursor, palettes, and what makes the window. While it is
+ * plain memory a change of what makes it must not wait. */
+static void
+post_ports (Vga *d, gboolean with_window)
+{
+  static const struct { uint16_t base; gboolean is_window; } pairs[] = {
+    { 0x3b4, FALSE }, { 0x3c4, TRUE }, { 0x3c8, FALSE }, { 0x3ce, TRUE }, { 0x3d4, FALSE }
+  };
+
+  for (unsigned i = 0; i < G_N_ELEMENTS (pairs); i++)
+    bus_set_posted (d->parent.parent.env.bus, pairs[i].base, 2, with_window || !pairs[i].is_window);
+}
+
 void
 vga_update_mapping (Vga *d)
 {
@@ -249,6 +262,7 @@ vga_update_mapping (Vga *d)
   uint64_t offset = bank_offset (d);
   gboolean direct = is_plain (d) && offset + BANK_SIZE <= d->vram_size;
 
+  post_ports (d, !direct);
   if (direct == (d->direct != NULL) && (!direct || offset == d->direct_offset))
     return;
   address_space_begin (memory);

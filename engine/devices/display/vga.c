@@ -91,12 +91,14 @@ static const MmioOps mmio_ops = { .read = mmio_read, .write = mmio_write, .min_s
 static void
 refresh (void *opaque, gboolean full)
 {
+  bus_flush_posted (((Vga *) opaque)->parent.parent.env.bus);
   vga_refresh (opaque, full);
 }
 
 static char *
 text (void *opaque)
 {
+  bus_flush_posted (((Vga *) opaque)->parent.parent.env.bus);
   return vga_dump_text (opaque);
 }
 
@@ -252,4 +254,10 @@ vga_set_memory_size (Device *dev, uint64_t bytes)
 {
   g_assert (bytes >= VRAM_MIN && bytes <= VRAM_MAX && (bytes & (bytes - 1)) == 0);
   ((Vga *) dev)->vram_size = bytes;
+}
+
+RamBlock *
+vga_memory (Device *dev)
+{
+  return ((Vga *) dev)->vram_block;
 }

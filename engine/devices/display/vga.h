@@ -12,3 +12,5 @@ void vga_set_display (Device *dev, Display *display);
 void vga_set_rom (Device *dev, const char *path);
 /* Video memory: a power of two from 1 to 256 MiB; 16 MiB when not set. */
 void vga_set_memory_size (Device *dev, uint64_t bytes);
+/* The video memory, for saving it; it is the device's. */
+RamBlock *vga_memory (Device *dev);

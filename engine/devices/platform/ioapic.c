@@ -3,6 +3,8 @@
 
 #include "engine/devices/platform/ioapic.h"
 
+#include <string.h>
+
 enum
 {
   REGSEL = 0x00, WINDOW = 0x10, EOI = 0x40, WINDOW_SIZE = 0x1000,
@@ -28,6 +30,8 @@ typedef struct
   uint32_t irr;         /* edge: seen and not yet sent; what comes while masked is lost */
   uint64_t table[IOAPIC_PINS];
 } IoApic;
+
+G_STATIC_ASSERT ((int) IOAPIC_PINS == (int) CHIPS_IOAPIC_PINS);
 
 static void
 service (IoApic *d, int pin)
@@ -197,6 +201,32 @@ const DeviceType ioapic_type = {
   .name = "ioapic", .size = sizeof (IoApic), .version = 1, .fields = ioapic_fields,
   .realize = ioapic_realize, .reset = ioapic_reset, .unrealize = ioapic_unrealize
 };
+
+void
+ioapic_get_registers (Device *dev, IoApicRegisters *out)
+{
+  const IoApic *d = (IoApic *) dev;
+
+  *out = (IoApicRegisters) { .select = d->select, .id = d->id, .lines = d->lines, .irr = d->irr };
+  memcpy (out->table, d->table, sizeof out->table);
+}
+
+void
+ioapic_set_registers (Device *dev, const IoApicRegisters *in)
+{
+  IoApic *d = (IoApic *) dev;
+
+  d->select = in->select;
+  d->id = in->id & 15;
+  d->lines = in->lines;
+  memcpy (d->table, in->table, sizeof d->table);
+  d->irr = 0;
+  for (int pin = 0; pin < IOAPIC_PINS; pin++)
+    if (!(d->table[pin] & (RED_LEVEL | RED_MASKED)))
+      d->irr |= in->irr & 1u << pin;
+  for (int pin = 0; pin < IOAPIC_PINS; pin++)
+    service (d, pin);
+}
 
 void
 ioapic_set_bus (Device *dev, ApicBus *bus)

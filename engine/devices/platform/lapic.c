@@ -386,18 +386,19 @@ send_ipi (Lapic *d)
     }
 }
 
+static const uint32_t lvt_writable[LVT_COUNT] = {
+  [LVT_TIMER] = LVT_VECTOR | LVT_MASKED | LVT_TIMER_MODE, [LVT_THERMAL] = 0x107ff, [LVT_PERF] = 0x107ff,
+  [LVT_LINT0] = 0x1a7ff, [LVT_LINT1] = 0x1a7ff, [LVT_ERROR] = LVT_VECTOR | LVT_MASKED,
+};
+
 static void
 write_lvt (Lapic *d, int which, uint32_t value)
 {
-  static const uint32_t writable[LVT_COUNT] = {
-    [LVT_TIMER] = LVT_VECTOR | LVT_MASKED | LVT_TIMER_MODE, [LVT_THERMAL] = 0x107ff, [LVT_PERF] = 0x107ff,
-    [LVT_LINT0] = 0x1a7ff, [LVT_LINT1] = 0x1a7ff, [LVT_ERROR] = LVT_VECTOR | LVT_MASKED,
-  };
   uint32_t old = d->lvt[which];
 
   if (!(d->svr & SVR_ENABLE))
     value |= LVT_MASKED;
-  d->lvt[which] = value & writable[which];
+  d->lvt[which] = value & lvt_writable[which];
   if (which == LVT_TIMER && (old ^ value) & LVT_TIMER_MODE)
     {
       /* Changing to or from deadline mode disarms the timer. */
@@ -546,6 +547,82 @@ lapic_set_tsc_deadline (Device *dev, uint64_t tsc)
   if ((d->lvt[LVT_TIMER] & LVT_TIMER_MODE) != LVT_TIMER_DEADLINE)
     return;
   d->tsc_deadline = tsc;
+  arm_timer (d);
+}
+
+/* Other hands */
+
+static uint32_t *
+place (LapicRegisters *registers, unsigned offset)
+{
+  return &registers->page[offset / 0x10];
+}
+
+static uint32_t
+value (const LapicRegisters *registers, unsigned offset)
+{
+  return registers->page[offset / 0x10];
+}
+
+void
+lapic_lend_registers (Device *dev, LapicRegisters *out)
+{
+  static const uint16_t plain[] = { REG_ID, REG_VERSION, REG_TPR, REG_PPR, REG_LDR, REG_DFR, REG_SVR, REG_ESR, REG_ICR_LOW,
+                                    REG_ICR_HIGH, REG_TIMER_DIVIDE };
+  Lapic *d = (Lapic *) dev;
+
+  *out = (LapicRegisters) { .base = d->base, .tsc_deadline = d->tsc_deadline };
+  for (unsigned i = 0; i < G_N_ELEMENTS (plain); i++)
+    *place (out, plain[i]) = lapic_read (dev, plain[i]);
+  for (unsigned i = 0; i < 8; i++)
+    {
+      *place (out, REG_ISR + 0x10 * i) = d->isr[i];
+      *place (out, REG_TMR + 0x10 * i) = d->tmr[i];
+      *place (out, REG_IRR + 0x10 * i) = d->irr[i];
+    }
+  for (unsigned i = 0; i < LVT_COUNT; i++)
+    *place (out, REG_LVT_TIMER + 0x10 * i) = d->lvt[i];
+  /* What has run out is not to be started anew. */
+  if (d->timer_running || d->lvt[LVT_TIMER] & LVT_TIMER_PERIODIC)
+    {
+      *place (out, REG_TIMER_INITIAL) = d->timer_initial;
+      *place (out, REG_TIMER_CURRENT) = timer_current (d);
+    }
+  clock_timer_cancel (d->timer);
+  d->told = FALSE;
+}
+
+void
+lapic_set_registers (Device *dev, const LapicRegisters *in)
+{
+  Lapic *d = (Lapic *) dev;
+  uint32_t initial = value (in, REG_TIMER_INITIAL), left = MIN (value (in, REG_TIMER_CURRENT), initial);
+
+  if ((in->base & ~(uint64_t) (BASE_ENABLE | BASE_BSP)) == LAPIC_BASE)
+    d->base = in->base;
+  d->id = (uint8_t) (value (in, REG_ID) >> 24);
+  d->tpr = (uint8_t) value (in, REG_TPR);
+  d->ldr = value (in, REG_LDR) & 0xff000000;
+  d->dfr = value (in, REG_DFR) & 0xf0000000;
+  d->svr = value (in, REG_SVR) & 0x1ff;
+  d->esr = value (in, REG_ESR);
+  d->icr_low = value (in, REG_ICR_LOW) & 0x000ccfff;
+  d->icr_high = value (in, REG_ICR_HIGH) & 0xff000000;
+  for (unsigned i = 0; i < 8; i++)
+    {
+      d->isr[i] = value (in, REG_ISR + 0x10 * i);
+      d->tmr[i] = value (in, REG_TMR + 0x10 * i);
+      d->irr[i] = value (in, REG_IRR + 0x10 * i);
+    }
+  for (unsigned i = 0; i < LVT_COUNT; i++)
+    d->lvt[i] = value (in, REG_LVT_TIMER + 0x10 * i) & lvt_writable[i];
+  d->timer_divide = value (in, REG_TIMER_DIVIDE) & 0xb;
+  d->timer_initial = initial;
+  d->timer_start = MAX (clock_now (d->parent.env.clock) - (int64_t) (initial - left) * divider (d), 0);
+  d->timer_running = initial != 0;
+  d->tsc_deadline = in->tsc_deadline;
+  d->told = 2; /* neither: tell the processor anew */
+  update (d);
   arm_timer (d);
 }
 

@@ -2,6 +2,7 @@
 /* The local APIC of one processor (xAPIC), with its timer. */
 #pragma once
 
+#include "engine/bus/chips.h"
 #include "engine/devices/platform/apic-bus.h"
 
 extern const DeviceType lapic_type;
@@ -38,6 +39,12 @@ uint64_t lapic_tsc_deadline (Device *dev);
 void lapic_set_tsc_deadline (Device *dev, uint64_t tsc);
 /* Back to the state after INIT. */
 void lapic_init (Device *dev);
+
+/* All that it knows. While somebody else goes on with it, the timer stands still here and the processor hears nothing;
+ * setting the registers ends that. A one-shot timer that has run out may fire once more: nobody can tell whether its
+ * interrupt got through. */
+void lapic_lend_registers (Device *dev, LapicRegisters *out);
+void lapic_set_registers (Device *dev, const LapicRegisters *in);
 
 /* Registers, for the MMIO region that all processors share; @offset below LAPIC_SIZE. */
 uint32_t lapic_read (Device *dev, unsigned offset);

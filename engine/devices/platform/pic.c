@@ -17,18 +17,7 @@ enum
   ELCR_MASK_MASTER = 0xf8, ELCR_MASK_SLAVE = 0xde
 };
 
-typedef struct
-{
-  uint8_t lines;         /* levels as last driven */
-  uint8_t irr, isr, imr;
-  uint8_t vector;
-  uint8_t elcr;
-  uint8_t priority_add;  /* the line of highest priority */
-  uint8_t init_state;    /* next ICW expected, or 0 */
-  uint8_t needs_icw4, single;
-  uint8_t auto_eoi, rotate_on_auto_eoi, special_mask, special_fully_nested;
-  uint8_t read_isr, poll;
-} Chip;
+typedef PicRegisters Chip;
 
 typedef struct
 {
@@ -391,6 +380,27 @@ const DeviceType pic_type = {
   .name = "i8259", .size = sizeof (Pic), .version = 1, .fields = pic_fields,
   .realize = pic_realize, .reset = pic_reset, .after_load = pic_after_load, .unrealize = pic_unrealize
 };
+
+void
+pic_get_registers (Device *dev, PicRegisters out[2])
+{
+  for (int i = 0; i < 2; i++)
+    out[i] = ((Pic *) dev)->chip[i];
+}
+
+void
+pic_set_registers (Device *dev, const PicRegisters in[2])
+{
+  Pic *d = (Pic *) dev;
+
+  for (int i = 0; i < 2; i++)
+    {
+      d->chip[i] = in[i];
+      d->chip[i].priority_add &= 7;
+      d->chip[i].elcr &= elcr_mask (i);
+    }
+  update (d);
+}
 
 void
 pic_set_output (Device *dev, IrqLine intr)

@@ -2,6 +2,7 @@
 /* The pair of 8259A interrupt controllers. */
 #pragma once
 
+#include "engine/bus/chips.h"
 #include "engine/devices/device.h"
 
 extern const DeviceType pic_type;
@@ -13,3 +14,6 @@ void pic_input (void *dev, int line, int level);
 /* INTA: the vector of the request to serve; a spurious one when there is none any more. */
 uint8_t pic_acknowledge (Device *dev);
 gboolean pic_has_interrupt (Device *dev);
+/* All that the pair knows. Setting it tells the output anew. */
+void pic_get_registers (Device *dev, PicRegisters out[2]);
+void pic_set_registers (Device *dev, const PicRegisters in[2]);

@@ -530,6 +530,70 @@ pit_set_output (Device *dev, IrqLine irq0)
 }
 
 void
+pit_lend_registers (Device *dev, PitRegisters *out)
+{
+  Pit *d = (Pit *) dev;
+  int64_t now = now_of (d);
+
+  *out = (PitRegisters) { .port_b = d->port_b, .irq_disabled = d->irq_disabled };
+  for (int i = 0; i < COUNTERS; i++)
+    {
+      const Counter *c = &d->counter[i];
+
+      out->counter[i].count = c->count;
+      out->counter[i].elapsed = c->gate_stopped >= 0 ? c->gate_stopped : MAX (now - c->start, 0);
+      out->counter[i].latched = c->latched;
+      out->counter[i].latch_bytes = c->latch_bytes;
+      out->counter[i].status_latched = c->status_latched;
+      out->counter[i].status = c->status;
+      out->counter[i].access = c->access;
+      out->counter[i].mode = c->mode;
+      out->counter[i].bcd = c->bcd;
+      out->counter[i].gate = c->gate;
+      out->counter[i].read_high = c->read_high;
+      out->counter[i].write_high = c->write_high;
+      out->counter[i].low_byte = c->low_byte;
+      out->counter[i].loaded = c->loaded;
+    }
+  clock_timer_cancel (d->timer);
+  d->counter[0].next_irq = -1;
+  if (!d->irq_disabled)
+    drive_irq (d, 0);
+}
+
+void
+pit_set_registers (Device *dev, const PitRegisters *in)
+{
+  Pit *d = (Pit *) dev;
+  int64_t now = now_of (d);
+
+  for (int i = 0; i < COUNTERS; i++)
+    {
+      Counter *c = &d->counter[i];
+      gboolean is_triggered_mode;
+
+      *c = (Counter) {
+        .count = CLAMP (in->counter[i].count, 1, 65536), .latched = in->counter[i].latched,
+        .latch_bytes = MIN (in->counter[i].latch_bytes, 2), .status_latched = in->counter[i].status_latched,
+        .status = in->counter[i].status, .access = in->counter[i].access & 3, .mode = MIN (in->counter[i].mode, 5),
+        .bcd = in->counter[i].bcd, .gate = in->counter[i].gate, .read_high = in->counter[i].read_high,
+        .write_high = in->counter[i].write_high, .low_byte = in->counter[i].low_byte, .loaded = in->counter[i].loaded,
+        .next_irq = -1, .gate_stopped = -1
+      };
+      if (c->mode == 2 || c->mode == 3)
+        c->count = MAX (c->count, 2);
+      is_triggered_mode = c->mode == 1 || c->mode == 5;
+      c->start = now - CLAMP (in->counter[i].elapsed, 0, TIME_MAX / 2);
+      c->triggered = is_triggered_mode && c->loaded;
+      if (!c->gate && !is_triggered_mode)
+        c->gate_stopped = now - c->start;
+    }
+  d->port_b = in->port_b & 0x0f;
+  d->irq_disabled = in->irq_disabled;
+  schedule (d);
+}
+
+void
 pit_set_irq_enabled (Device *dev, gboolean enabled)
 {
   Pit *d = (Pit *) dev;

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Writing the file of a saved state. */
+
+#include "engine/machine/state-file-private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gio/gio.h>
+#include <glib/gi18n-lib.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+#include <zstd.h>
+
+enum { LEVEL = 1 /* of compression: saving is to be quick */ };
+
+typedef struct
+{
+  char name[STATE_NAME_SIZE];
+  uint64_t size, count;
+  StateUnit *units;
+} WriterMemory;
+
+typedef struct
+{
+  uint64_t offset, length;
+} Hole;
+
+struct StateWriter
+{
+  char *path, *part;
+  int fd;
+  uint64_t end;         /* of what is written */
+  GArray *entries;      /* StateEntry */
+  GArray *memories;     /* WriterMemory */
+  GArray *holes;        /* Hole: where units were that have grown since */
+  ZSTD_CCtx *compressor;
+  uint8_t *packed;
+  size_t packed_size;
+};
+
+static gboolean
+fail (const StateWriter *w, int cause, GError **error)
+{
+  g_set_error (error, G_IO_ERROR, (int) g_io_error_from_errno (cause), _("cannot write the saved state “%s”: %s"), w->path,
+               g_strerror (cause));
+  return FALSE;
+}
+
+static gboolean
+write_at (StateWriter *w, uint64_t offset, const void *data, size_t length, GError **error)
+{
+  const uint8_t *bytes = data;
+
+  while (length > 0)
+    {
+      ssize_t done = pwrite (w->fd, bytes, length, (off_t) offset);
+
+      if (done < 0 && errno == EINTR)
+        continue;
+      if (done < 0)
+        return fail (w, errno, error);
+      bytes += done;
+      offset += (uint64_t) done;
+      length -= (size_t) done;
+    }
+  return TRUE;
+}
+
+StateWriter *
+state_writer_new (const char *path, GError **error)
+{
+  StateWriter *w = g_new0 (StateWriter, 1);
+
+  w->path = g_strdup (path);
+  w->part = g_strconcat (path, ".part", NULL);
+  w->entries = g_array_new (FALSE, TRUE, sizeof (StateEntry));
+  w->memories = g_array_new (FALSE, TRUE, sizeof (WriterMemory));
+  w->holes = g_array_new (FALSE, FALSE, sizeof (Hole));
+  w->end = STATE_HEADER_SIZE;
+  w->compressor = ZSTD_createCCtx ();
+  w->packed_size = ZSTD_compressBound (STATE_UNIT);
+  w->packed = g_malloc (w->packed_size);
+  /* What is in guest memory is the user's secret. */
+  w->fd = open (w->part, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (w->fd < 0)
+    {
+      fail (w, errno, error);
+      g_clear_pointer (&w->part, g_free);
+      state_writer_free (w);
+      return NULL;
+    }
+  return w;
+}
+
+void
+state_writer_free (StateWriter *w)
+{
+  if (w == NULL)
+    return;
+  if (w->fd >= 0)
+    close (w->fd);
+  if (w->part != NULL)
+    g_unlink (w->part);
+  for (guint i = 0; i < w->memories->len; i++)
+    g_free (g_array_index (w->memories, WriterMemory, i).units);
+  g_array_unref (w->memories);
+  g_array_unref (w->entries);
+  g_array_unref (w->holes);
+  ZSTD_freeCCtx (w->compressor);
+  g_free (w->packed);
+  g_free (w->part);
+  g_free (w->path);
+  g_free (w);
+}
+
+unsigned
+state_writer_add_memory (StateWriter *w, const char *name, uint64_t size)
+{
+  WriterMemory memory = { .size = size, .count = (size + STATE_UNIT - 1) / STATE_UNIT };
+
+  g_assert (size <= STATE_MEMORY_MAX);
+  g_snprintf (memory.name, sizeof memory.name, STATE_MEMORY_PREFIX "%s", name);
+  memory.units = g_new0 (StateUnit, memory.count);
+  g_array_append_val (w->memories, memory);
+  return w->memories->len - 1;
+}
+
+/* A place for @length bytes: the first hole that has room, or the end. */
+static uint64_t
+take_place (StateWriter *w, uint32_t length)
+{
+  uint64_t offset;
+
+  for (guint i = 0; i < w->holes->len; i++)
+    {
+      Hole *hole = &g_array_index (w->holes, Hole, i);
+
+      if (hole->length < length)
+        continue;
+      offset = hole->offset;
+      hole->offset += length;
+      hole->length -= length;
+      if (hole->length == 0)
+        g_array_remove_index_fast (w->holes, i);
+      return offset;
+    }
+  offset = w->end;
+  w->end += length;
+  return offset;
+}
+
+static void
+give_back (StateWriter *w, uint64_t offset, uint64_t length)
+{
+  /* Slivers are of no use and would make the search long. */
+  enum { LEAST = 512 };
+  Hole hole = { offset, length };
+
+  if (length >= LEAST)
+    g_array_append_val (w->holes, hole);
+}
+
+static gboolean
+is_zero (const uint8_t *data, size_t length)
+{
+  return data[0] == 0 && memcmp (data, data + 1, length - 1) == 0;
+}
+
+gboolean
+state_writer_put_unit (StateWriter *w, unsigned number, uint64_t index, const uint8_t *data, size_t length, GError **error)
+{
+  WriterMemory *memory = &g_array_index (w->memories, WriterMemory, number);
+  const uint8_t *bytes = w->packed;
+  StateUnit *unit, old;
+  size_t packed;
+
+  g_assert (index < memory->count && length == MIN (STATE_UNIT, memory->size - index * STATE_UNIT));
+  unit = &memory->units[index];
+  old = *unit;
+  *unit = (StateUnit) { 0 };
+  if (is_zero (data, length))
+    {
+      give_back (w, old.offset, old.length);
+      return TRUE;
+    }
+  packed = ZSTD_compressCCtx (w->compressor, w->packed, w->packed_size, data, length, LEVEL);
+  if (ZSTD_isError (packed) || packed >= length)
+    {
+      bytes = data;
+      packed = length;
+    }
+  unit->length = (uint32_t) packed;
+  unit->crc = (uint32_t) crc32 (0, bytes, (uInt) packed);
+  if (packed <= old.length)
+    {
+      unit->offset = old.offset;
+      give_back (w, old.offset + packed, old.length - packed);
+    }
+  else
+    {
+      give_back (w, old.offset, old.length);
+      unit->offset = take_place (w, unit->length);
+    }
+  return write_at (w, unit->offset, bytes, packed, error);
+}
+
+gboolean
+state_writer_add_section (StateWriter *w, const char *name, const void *data, size_t length, GError **error)
+{
+  StateEntry entry = { .offset = w->end, .length = length };
+
+  g_assert (strlen (name) < STATE_NAME_SIZE && w->entries->len < STATE_SECTIONS_MAX);
+  memcpy (entry.name, name, strlen (name));
+  entry.crc = (uint32_t) crc32_z (0, data, length);
+  if (!write_at (w, entry.offset, data, length, error))
+    return FALSE;
+  g_array_append_val (w->entries, entry);
+  w->end += length;
+  return TRUE;
+}
+
+/* Not an error where the file system cannot: the room is only not given back. */
+static void
+punch_holes (StateWriter *w)
+{
+  for (guint i = 0; i < w->holes->len; i++)
+    {
+      const Hole *hole = &g_array_index (w->holes, Hole, i);
+
+      (void) !fallocate (w->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t) hole->offset, (off_t) hole->length);
+    }
+}
+
+static gboolean
+sync_folder_of (StateWriter *w, GError **error)
+{
+  g_autofree char *folder = g_path_get_dirname (w->path);
+  int fd = open (folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  gboolean ok;
+
+  if (fd < 0)
+    return fail (w, errno, error);
+  ok = fsync (fd) == 0 || errno == EINVAL || fail (w, errno, error);
+  close (fd);
+  return ok;
+}
+
+gboolean
+state_writer_finish (StateWriter *w, GError **error)
+{
+  StateHeader header = { .magic = STATE_MAGIC, .version = STATE_VERSION };
+
+  for (guint i = 0; i < w->memories->len; i++)
+    {
+      const WriterMemory *memory = &g_array_index (w->memories, WriterMemory, i);
+
+      if (!state_writer_add_section (w, memory->name, memory->units, memory->count * sizeof (StateUnit), error))
+        return FALSE;
+    }
+  header.directory_offset = w->end;
+  header.directory_count = w->entries->len;
+  header.directory_crc = (uint32_t) crc32_z (0, (const uint8_t *) w->entries->data, w->entries->len * sizeof (StateEntry));
+  header.file_size = w->end + w->entries->len * sizeof (StateEntry);
+  header.crc = (uint32_t) crc32_z (0, (const uint8_t *) &header, sizeof header);
+  if (!write_at (w, header.directory_offset, w->entries->data, w->entries->len * sizeof (StateEntry), error) ||
+      !write_at (w, 0, &header, sizeof header, error))
+    return FALSE;
+  punch_holes (w);
+  if (fsync (w->fd) != 0 || rename (w->part, w->path) != 0)
+    return fail (w, errno, error);
+  g_clear_pointer (&w->part, g_free);
+  return sync_folder_of (w, error);
+}
