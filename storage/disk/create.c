@@ -3,7 +3,8 @@
  * New images. They are made in a folder of their own, “.NAME.bunshin-new” beside
  * their place, and moved there when they are whole; a file “whole” in it says so.
  * What a killed run left is known by that folder, and by nobody having it locked: it
- * is moved on if it was whole, and removed otherwise.
+ * is moved on if it was whole, and removed otherwise. An image that was to replace another
+ * says of which state of that in “whole”: who wrote into it since must not lose that.
  */
 
 #include "storage/disk/create.h"
@@ -114,6 +115,31 @@ move_all (const char *stage, const char *folder, const char *name, gboolean repl
   return TRUE;
 }
 
+/* A file's state, as far as a change of its contents changes it: one line; NULL when there is no such file. Caller frees. */
+static char *
+file_state (const char *path)
+{
+  struct stat info;
+
+  if (stat (path, &info) != 0)
+    return NULL;
+  return g_strdup_printf ("%llu %llu %lld.%09ld\n", (unsigned long long) info.st_ino, (unsigned long long) info.st_size,
+                          (long long) info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+}
+
+/* Whether the stage of @place is whole and may be moved out, over the file that is there if @replace says so. */
+static gboolean
+may_finish (const char *whole, const char *place, gboolean *replace)
+{
+  g_autofree char *mark = NULL, *state = NULL;
+
+  if (!g_file_get_contents (whole, &mark, NULL, NULL))
+    return FALSE;
+  *replace = mark[0] != '\0';
+  state = *replace ? file_state (place) : NULL;
+  return !*replace || g_strcmp0 (mark, state) == 0;
+}
+
 /* What one leftover folder becomes; NULL: somebody is at work in it. Caller frees. */
 static char *
 recover_one (const char *folder, const char *entry)
@@ -122,12 +148,11 @@ recover_one (const char *folder, const char *entry)
                   *name = g_strndup (entry + 1, strlen (entry) - 1 - strlen (STAGE_ENDING)),
                   *whole = g_build_filename (stage, STAGE_WHOLE, NULL), *place = g_build_filename (folder, name, NULL);
   int fd = lock_folder (stage);
-  gboolean finished;
-  struct stat mark;
+  gboolean finished, replace;
 
   if (fd < 0)
     return NULL;
-  finished = lstat (whole, &mark) == 0 && move_all (stage, folder, name, mark.st_size > 0, NULL);
+  finished = may_finish (whole, place, &replace) && move_all (stage, folder, name, replace, NULL);
   if (!finished)
     remove_folder (stage);
   close (fd);
@@ -211,18 +236,32 @@ stage_file (const Stage *stage)
   return g_build_filename (stage->stage, stage->name, NULL);
 }
 
+/* What tells a recovery which file is to be replaced; empty: none. Caller frees. */
+static char *
+mark_of (const Stage *stage, GError **error)
+{
+  char *state = stage->replace ? file_state (stage->path) : NULL;
+
+  if (!stage->replace || (state == NULL && errno == ENOENT))
+    return g_strdup ("");
+  if (state == NULL)
+    image_errno (error, stage->path, NC_("cannot", "read"), errno);
+  return state;
+}
+
 gboolean
 stage_commit (Stage *stage, GError **error)
 {
-  g_autofree char *whole = g_build_filename (stage->stage, STAGE_WHOLE, NULL);
+  g_autofree char *whole = g_build_filename (stage->stage, STAGE_WHOLE, NULL), *mark = mark_of (stage, error);
   int fd;
-  gboolean ok = sync_folder (stage->stage, error);
+  gboolean ok = mark != NULL && sync_folder (stage->stage, error);
 
   if (ok)
     {
+      ssize_t length = (ssize_t) strlen (mark);
+
       fd = open (whole, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-      /* A mark that is not empty says that a file is to be replaced. */
-      ok = fd >= 0 && (!stage->replace || write (fd, "r", 1) == 1) && fsync (fd) == 0;
+      ok = fd >= 0 && write (fd, mark, (size_t) length) == length && fsync (fd) == 0;
       if (!ok)
         image_errno (error, stage->path, NC_("cannot", "create"), errno);
       if (fd >= 0)
@@ -246,7 +285,7 @@ stage_abort (Stage *stage)
 const char *const *
 disk_creatable_formats (void)
 {
-  static const char *const names[] = { "vdi", "vmdk", "vhd", "qcow2", "raw", NULL };
+  static const char *const names[] = { "vdi", "vmdk", "vhd", "vhdx", "hdd", "qcow2", "raw", NULL };
 
   return names;
 }
@@ -287,9 +326,8 @@ image_format_to_create (const char *name, const char *path, GError **error)
   return NULL;
 }
 
-/* What an image in @folder calls @base: by the way from there when it lies beneath. Caller frees. */
-static char *
-name_for (const char *folder, const char *base)
+char *
+image_base_name (const char *folder, const char *base)
 {
   g_autofree char *path = g_canonicalize_filename (base, NULL), *from = g_canonicalize_filename (folder, NULL);
   gsize length = strlen (from);
@@ -320,13 +358,13 @@ image_check_create (const char *path, const ImageFormat *format, const ImageCrea
                    (unsigned long long) create->size, format->name, (unsigned long long) (format->max_size >> 30));
       return FALSE;
     }
-  if (create->base != NULL && g_str_equal (create->variant, "fixed"))
+  if (create->base_name != NULL && g_str_equal (create->variant, "fixed"))
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
                    _("cannot create “%s”: what is based on another image cannot be fixed"), path);
       return FALSE;
     }
-  if (create->base != NULL && !(format->caps & IMAGE_CAN_BACK))
+  if (create->base_name != NULL && !(format->caps & IMAGE_CAN_BACK))
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
                    _("cannot create “%s”: images of format %s cannot be based on others"), path, format->name);
@@ -361,6 +399,26 @@ image_create (const char *file_path, const char *path, const ImageFormat *format
   return ok;
 }
 
+/* Other formats than qcow2 write down what tells the base from others, and have to look. */
+static gboolean
+take_base (const DiskCreateOptions *options, const ImageFormat *format, ImageCreate *create, GError **error)
+{
+  if (options->size != 0 && options->base_format != NULL && format == &qcow2_format)
+    {
+      create->base_format = options->base_format;
+      if (image_format_find (options->base_format) != NULL)
+        return TRUE;
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, _("cannot open “%s”: there is no disk format “%s”"),
+                   options->base, options->base_format);
+      return FALSE;
+    }
+  create->base
+      = image_open (options->base, IMAGE_OPEN_READ_ONLY | IMAGE_OPEN_TRUSTED, options->base_format, NULL, error);
+  if (create->base != NULL && create->size == 0)
+    create->size = create->base->size;
+  return create->base != NULL;
+}
+
 gboolean
 disk_create (const char *path, const DiskCreateOptions *options, GError **error)
 {
@@ -373,16 +431,10 @@ disk_create (const char *path, const DiskCreateOptions *options, GError **error)
   if (format == NULL)
     return FALSE;
   create.variant = options->variant != NULL ? options->variant : format->variants[0];
+  if (options->base != NULL && !take_base (options, format, &create, error))
+    return FALSE;
   if (options->base != NULL)
-    {
-      create.base
-          = image_open (options->base, IMAGE_OPEN_READ_ONLY | IMAGE_OPEN_TRUSTED, options->base_format, NULL, error);
-      if (create.base == NULL)
-        return FALSE;
-      create.base_name = base_name = name_for (folder, options->base);
-      if (create.size == 0)
-        create.size = create.base->size;
-    }
+    create.base_name = base_name = image_base_name (folder, options->base);
   if (create.size <= IMAGE_SIZE_MAX)
     create.size = (create.size + SECTOR_SIZE - 1) & ~(uint64_t) (SECTOR_SIZE - 1);
   ok = image_check_create (path, format, &create, error);

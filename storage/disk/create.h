@@ -23,5 +23,7 @@ gboolean image_check_create (const char *path, const ImageFormat *format, const 
 /* A new image, made as @file_path and its siblings there, synced, closed again; errors call it @path. */
 gboolean image_create (const char *file_path, const char *path, const ImageFormat *format, const ImageCreate *options,
                        GError **error);
+/* What an image in @folder calls @base: by the way from there when it lies beneath. Caller frees. */
+char *image_base_name (const char *folder, const char *base);
 /* An image without file, format and state. */
 Image *image_new (const char *path);

@@ -1,36 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The block layer: a queue, its workers, completions on a main context, and what happens when writing fails. */
 
-#include "storage/disk/format.h"
+#include "storage/disk/disk-private.h"
 
 #include <gio/gio.h>
 #include <glib/gi18n-lib.h>
 
 enum
 {
-  WORKERS_MAX = 8
-};
-
-struct Disk
-{
-  int refs;
-  Image *image;
-
-  GMutex lock;      /* guards all below */
-  GCond work;       /* something may be there to do */
-  GCond progress;   /* something was done */
-  GQueue queue;     /* DiskRequest, waiting; in the order they came */
-  GQueue running;   /* DiskRequest, being carried out */
-  GQueue completed; /* DiskRequest, to be told */
-  GThread *workers[WORKERS_MAX];
-  unsigned worker_count, idle_workers;
-  gboolean quit;
-  gboolean stalled, stall_untold;
-  GError *stall_error;
-  void (*stall_handler) (Disk *disk, const GError *error, void *opaque);
-  void *stall_opaque;
-
-  GSource *source; /* tells completions */
+  /* Requests that take less than it takes to wake a thread are left to the one that is awake. */
+  WAKE_US = 25,
+  COST_WEIGHT = 8
 };
 
 static gboolean
@@ -47,7 +27,7 @@ discard (Image *img, uint64_t offset, uint64_t length, GError **error)
            last = end == img->size ? end : end / img->unit * img->unit;
 
   return !(img->format->caps & IMAGE_CAN_DISCARD) || first >= last
-         || img->format->discard (img, first, last - first, error);
+         || image_discard (img, first, last - first, error);
 }
 
 static gboolean
@@ -56,7 +36,7 @@ carry_out (Disk *d, DiskRequest *r, GError **error)
   Image *img = d->image;
   gboolean ok;
 
-  if (r->op != DISK_FLUSH && (r->offset > img->size || r->length > img->size - r->offset))
+  if (r->op != DISK_FLUSH && (r->offset > d->size || r->length > d->size - r->offset))
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, _("beyond the end of “%s”"), img->path);
       return FALSE;
@@ -79,15 +59,18 @@ carry_out (Disk *d, DiskRequest *r, GError **error)
       ok = image_zero (img, r->offset, r->length, error);
       break;
     default:
-      return img->read_only || img->format->flush (img, error);
+      return disk_flush_layers (d, error);
     }
-  return ok && (!r->force || img->format->flush (img, error));
+  return ok && (!r->force || disk_flush_layers (d, error));
 }
 
-/* Whether waiting may help: the file could not be written, though nothing is wrong with the request. */
+/* Whether waiting may help: the file could not be written or the server is away, though nothing is wrong with the
+ * request. */
 static gboolean
 may_stall (Disk *d, const DiskRequest *r, const GError *error)
 {
+  if (d->stall_handler != NULL && g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED))
+    return TRUE;
   return d->stall_handler != NULL && (r->op == DISK_WRITE || r->op == DISK_ZERO || r->op == DISK_FLUSH)
          && !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_READ_ONLY)
          && !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT)
@@ -106,6 +89,20 @@ conflict (const DiskRequest *earlier, const DiskRequest *later)
 }
 
 static gboolean
+is_claimed (Disk *d, const DiskRequest *r)
+{
+  for (GList *l = d->claims.head; l != NULL; l = l->next)
+    {
+      const DiskClaim *claim = l->data;
+
+      if ((claim->alone || changes (r)) && r->op != DISK_FLUSH && claim->offset < r->offset + r->length
+          && r->offset < claim->offset + claim->length)
+        return TRUE;
+    }
+  return FALSE;
+}
+
+static gboolean
 may_start (Disk *d, const DiskRequest *r)
 {
   for (GList *l = d->running.head; l != NULL; l = l->next)
@@ -114,20 +111,51 @@ may_start (Disk *d, const DiskRequest *r)
   for (GList *l = d->queue.head; l != NULL && l->data != r; l = l->next)
     if (conflict (l->data, r))
       return FALSE;
-  return TRUE;
+  return !is_claimed (d, r);
+}
+
+static void
+start (Disk *d, DiskRequest *r)
+{
+  g_queue_push_tail_link (&d->running, &r->link);
+  if (d->track != NULL && d->track->layer == d->image && changes (r))
+    disk_track_note (d->track, r->offset, r->length);
 }
 
 static DiskRequest *
 next_request (Disk *d)
 {
-  for (GList *l = d->stalled ? NULL : d->queue.head; l != NULL; l = l->next)
+  for (GList *l = d->stalled || d->held ? NULL : d->queue.head; l != NULL; l = l->next)
     if (may_start (d, l->data))
       {
         g_queue_unlink (&d->queue, l);
-        g_queue_push_tail_link (&d->running, l);
+        start (d, l->data);
         return l->data;
       }
   return NULL;
+}
+
+static gpointer worker (gpointer data);
+
+/* Gets another worker to look at the queue, if there are requests enough for it: under way are long ones, or one that
+ * is late. */
+static void
+want_worker (Disk *d, int64_t now)
+{
+  if (d->waking > 0 || g_queue_is_empty (&d->queue)
+      || (!g_queue_is_empty (&d->running) && d->cost < WAKE_US * COST_WEIGHT && now - d->last_start < WAKE_US))
+    return;
+  if (d->idle_workers > 0)
+    {
+      d->waking = 1;
+      g_cond_signal (&d->work);
+    }
+  else if (d->worker_count < DISK_WORKERS_MAX)
+    {
+      d->waking = 1;
+      d->workers[d->worker_count] = g_thread_new ("disk", worker, d);
+      d->worker_count++;
+    }
 }
 
 static gpointer
@@ -136,22 +164,28 @@ worker (gpointer data)
   Disk *d = data;
 
   g_mutex_lock (&d->lock);
+  d->waking = 0;
   for (;;)
     {
       DiskRequest *r;
       GError *error = NULL;
+      int64_t start;
 
       while ((r = next_request (d)) == NULL && !d->quit)
         {
           d->idle_workers++;
           g_cond_wait (&d->work, &d->lock);
           d->idle_workers--;
+          d->waking = 0;
         }
       if (r == NULL)
         break;
+      start = d->last_start = g_get_monotonic_time ();
+      want_worker (d, start);
       g_mutex_unlock (&d->lock);
       carry_out (d, r, &error);
       g_mutex_lock (&d->lock);
+      d->cost += g_get_monotonic_time () - start - d->cost / COST_WEIGHT;
       g_queue_unlink (&d->running, &r->link);
       if (error != NULL && may_stall (d, r, error))
         {
@@ -167,10 +201,9 @@ worker (gpointer data)
         }
       if (d->source != NULL)
         g_source_set_ready_time (d->source, 0);
-      /* What waited for this one can go on. */
-      if (!g_queue_is_empty (&d->queue))
-        g_cond_broadcast (&d->work);
-      g_cond_broadcast (&d->progress);
+      /* Telling nobody is a system call, too. */
+      if (d->waiting > 0)
+        g_cond_broadcast (&d->progress);
     }
   g_mutex_unlock (&d->lock);
   return NULL;
@@ -224,18 +257,23 @@ open_image (const char *path, const DiskOpenOptions *options, GError **error)
 {
   DiskOpenFlags flags = options->flags;
   gboolean discard_changes = (flags & DISK_OPEN_DISCARD_CHANGES) != 0;
+  const char *const only[] = { options->base, NULL };
   ImageOpenFlags how = 0;
   Image *img;
 
-  if (flags & (DISK_OPEN_READ_ONLY | DISK_OPEN_DISCARD_CHANGES | DISK_OPEN_LAYER))
+  if (flags & (DISK_OPEN_READ_ONLY | DISK_OPEN_DISCARD_CHANGES | DISK_OPEN_LAYER | DISK_OPEN_LOOK))
     how |= IMAGE_OPEN_READ_ONLY;
+  if (flags & DISK_OPEN_LOOK)
+    how |= IMAGE_OPEN_LOOK;
   if (flags & DISK_OPEN_LAYER)
     how |= IMAGE_OPEN_NO_BASE;
   if (flags & DISK_OPEN_TRUST)
     how |= IMAGE_OPEN_TRUSTED;
   if (flags & DISK_OPEN_NO_CACHE)
     how |= IMAGE_OPEN_DIRECT;
-  img = image_open (path, how, options->format, options->base, error);
+  if (options->chain != NULL && !(flags & DISK_OPEN_LOOK))
+    how |= IMAGE_OPEN_MEND;
+  img = image_open_chain (path, how, options->format, options->chain != NULL ? options->chain : only, error);
   if (img == NULL)
     return NULL;
   if (flags & DISK_OPEN_DISC && !image_check_disc (img, error))
@@ -259,11 +297,17 @@ disk_open_with (const char *path, const DiskOpenOptions *options, GError **error
   d = g_new0 (Disk, 1);
   d->refs = 1;
   d->image = img;
+  d->size = img->size;
   g_mutex_init (&d->lock);
+  g_mutex_init (&d->settle_lock);
+  g_mutex_init (&d->prepare_lock);
+  d->prepared = g_ptr_array_new ();
+  d->old_paths = g_ptr_array_new_with_free_func (g_free);
   g_cond_init (&d->work);
   g_cond_init (&d->progress);
   g_queue_init (&d->queue);
   g_queue_init (&d->running);
+  g_queue_init (&d->claims);
   g_queue_init (&d->completed);
   return d;
 }
@@ -302,77 +346,147 @@ disk_unref (Disk *d)
       g_source_destroy (d->source);
       g_source_unref (d->source);
     }
-  if (!d->image->read_only && !d->image->format->flush (d->image, &error))
+  if (g_atomic_int_get (&d->is_abandoned))
+    g_debug ("“%s” is closed as it is", disk_path (d));
+  else if (!disk_flush_layers (d, &error))
     g_warning ("%s", error->message);
+  else if (!disk_settle (d, &error))
+    g_debug ("%s", error->message);
   image_close (d->image);
   g_clear_error (&d->stall_error);
+  g_ptr_array_unref (d->old_paths);
+  g_ptr_array_unref (d->prepared);
+  g_mutex_clear (&d->prepare_lock);
+  g_mutex_clear (&d->settle_lock);
   g_mutex_clear (&d->lock);
   g_cond_clear (&d->work);
   g_cond_clear (&d->progress);
   g_free (d);
 }
 
+void
+disk_abandon (Disk *d)
+{
+  g_atomic_int_set (&d->is_abandoned, TRUE);
+}
+
 uint64_t
 disk_size (const Disk *d)
 {
-  return d->image->size;
+  return d->size;
 }
 
 const char *
 disk_path (const Disk *d)
 {
-  return d->image->path;
+  return disk_layer_path (d, 0);
 }
 
-/* The image itself, under what holds changes that are to be forgotten. */
-static const Image *
-top_layer (const Disk *d)
+Image *
+disk_top_layer (const Disk *d)
 {
   return d->image->format == &overlay_format ? d->image->base : d->image;
 }
 
 const char *
-disk_format_name (const Disk *d)
+disk_format_name (const Disk *disk)
 {
-  return top_layer (d)->format->name;
+  Disk *d = (Disk *) disk;
+  const char *name;
+
+  g_mutex_lock (&d->lock);
+  name = disk_top_layer (d)->format->name;
+  g_mutex_unlock (&d->lock);
+  return name;
 }
 
 const char *
-disk_variant (const Disk *d)
+disk_variant (const Disk *disk)
 {
-  return top_layer (d)->variant;
+  Disk *d = (Disk *) disk;
+  const char *variant;
+
+  g_mutex_lock (&d->lock);
+  variant = disk_top_layer (d)->variant;
+  g_mutex_unlock (&d->lock);
+  return variant;
 }
 
 const char *
-disk_base_name (const Disk *d)
+disk_base_name (const Disk *disk)
 {
-  const ImageParent *parent = &top_layer (d)->parent;
+  Disk *d = (Disk *) disk;
+  const ImageParent *parent;
+  const char *name = NULL;
 
-  if (!parent->wanted)
-    return NULL;
-  return parent->name != NULL ? parent->name : "";
+  g_mutex_lock (&d->lock);
+  parent = &disk_top_layer (d)->parent;
+  if (parent->wanted)
+    name = parent->name != NULL ? parent->name : "";
+  g_mutex_unlock (&d->lock);
+  return name;
 }
 
 const char *
-disk_layer_path (const Disk *d, unsigned depth)
+disk_layer_path (const Disk *disk, unsigned depth)
 {
-  const Image *img = top_layer (d);
+  Disk *d = (Disk *) disk;
+  const char *path;
+  const Image *img;
 
-  while (img != NULL && depth-- > 0)
+  g_mutex_lock (&d->lock);
+  for (img = disk_top_layer (d); img != NULL && depth > 0; depth--)
     img = img->base;
-  return img != NULL ? img->path : NULL;
+  path = img != NULL ? img->path : NULL;
+  g_mutex_unlock (&d->lock);
+  return path;
+}
+
+char **
+disk_files (const Disk *disk)
+{
+  Disk *d = (Disk *) disk;
+  GPtrArray *files = g_ptr_array_new ();
+  const Image *img;
+
+  g_mutex_lock (&d->lock);
+  img = disk_top_layer (d);
+  g_ptr_array_add (files, g_strdup (img->path));
+  for (unsigned i = 0; i < img->siblings->len; i++)
+    g_ptr_array_add (files, g_strdup (((const ImageFile *) g_ptr_array_index (img->siblings, i))->path));
+  g_mutex_unlock (&d->lock);
+  g_ptr_array_add (files, NULL);
+  return (char **) g_ptr_array_free (files, FALSE);
 }
 
 gboolean
-disk_is_read_only (const Disk *d)
+disk_is_read_only (const Disk *disk)
 {
-  return d->image->read_only;
+  Disk *d = (Disk *) disk;
+  gboolean read_only;
+
+  g_mutex_lock (&d->lock);
+  read_only = d->image->read_only;
+  g_mutex_unlock (&d->lock);
+  return read_only;
 }
 
 gboolean
 disk_is_fixed (const Disk *d)
 {
   return g_str_equal (disk_variant (d), "fixed");
+}
+
+void *
+disk_buffer_new (size_t length)
+{
+  return image_buffer_new (length);
+}
+
+void
+disk_buffer_free (void *buffer)
+{
+  g_aligned_free (buffer);
 }
 
 void
@@ -390,6 +504,9 @@ disk_set_context (Disk *d, GMainContext *context)
       g_source_unref (d->source);
     }
   d->source = source;
+  /* What the one before has not told yet. */
+  if (!g_queue_is_empty (&d->completed) || d->stall_untold)
+    g_source_set_ready_time (source, 0);
   g_mutex_unlock (&d->lock);
 }
 
@@ -400,13 +517,7 @@ disk_submit (Disk *d, DiskRequest *request)
   request->link = (GList) { .data = request };
   g_mutex_lock (&d->lock);
   g_queue_push_tail_link (&d->queue, &request->link);
-  if (d->idle_workers > 0)
-    g_cond_signal (&d->work);
-  else if (d->worker_count < WORKERS_MAX)
-    {
-      d->workers[d->worker_count] = g_thread_new ("disk", worker, d);
-      d->worker_count++;
-    }
+  want_worker (d, g_get_monotonic_time ());
   g_mutex_unlock (&d->lock);
 }
 
@@ -414,8 +525,10 @@ void
 disk_drain (Disk *d)
 {
   g_mutex_lock (&d->lock);
+  d->waiting++;
   while (!g_queue_is_empty (&d->running) || (!d->stalled && !g_queue_is_empty (&d->queue)))
     g_cond_wait (&d->progress, &d->lock);
+  d->waiting--;
   g_mutex_unlock (&d->lock);
 }
 
@@ -437,25 +550,69 @@ disk_retry (Disk *d)
   g_mutex_unlock (&d->lock);
 }
 
-/* In this thread, when what it meets is done. What stalled is not waited for. */
+void
+disk_enter (Disk *d, DiskRequest *r)
+{
+  r->link = (GList) { .data = r };
+  g_mutex_lock (&d->lock);
+  d->waiting++;
+  while (d->held || (d->stalled ? is_claimed (d, r) : !may_start (d, r)))
+    g_cond_wait (&d->progress, &d->lock);
+  d->waiting--;
+  start (d, r);
+  g_mutex_unlock (&d->lock);
+}
+
+void
+disk_leave (Disk *d, DiskRequest *r)
+{
+  g_mutex_lock (&d->lock);
+  g_queue_unlink (&d->running, &r->link);
+  disk_wake (d);
+  g_mutex_unlock (&d->lock);
+}
+
+void
+disk_hold (Disk *d)
+{
+  g_mutex_lock (&d->lock);
+  d->waiting++;
+  while (d->held)
+    g_cond_wait (&d->progress, &d->lock);
+  d->held = TRUE;
+  while (!g_queue_is_empty (&d->running))
+    g_cond_wait (&d->progress, &d->lock);
+  d->waiting--;
+  g_mutex_unlock (&d->lock);
+}
+
+void
+disk_release (Disk *d)
+{
+  g_mutex_lock (&d->lock);
+  d->held = FALSE;
+  disk_wake (d);
+  g_mutex_unlock (&d->lock);
+}
+
+void
+disk_wake (Disk *d)
+{
+  if (!g_queue_is_empty (&d->queue))
+    g_cond_broadcast (&d->work);
+  if (d->waiting > 0)
+    g_cond_broadcast (&d->progress);
+}
+
+/* In this thread. */
 static gboolean
 run (Disk *d, DiskRequest *r, GError **error)
 {
   gboolean ok;
 
-  r->link = (GList) { .data = r };
-  g_mutex_lock (&d->lock);
-  while (!d->stalled && !may_start (d, r))
-    g_cond_wait (&d->progress, &d->lock);
-  g_queue_push_tail_link (&d->running, &r->link);
-  g_mutex_unlock (&d->lock);
+  disk_enter (d, r);
   ok = carry_out (d, r, error);
-  g_mutex_lock (&d->lock);
-  g_queue_unlink (&d->running, &r->link);
-  if (!g_queue_is_empty (&d->queue))
-    g_cond_broadcast (&d->work);
-  g_cond_broadcast (&d->progress);
-  g_mutex_unlock (&d->lock);
+  disk_leave (d, r);
   return ok;
 }
 
@@ -500,20 +657,26 @@ disk_zero (Disk *d, uint64_t offset, uint64_t length, GError **error)
 }
 
 gboolean
-disk_extent (Disk *d, uint64_t offset, DiskExtent *extent, GError **error)
+disk_extent (Disk *d, uint64_t offset, uint64_t length, DiskExtent *extent, GError **error)
 {
+  /* It touches no bytes: it waits for none, and only keeps the layers from changing. */
+  DiskRequest r = { .op = DISK_READ };
   ImageExtent found;
   Image *layer;
+  gboolean ok;
 
-  if (offset >= d->image->size)
+  disk_enter (d, &r);
+  if (offset >= d->size)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, _("beyond the end of “%s”"), d->image->path);
-      return FALSE;
+      ok = FALSE;
     }
-  if (!image_resolve (d->image, offset, d->image->size - offset, &found, &layer, error))
-    return FALSE;
-  *extent = (DiskExtent) { .is_data = found.kind != IMAGE_ZERO,
-                           .in_layer = layer == d->image || layer == top_layer (d),
-                           .length = found.length };
-  return TRUE;
+  else
+    ok = image_resolve (d->image, offset, length, &found, &layer, error);
+  if (ok)
+    *extent = (DiskExtent) { .is_data = found.kind != IMAGE_ZERO,
+                             .in_layer = layer == d->image || layer == disk_top_layer (d),
+                             .length = found.length };
+  disk_leave (d, &r);
+  return ok;
 }

@@ -15,6 +15,13 @@
 
 typedef struct Disk Disk;
 
+#define DISK_ERROR (disk_error_quark ())
+GQuark disk_error_quark (void);
+typedef enum
+{
+  DISK_ERROR_NOT_FOLLOWED /* an image names a file out of its folder: DISK_OPEN_TRUST would follow it */
+} DiskError;
+
 typedef enum
 {
   DISK_OPEN_READ_ONLY = 1 << 0,
@@ -25,6 +32,9 @@ typedef enum
   DISK_OPEN_TRUST = 1 << 3,
   DISK_OPEN_LAYER = 1 << 4,    /* without its base: what it does not hold itself reads as zeros. Implies READ_ONLY */
   DISK_OPEN_NO_CACHE = 1 << 5, /* past the host's cache where the file system can and the request is aligned to 4 KiB */
+  /* Only to tell of it: nothing is locked, a machine may be at work on it, and what is read may be of different moments.
+   * Implies READ_ONLY. */
+  DISK_OPEN_LOOK = 1 << 6,
 } DiskOpenFlags;
 
 typedef struct
@@ -32,17 +42,29 @@ typedef struct
   DiskOpenFlags flags;
   const char *format; /* forced; NULL: found by content */
   const char *base;   /* of a differencing image: the file to use whatever the image says; NULL: what it says */
+  /* Or NULL-terminated: the files below the image, from the top, each the base of the one above whatever that calls it.
+   * All but the last are qcow2; the last is of the format that the one above it says, and is opened as @flags say and by
+   * what it says itself. Overrides @base. */
+  const char *const *chain;
 } DiskOpenOptions;
 
 /* Opens an image, whose format is found by its content, and locks it: for itself when it is writable, shared with other
  * readers otherwise, as are the images that it is based on. Errors name the file and the cause. */
 Disk *disk_open (const char *path, DiskOpenFlags flags, GError **error);
 Disk *disk_open_with (const char *path, const DiskOpenOptions *options, GError **error);
+/* Whether @path is the address of a disk on a server, and what may be shown of it: an address without its password. The
+ * caller frees. */
+gboolean disk_is_remote (const char *path);
+char *disk_shown_path (const char *path);
 Disk *disk_ref (Disk *disk);
 /* The last reference waits for what was submitted, flushes and closes. */
 void disk_unref (Disk *disk);
+/* The topmost image is going to be deleted: the last reference need not flush what is in it. */
+void disk_abandon (Disk *disk);
 
 uint64_t disk_size (const Disk *disk); /* bytes, as the guest sees it: a multiple of 512 */
+/* The file of the topmost image. What is returned stays readable as long as the disk, but is of its time: see
+ * disk_layer_push() and disk_merge_layer(). */
 const char *disk_path (const Disk *disk);
 const char *disk_format_name (const Disk *disk); /* "vdi" */
 const char *disk_variant (const Disk *disk);     /* "dynamic", "fixed" or a word of the format */
@@ -52,6 +74,9 @@ gboolean disk_is_fixed (const Disk *disk);
 const char *disk_base_name (const Disk *disk);
 /* The file that layer @depth was opened from (0: the image itself), or NULL when there is no such layer. */
 const char *disk_layer_path (const Disk *disk, unsigned depth);
+/* The files that the image itself consists of, the one that was opened first; NULL-terminated. Caller frees with
+ * g_strfreev(). */
+char **disk_files (const Disk *disk);
 
 typedef struct
 {
@@ -59,7 +84,9 @@ typedef struct
   const char *variant;     /* NULL: the format's first */
   uint64_t size;           /* bytes, rounded up to 512; 0 with a base: the base's */
   const char *base;        /* the image it is to be based on, or NULL */
-  const char *base_format; /* of it, or NULL: found by content */
+  /* Of it, or NULL: found by content. With it and @size a qcow2 image is made without opening the base, which may be in
+   * use: its name and format are all that is written of it. */
+  const char *base_format;
 } DiskCreateOptions;
 
 /* Makes a new image; never over an existing file, and under its name only when it is whole. */
@@ -96,6 +123,11 @@ struct DiskRequest
   GList link;    /* the disk's own, from disk_submit() to @done */
 };
 
+/* Memory for @length bytes of a request: aligned to pages, which the host's kernel copies to and from several times as fast
+ * as what is not. Free it with disk_buffer_free(), which takes NULL, too. */
+void *disk_buffer_new (size_t length);
+void disk_buffer_free (void *buffer);
+
 /* Where completions go; before the first request. A reference is taken. */
 void disk_set_context (Disk *disk, GMainContext *context);
 /* @request is the caller's and stays valid until @done. */
@@ -122,8 +154,30 @@ typedef struct
   uint64_t length;   /* bytes from the offset asked for, > 0 */
 } DiskExtent;
 
-/* What lies at @offset (< size), of all layers together. */
-gboolean disk_extent (Disk *disk, uint64_t offset, DiskExtent *extent, GError **error);
+/* What lies at @offset (< size), of all layers together, as far as @length bytes (> 0). */
+gboolean disk_extent (Disk *disk, uint64_t offset, uint64_t length, DiskExtent *extent, GError **error);
+
+/* Layers of a disk in use */
+
+/* An image that is to become the top of a disk. */
+typedef struct DiskLayer DiskLayer;
+
+/* Opens @path, an empty qcow2 image that disk_create() made over disk_path(@disk) and as large as that: the slow part of
+ * a snapshot. The disk must be writable, and a file; it stays open as long as there is the layer. */
+DiskLayer *disk_layer_prepare (Disk *disk, const char *path, GError **error);
+/* Closes it again; its file stays. NULL is fine. */
+void disk_layer_discard (DiskLayer *layer);
+/* From now on what is written goes to @layer (taken), and the image so far is only read. Waits for the requests that are
+ * being carried out, though not for their completions, nor for anything to become durable; cannot fail. Any thread. */
+void disk_layer_push (Disk *disk, DiskLayer *layer);
+/* After a push, when there is time: makes the images below the top durable and whole, as if they had been closed, and
+ * lets others read them. Requests may go on. After FALSE it can be tried again. */
+gboolean disk_settle (Disk *disk, GError **error);
+/* How many images lie over each other; disk_layer_path() of 0 to one less are their files. */
+unsigned disk_layer_count (const Disk *disk);
+/* Bytes of the disk of which image @depth itself holds data; and of which a merge would give back the data of the one
+ * below it. */
+gboolean disk_layer_usage (Disk *disk, unsigned depth, uint64_t *held, uint64_t *shared, GError **error);
 
 /* Tools: they work on files that nobody else has open for writing, and take as long as they take. */
 
@@ -158,4 +212,36 @@ void disk_report_clear (DiskReport *report);
  */
 gboolean disk_compare (Disk *a, Disk *b, gboolean *same, uint64_t *difference, const DiskTask *task, GError **error);
 
+typedef struct
+{
+  const DiskTask *task; /* or NULL */
+  /* At the moment when the lower image holds all and is durable, and requests stand still: it is to stand for both from
+   * now on, for who opens the disk again, too. FALSE (with an error) leaves the disk as it was. It must not read or write
+   * the disk, or change its layers. Layers of others over the merged one need disk_set_base() before that is decided. */
+  gboolean (*commit) (void *opaque, GError **error);
+  void *opaque;
+} DiskMerge;
+
+/* Copies what image @depth (0: the top), a qcow2 one, holds into the one below it while @disk is in use, then takes it out; its file is
+ * left to the caller to delete. Zeros in it are zeros below, too. Requests go on, slowed down where they write faster than
+ * can be copied; at the very end they wait for a moment. The lower image is opened for writing (an error when others have
+ * it open), given the same size (an error when its format cannot do that in place), and stays writable when it becomes the
+ * top. The one above, which must be qcow2, is told its new base just before @merge says so. Images may be laid on top
+ * meanwhile; another merge may not begin. On failure the disk goes on as before. Blocks: it wants a thread of its own. */
+gboolean disk_merge_layer (Disk *disk, unsigned depth, const DiskMerge *merge, GError **error);
+/* Rewrites what a qcow2 image that nobody has open calls its base, and that one's format. */
+gboolean disk_set_base (const char *path, const char *base, const char *base_format, GError **error);
+
+/* The same image in another place: all its files are there, linked or copied, and it was opened to see that it works.
+ * The old ones are there, too, and nobody can write to them until one of the two below ends it. */
+typedef struct DiskMove DiskMove;
+DiskMove *disk_move_begin (const char *from, const char *to, const DiskTask *task, GError **error);
+/* Removes the old files; @move is done with in any case. */
+gboolean disk_move_finish (DiskMove *move, GError **error);
+/* Removes the new files. */
+void disk_move_undo (DiskMove *move);
+/* Deletes all files of an image, unless somebody has it open. Of one that cannot be understood just the file itself. */
+gboolean disk_delete (const char *path, GError **error);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Disk, disk_unref)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (DiskLayer, disk_layer_discard)

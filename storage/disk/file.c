@@ -13,7 +13,8 @@
 
 enum
 {
-  DIRECT_ALIGN = 4096
+  DIRECT_ALIGN = 4096,
+  BOUNCE = 1 << 20
 };
 
 gboolean
@@ -54,11 +55,11 @@ new_file (int fd, const char *path, gboolean read_only)
   return file;
 }
 
-ImageFile *
-image_file_open (const char *path, gboolean read_only, gboolean direct, GError **error)
+static ImageFile *
+open_file (const char *path, int mode, GError **error)
 {
   /* A pipe or a device must not keep us waiting. */
-  int mode = read_only ? O_RDONLY : O_RDWR, fd = open (path, mode | O_CLOEXEC | O_NONBLOCK);
+  int fd = open (path, mode | O_CLOEXEC | O_NONBLOCK);
   struct stat info;
   ImageFile *file;
 
@@ -67,7 +68,7 @@ image_file_open (const char *path, gboolean read_only, gboolean direct, GError *
       image_errno (error, path, NC_("cannot", "open"), errno);
       return NULL;
     }
-  file = new_file (fd, path, read_only);
+  file = new_file (fd, path, mode == O_RDONLY);
   if (fstat (fd, &info) != 0 || (!S_ISREG (info.st_mode) && !S_ISBLK (info.st_mode)))
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE, _("cannot open “%s”: it is not a file"), path);
@@ -75,7 +76,18 @@ image_file_open (const char *path, gboolean read_only, gboolean direct, GError *
       return NULL;
     }
   fcntl (fd, F_SETFL, 0);
-  if (!lock_file (fd, path, !read_only, error) || !image_file_length (file, &file->size, error))
+  return file;
+}
+
+ImageFile *
+image_file_open (const char *path, gboolean read_only, gboolean direct, GError **error)
+{
+  int mode = read_only ? O_RDONLY : O_RDWR;
+  ImageFile *file = open_file (path, mode, error);
+
+  if (file == NULL)
+    return NULL;
+  if (!lock_file (file->fd, path, !read_only, error) || !image_file_length (file, &file->size, error))
     {
       image_file_close (file);
       return NULL;
@@ -84,6 +96,17 @@ image_file_open (const char *path, gboolean read_only, gboolean direct, GError *
   if (direct)
     file->direct_fd = open (path, mode | O_CLOEXEC | O_DIRECT);
   return file;
+}
+
+ImageFile *
+image_file_look (const char *path, GError **error)
+{
+  ImageFile *file = open_file (path, O_RDONLY, error);
+
+  if (file == NULL || image_file_length (file, &file->size, error))
+    return file;
+  image_file_close (file);
+  return NULL;
 }
 
 ImageFile *
@@ -118,6 +141,69 @@ image_file_close (ImageFile *file)
 }
 
 gboolean
+image_file_is_same (const ImageFile *a, const ImageFile *b)
+{
+  struct stat one, other;
+
+  return fstat (a->fd, &one) == 0 && fstat (b->fd, &other) == 0 && one.st_dev == other.st_dev
+         && one.st_ino == other.st_ino;
+}
+
+/* A lock belongs to the opening, and the old one keeps the new one from more than a lock for reading. That it has
+ * before the old one gives up its own, so that there is no moment without. */
+ImageFile *
+image_file_take_over (ImageFile *old, gboolean direct, GError **error)
+{
+  struct flock none = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+  ImageFile *file = image_file_again (old, error);
+
+  if (file == NULL)
+    return NULL;
+  if (!lock_file (file->fd, file->path, FALSE, error))
+    {
+      image_file_close (file);
+      return NULL;
+    }
+  fcntl (old->fd, F_OFD_SETLK, &none);
+  if (!lock_file (file->fd, file->path, TRUE, error) || !image_file_length (file, &file->size, error))
+    {
+      image_file_hand_back (file, old);
+      image_file_close (file);
+      return NULL;
+    }
+  if (direct)
+    file->direct_fd = open (file->path, O_RDWR | O_CLOEXEC | O_DIRECT);
+  return file;
+}
+
+void
+image_file_hand_back (ImageFile *file, ImageFile *old)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!lock_file (file->fd, file->path, FALSE, &error) || !lock_file (old->fd, old->path, FALSE, &error))
+    g_warning ("%s", error->message);
+}
+
+ImageFile *
+image_file_again (const ImageFile *file, GError **error)
+{
+  ImageFile *again = open_file (file->path, O_RDWR, error);
+
+  if (again == NULL || image_file_is_same (again, file))
+    return again;
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, _("cannot open “%s”: it was replaced by another file"), file->path);
+  image_file_close (again);
+  return NULL;
+}
+
+gboolean
+image_file_share (ImageFile *file, GError **error)
+{
+  return lock_file (file->fd, file->path, FALSE, error);
+}
+
+gboolean
 image_file_length (ImageFile *file, uint64_t *length, GError **error)
 {
   /* Not fstat(): a block device has its length only here. */
@@ -129,12 +215,47 @@ image_file_length (ImageFile *file, uint64_t *length, GError **error)
   return TRUE;
 }
 
+static gboolean
+is_aligned (const void *buffer)
+{
+  return ((uintptr_t) buffer & (DIRECT_ALIGN - 1)) == 0;
+}
+
+static gboolean
+goes_past_cache (const ImageFile *file, uint64_t at, size_t length)
+{
+  return file->direct_fd >= 0 && length > 0 && ((at | length) & (DIRECT_ALIGN - 1)) == 0;
+}
+
 static int
 fd_for (const ImageFile *file, uint64_t at, const void *buffer, size_t length)
 {
-  gboolean aligned = ((at | (uint64_t) (uintptr_t) buffer | length) & (DIRECT_ALIGN - 1)) == 0;
+  return is_aligned (buffer) && goes_past_cache (file, at, length) ? file->direct_fd : file->fd;
+}
 
-  return file->direct_fd >= 0 && aligned ? file->direct_fd : file->fd;
+/* What would go past the cache but for where its buffer begins goes through one that begins right: @out or @in. */
+static gboolean
+bounce (ImageFile *file, uint64_t at, uint8_t *out, const uint8_t *in, size_t length, GError **error)
+{
+  g_autoptr (ImageBuffer) buffer = image_buffer_new (MIN (length, BOUNCE));
+
+  while (length > 0)
+    {
+      size_t chunk = MIN (length, BOUNCE);
+
+      if (in != NULL)
+        memcpy (buffer, in, chunk);
+      if (!(in != NULL ? image_file_write (file, at, buffer, chunk, error)
+                       : image_file_read (file, at, buffer, chunk, error)))
+        return FALSE;
+      if (in != NULL)
+        in += chunk;
+      else
+        out = (uint8_t *) memcpy (out, buffer, chunk) + chunk;
+      at += chunk;
+      length -= chunk;
+    }
+  return TRUE;
 }
 
 gboolean
@@ -142,6 +263,8 @@ image_file_read (ImageFile *file, uint64_t at, void *buffer, size_t length, GErr
 {
   uint8_t *out = buffer;
 
+  if (!is_aligned (buffer) && goes_past_cache (file, at, length))
+    return bounce (file, at, out, NULL, length, error);
   while (length > 0)
     {
       ssize_t got = pread (fd_for (file, at, out, length), out, length, (off_t) at);
@@ -167,6 +290,8 @@ image_file_write (ImageFile *file, uint64_t at, const void *buffer, size_t lengt
 {
   const uint8_t *in = buffer;
 
+  if (!is_aligned (buffer) && goes_past_cache (file, at, length))
+    return bounce (file, at, NULL, in, length, error);
   while (length > 0)
     {
       ssize_t put = pwrite (fd_for (file, at, in, length), in, length, (off_t) at);
@@ -296,6 +421,34 @@ image_sync (Image *img, GError **error)
         return FALSE;
     }
   return TRUE;
+}
+
+ImageFile *
+image_find_file (const Image *img, const ImageFile *file)
+{
+  if (img->file != NULL && image_file_is_same (img->file, file))
+    return img->file;
+  for (unsigned i = 0; i < img->siblings->len; i++)
+    if (image_file_is_same (g_ptr_array_index (img->siblings, i), file))
+      return g_ptr_array_index (img->siblings, i);
+  return NULL;
+}
+
+gboolean
+image_share (Image *img, GError **error)
+{
+  if (img->file != NULL && !image_file_share (img->file, error))
+    return FALSE;
+  for (unsigned i = 0; i < img->siblings->len; i++)
+    if (!image_file_share (g_ptr_array_index (img->siblings, i), error))
+      return FALSE;
+  return TRUE;
+}
+
+ImageBuffer *
+image_buffer_new (size_t length)
+{
+  return g_aligned_alloc (MAX (length, 1), 1, DIRECT_ALIGN);
 }
 
 gboolean

@@ -44,6 +44,7 @@ typedef enum
   IMAGE_CAN_DISCARD = 1 << 2,
   IMAGE_CAN_BACK = 1 << 3,   /* can lie over a base image */
   IMAGE_MANY_FILES = 1 << 4, /* may consist of several files */
+  IMAGE_REMOTE = 1 << 6,     /* on a server: there is no file */
   IMAGE_IN_ORDER = 1 << 5,   /* a new one is written once, from its beginning to its end, by one thread */
 } ImageCaps;
 
@@ -107,6 +108,7 @@ typedef struct
   uint64_t size;         /* bytes, a multiple of 512; <= max_size */
   const char *variant;   /* one of the format's */
   Image *base;           /* open, read-only, or NULL; only with IMAGE_CAN_BACK */
+  const char *base_format; /* of a base that is not open, of which only this and the name are needed; else NULL */
   const char *base_name; /* what the image is to call it: relative to its folder where it lies beneath, else absolute */
   const ImageIdentity *identity; /* to be taken over, or NULL for a new one */
 } ImageCreate;
@@ -153,6 +155,10 @@ struct ImageFormat
   /* What was written before is durable: data first, then what points at it. */
   gboolean (*flush) (Image *img, GError **error);
 
+  /* After a flush, when nothing is going to be written for now: leaves the files as close() does. What is written later
+   * is as the first after open(). Optional. */
+  gboolean (*rest) (Image *img, GError **error);
+
   /* With img->map_lock held: what lies at @offset (< size), and how far that goes; nobody asks beyond @length bytes. */
   gboolean (*extent) (Image *img, uint64_t offset, uint64_t length, ImageExtent *out, GError **error);
   /* With img->map_lock held: room for the unit of @offset and, if convenient, for those after it that hold some of the
@@ -178,6 +184,7 @@ struct Image
 {
   const ImageFormat *format;
   char *path;          /* what errors call it */
+  char *address;       /* of a server's disk: the URL, with what nobody is to see; else NULL */
   char *folder;        /* in which siblings and relative bases are looked for */
   ImageFile *file;     /* the one that was opened; NULL only in layers without one */
   GPtrArray *siblings; /* ImageFile, the others; owned */
@@ -187,13 +194,21 @@ struct Image
   gboolean same;       /* what is written changes nothing of the disk: the identity stays */
   gboolean holds_more; /* more than this disk, such as snapshots inside: it must not be made anew */
   gboolean direct;     /* files are opened past the host's cache too */
+  gboolean looking;    /* files are not locked */
   const char *variant; /* as found: one of the format's, or another word */
   uint64_t size;
   uint32_t unit; /* bytes that get their room together; a power of two; 512 where there is no such thing */
   ImageIdentity identity;
   ImageParent parent;
   Image *base; /* the layer below; owned */
+  const Image *instead_of; /* while it is being opened: see image_reopen() */
   void *state; /* the format's own */
+
+  /* Of an image that another has been laid over while it was written to. Atomic. */
+  int unflushed; /* a flush of the disk has to cover it, too */
+  int unsettled; /* its files are locked for writing, and not at rest */
+
+  int crowded; /* much is to be remembered until the next flush: see image_relieve(); atomic */
 
   GMutex map_lock;
   GCond map_cond;
@@ -221,23 +236,40 @@ typedef enum
   IMAGE_OPEN_TRUSTED = 1 << 3,  /* names within the image may lead out of its folder */
   IMAGE_OPEN_DIRECT = 1 << 4,
   IMAGE_OPEN_SAME = 1 << 5, /* for moving the same contents about: Image.same */
+  IMAGE_OPEN_LOOK = 1 << 6, /* without locks; with READ_ONLY */
+  IMAGE_OPEN_MEND = 1 << 7, /* bases that were not closed properly are, where that takes writing to them */
 } ImageOpenFlags;
 
 /* @format NULL: by content. @base NULL: what the image says, if it may say so. */
 Image *image_open (const char *path, ImageOpenFlags flags, const char *format, const char *base, GError **error);
+/* As DiskOpenOptions.chain; NULL: what the image says. */
+Image *image_open_chain (const char *path, ImageOpenFlags flags, const char *format, const char *const *chain,
+                         GError **error);
 void image_close (Image *img);
+/* The image that @img, which is at rest, has open for reading, anew and for writing, without its base: all locks go over
+ * to it. On failure @img has them still. Nobody may use @img any more once the new one is written to. */
+Image *image_reopen (Image *img, GError **error);
 /* Whether the image can be that of a CD or DVD. */
 gboolean image_check_disc (Image *img, GError **error);
 /* A writable image over @base (taken) whose changes live in an unnamed temporary file. */
 Image *overlay_new (Image *base, GError **error);
 
 /* What this layer and those below hold within @length bytes from @offset: DATA or PACKED of one of them (*@layer), or
- * ZERO; never UNALLOCATED. @layer (optional) is NULL when none of them knows of the range. */
+ * ZERO; never UNALLOCATED. All layers' maps are searched that far, so who goes on from there should not ask for much
+ * more than he needs. @layer (optional) is NULL when none of them knows of the range. */
 gboolean image_resolve (Image *img, uint64_t offset, uint64_t length, ImageExtent *out, Image **layer, GError **error);
 /* Bytes of the layer below; zeros beyond its end or without one. */
 gboolean image_read_base (Image *img, uint64_t offset, void *buffer, size_t length, GError **error);
+/* Changes the size in place, as the format's resize(), which must exist; a base that is longer does not show through in
+ * what is added. */
+gboolean image_resize (Image *img, uint64_t size, GError **error);
 /* Makes a range read as zeros, without room for them where the format can. */
 gboolean image_zero (Image *img, uint64_t offset, uint64_t length, GError **error);
+
+/* Before each change, without map_lock: keeps within bounds what has to be remembered until the next flush. */
+gboolean image_relieve (Image *img, GError **error);
+/* Whole units, as the format's discard(); in parts. */
+gboolean image_discard (Image *img, uint64_t offset, uint64_t length, GError **error);
 
 /* For the formats' tables; see above. */
 gboolean image_map_read (Image *img, uint64_t offset, void *buffer, size_t length, GError **error);
@@ -257,8 +289,20 @@ void image_report_clear (ImageReport *report);
 /* Files */
 
 ImageFile *image_file_open (const char *path, gboolean read_only, gboolean direct, GError **error);
+ImageFile *image_file_look (const char *path, GError **error);   /* read-only and not locked */
 ImageFile *image_file_create (const char *path, GError **error); /* new, empty, locked */
 void image_file_close (ImageFile *file);
+/* The same file as @old, which is locked for reading, opened and locked for writing in its place: @old has no lock then. An
+ * error when somebody else has it open, too; @old is as before. */
+ImageFile *image_file_take_over (ImageFile *old, gboolean direct, GError **error);
+/* The other way round, before @file is closed. */
+void image_file_hand_back (ImageFile *file, ImageFile *old);
+/* The same file as @file once more, for writing and without a lock of its own. */
+ImageFile *image_file_again (const ImageFile *file, GError **error);
+/* Whether both are openings of one file. */
+gboolean image_file_is_same (const ImageFile *a, const ImageFile *b);
+/* Others may read it, too, from now on; who has it open goes on as before, but is not to write. */
+gboolean image_file_share (ImageFile *file, GError **error);
 /* They complete or fail; reads beyond the end give zeros. Errors name the file. */
 gboolean image_file_read (ImageFile *file, uint64_t at, void *buffer, size_t length, GError **error);
 gboolean image_file_write (ImageFile *file, uint64_t at, const void *buffer, size_t length, GError **error);
@@ -285,6 +329,9 @@ gboolean image_pread (Image *img, uint64_t at, void *buffer, size_t length, GErr
 gboolean image_pwrite (Image *img, uint64_t at, const void *buffer, size_t length, GError **error);
 /* All files of the image. */
 gboolean image_sync (Image *img, GError **error);
+gboolean image_share (Image *img, GError **error);
+/* The one of @img's files that @file is another opening of, or NULL. */
+ImageFile *image_find_file (const Image *img, const ImageFile *file);
 
 /* “cannot DO “path”: cause of errno”; FALSE. */
 gboolean image_errno (GError **error, const char *path, const char *doing, int cause);
@@ -293,4 +340,9 @@ G_GNUC_PRINTF (3, 4) gboolean image_damaged (GError **error, Image *img, const c
 /* “cannot open “path”: …”, of something sound that Bunshin does not do; FALSE. */
 G_GNUC_PRINTF (3, 4) gboolean image_unsupported (GError **error, Image *img, const char *format, ...);
 gboolean image_is_zero (const void *data, size_t length);
+/* For data on its way from file to file: aligned to pages, which the kernel copies to and from several times as fast as
+ * what is not, and which goes past the host's cache where that is asked for. Freed with g_autoptr. */
+typedef uint8_t ImageBuffer;
+ImageBuffer *image_buffer_new (size_t length);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ImageBuffer, g_aligned_free)
 void image_new_uuid (uint8_t uuid[16]); /* random; version 4, in Microsoft's byte order */

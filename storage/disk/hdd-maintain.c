@@ -75,7 +75,7 @@ hdd_create (Image *img, const ImageCreate *options, GError **error)
 static gboolean
 flush (Image *img, GError **error)
 {
-  return pages_flush (((Hdd *) img->state)->pages, error);
+  return table_cache_flush (((Hdd *) img->state)->tables, error);
 }
 
 /* Copies what is in the way of a longer table to the end of the file. */

@@ -2,7 +2,7 @@
 /* Parallels' HDD: what lies in the files, and what is kept of it. Private to hdd*.c. */
 #pragma once
 
-#include "storage/disk/pages.h"
+#include "storage/disk/cache.h"
 
 enum
 {
@@ -51,7 +51,7 @@ typedef struct
 typedef struct
 {
   GArray *parts; /* HddPart, in the order of the disk */
-  Pages *pages;  /* of the tables */
+  TableCache *tables;  /* of the tables */
   gboolean changed;
 } Hdd;
 

@@ -127,7 +127,7 @@ new_state (Image *img)
   Hdd *hdd = g_new0 (Hdd, 1);
 
   hdd->parts = g_array_new (FALSE, FALSE, sizeof (HddPart));
-  hdd->pages = pages_new (img, PAGE, CACHE_SIZE, NULL);
+  hdd->tables = table_cache_new (img, PAGE, CACHE_SIZE, NULL);
   img->state = hdd;
   return hdd;
 }
@@ -140,7 +140,7 @@ free_state (Image *img)
   if (hdd == NULL)
     return;
   g_array_unref (hdd->parts);
-  pages_free (hdd->pages);
+  table_cache_free (hdd->tables);
   g_free (hdd);
   img->state = NULL;
 }
@@ -296,7 +296,7 @@ hdd_open (Image *img, GError **error)
 gboolean
 hdd_write_header (Image *img, HddPart *part, GError **error)
 {
-  uint8_t *page = pages_change (((Hdd *) img->state)->pages, part->file, 0, 0, error);
+  uint8_t *page = table_cache_change (((Hdd *) img->state)->tables, part->file, 0, 0, error);
 
   if (page == NULL)
     return FALSE;
@@ -338,13 +338,30 @@ hdd_note_change (Image *img, GError **error)
   return ok;
 }
 
+static gboolean
+hdd_rest (Image *img, GError **error)
+{
+  Hdd *hdd = img->state;
+  gboolean ok;
+
+  if (!hdd->changed)
+    return TRUE;
+  if (!table_cache_flush (hdd->tables, error))
+    return FALSE;
+  g_mutex_lock (&img->map_lock);
+  ok = mark (img, HDD_CLOSED, error);
+  if (ok)
+    hdd->changed = FALSE;
+  g_mutex_unlock (&img->map_lock);
+  return ok;
+}
+
 static void
 hdd_close (Image *img)
 {
-  Hdd *hdd = img->state;
   g_autoptr (GError) error = NULL;
 
-  if (hdd->changed && (!pages_flush (hdd->pages, &error) || !mark (img, HDD_CLOSED, &error)))
+  if (!hdd_rest (img, &error))
     g_warning ("%s", error->message);
   free_state (img);
 }
@@ -372,7 +389,7 @@ hdd_find (Image *img, HddPart *part, uint64_t cluster, uint64_t *at, GError **er
   Hdd *hdd = img->state;
   unsigned index;
   uint64_t page = page_of (cluster, &index);
-  const uint32_t *entries = pages_read (hdd->pages, part->file, page, error);
+  const uint32_t *entries = table_cache_read (hdd->tables, part->file, page, error);
 
   if (entries == NULL)
     return FALSE;
@@ -386,7 +403,7 @@ hdd_set (Image *img, HddPart *part, uint64_t cluster, uint64_t at, GError **erro
   Hdd *hdd = img->state;
   unsigned index;
   uint64_t page = page_of (cluster, &index);
-  uint32_t *entries = pages_change (hdd->pages, part->file, page, 0, error);
+  uint32_t *entries = table_cache_change (hdd->tables, part->file, page, 0, error);
 
   if (entries == NULL)
     return FALSE;
@@ -588,7 +605,7 @@ hdd_discard (Image *img, uint64_t offset, uint64_t length, GError **error)
 static gboolean
 hdd_flush (Image *img, GError **error)
 {
-  return pages_flush (((Hdd *) img->state)->pages, error);
+  return table_cache_flush (((Hdd *) img->state)->tables, error);
 }
 
 static const char *const variants[] = { "dynamic", "fixed", NULL };
@@ -603,6 +620,7 @@ const ImageFormat hdd_format = { .name = "hdd",
                                  .open = hdd_open,
                                  .create = hdd_create,
                                  .close = hdd_close,
+                                 .rest = hdd_rest,
                                  .read = hdd_read,
                                  .write = hdd_write,
                                  .discard = hdd_discard,

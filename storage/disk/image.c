@@ -2,11 +2,14 @@
 /* Opening images: probing, the files and bases they name; the registry of formats. */
 
 #include "storage/disk/create.h"
+#include "storage/disk/remote.h"
 
 #include <glib/gi18n-lib.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+G_DEFINE_QUARK (bunshin-disk-error, disk_error)
 
 const ImageFormat *const image_formats[] = {
   &vdi_format,
@@ -135,9 +138,28 @@ image_follow (Image *img, const char *name, GError **error)
     length--;
   if (strncmp (real, folder, length) == 0 && real[length] == '/')
     return g_steal_pointer (&path);
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED,
+  g_set_error (error, DISK_ERROR, DISK_ERROR_NOT_FOLLOWED,
                _("cannot open “%s”: it refers to “%s”, which is not in its folder, and is not followed unasked"),
                img->path, name);
+  return NULL;
+}
+
+/* @instead_of: the image that has it open already, whose lock it takes over; or NULL. */
+static ImageFile *
+open_file (const Image *instead_of, const char *path, gboolean read_only, gboolean direct, gboolean looking, GError **error)
+{
+  ImageFile *file, *old;
+
+  if (instead_of == NULL)
+    return looking ? image_file_look (path, error) : image_file_open (path, read_only, direct, error);
+  file = image_file_look (path, error);
+  if (file == NULL)
+    return NULL;
+  old = image_find_file (instead_of, file);
+  image_file_close (file);
+  if (old != NULL)
+    return image_file_take_over (old, direct, error);
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, _("cannot open “%s”: it was replaced by another file"), path);
   return NULL;
 }
 
@@ -145,8 +167,10 @@ ImageFile *
 image_open_sibling (Image *img, const char *name, GError **error)
 {
   g_autofree char *path = image_follow (img, name, error);
-  ImageFile *file = path != NULL ? image_file_open (path, img->read_only, img->direct, error) : NULL;
+  ImageFile *file = NULL;
 
+  if (path != NULL)
+    file = open_file (img->instead_of, path, img->read_only, img->direct, img->looking, error);
   if (file != NULL)
     g_ptr_array_add (img->siblings, file);
   return file;
@@ -163,16 +187,7 @@ image_create_sibling (Image *img, const char *name, GError **error)
   return file;
 }
 
-static gboolean
-same_file (const ImageFile *a, const ImageFile *b)
-{
-  struct stat one, other;
-
-  return fstat (a->fd, &one) == 0 && fstat (b->fd, &other) == 0 && one.st_dev == other.st_dev
-         && one.st_ino == other.st_ino;
-}
-
-static Image *open_layer (const char *path, ImageOpenFlags flags, const char *format, const char *base,
+static Image *open_layer (const char *path, ImageOpenFlags flags, const char *format, const char *const *bases,
                           const Chain *above, GError **error);
 
 /* The base of an image that only knows its identity lies beside it, or, as VirtualBox has it, above its folder of
@@ -212,23 +227,53 @@ find_by_identity (Image *img, GError **error)
   return NULL;
 }
 
+/* What is in use by nobody may have been left by a run that was killed before it could close it, and want to be written to
+ * before it can be read. */
 static gboolean
-open_base (Image *img, ImageOpenFlags flags, const char *given, const Chain *above, GError **error)
+mend_base (const char *path, ImageOpenFlags flags, const char *format, GError *cause)
+{
+  Image *img;
+
+  if (!g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED) || !(flags & IMAGE_OPEN_MEND))
+    return FALSE;
+  img = image_open (path, (flags & ~(ImageOpenFlags) IMAGE_OPEN_READ_ONLY) | IMAGE_OPEN_NO_BASE | IMAGE_OPEN_SAME, format,
+                    NULL, NULL);
+  image_close (img);
+  return img != NULL;
+}
+
+/* @given: what lies below @img, or NULL: as it says itself. */
+static gboolean
+open_base (Image *img, ImageOpenFlags flags, const char *const *given, const Chain *above, GError **error)
 {
   const ImageParent *parent = &img->parent;
+  const char *format = parent->format;
+  g_autoptr (GError) own = NULL;
   Chain chain = { img, above };
   g_autofree char *path = NULL;
 
+  flags = (flags & ~(ImageOpenFlags) IMAGE_OPEN_CHECKING) | IMAGE_OPEN_READ_ONLY;
   if (given != NULL)
-    path = g_strdup (given);
+    {
+      path = g_strdup (*given++);
+      if (*given == NULL)
+        given = NULL;
+      else
+        format = qcow2_format.name;
+    }
   else
     path = parent->name != NULL ? image_follow (img, parent->name, error) : find_by_identity (img, error);
   if (path == NULL)
     return FALSE;
-  img->base = open_layer (path, (flags & ~(ImageOpenFlags) IMAGE_OPEN_CHECKING) | IMAGE_OPEN_READ_ONLY, parent->format,
-                          NULL, &chain, error);
+  img->base = open_layer (path, flags, format, given, &chain, &own);
+  if (img->base == NULL && mend_base (path, flags, format, own))
+    {
+      g_clear_error (&own);
+      img->base = open_layer (path, flags, format, given, &chain, &own);
+    }
   if (img->base == NULL)
     {
+      g_propagate_error (error, g_steal_pointer (&own));
       g_prefix_error (error, _("the base of “%s”: "), img->path);
       return FALSE;
     }
@@ -249,7 +294,7 @@ check_chain (const Image *img, const Chain *above, GError **error)
   unsigned depth = 1;
 
   for (const Chain *c = above; c != NULL; c = c->above, depth++)
-    if (same_file (c->img->file, img->file))
+    if (image_file_is_same (c->img->file, img->file))
       {
         g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, _("cannot open “%s”: it is based on itself"),
                      img->path);
@@ -278,23 +323,51 @@ image_new (const char *path)
 }
 
 static Image *
-open_layer (const char *path, ImageOpenFlags flags, const char *format, const char *base, const Chain *above,
-            GError **error)
+open_remote (const char *address, const ImageFormat *format, ImageOpenFlags flags, GError **error)
 {
-  gboolean read_only = (flags & IMAGE_OPEN_READ_ONLY) != 0, direct = (flags & IMAGE_OPEN_DIRECT) != 0;
-  /* A disk of Parallels may be a folder. */
-  g_autofree char *inside = g_build_filename (path, "DiskDescriptor.xml", NULL);
-  const char *first = g_file_test (inside, G_FILE_TEST_IS_REGULAR) ? inside : path;
-  ImageFile *file = image_file_open (first, read_only, direct, error);
-  const ImageFormat *found;
-  Image *img;
+  g_autofree char *name = image_remote_name (address);
+  Image *img = image_new (name);
 
-  if (file == NULL)
-    return NULL;
-  img = image_new (first);
+  img->address = g_strdup (address);
+  img->read_only = (flags & IMAGE_OPEN_READ_ONLY) != 0;
+  img->format = format;
+  if (format->open (img, error))
+    return img;
+  img->format = NULL;
+  image_close (img);
+  return NULL;
+}
+
+/* The locks that it took over. */
+static void
+hand_back (Image *img, const Image *instead_of)
+{
+  ImageFile *old = image_find_file (instead_of, img->file);
+
+  image_file_hand_back (img->file, old);
+  for (unsigned i = 0; i < img->siblings->len; i++)
+    {
+      ImageFile *file = g_ptr_array_index (img->siblings, i);
+
+      old = image_find_file (instead_of, file);
+      if (old != NULL)
+        image_file_hand_back (file, old);
+    }
+}
+
+/* @file is taken. @path is its own. */
+static Image *
+open_in_file (ImageFile *file, const char *path, ImageOpenFlags flags, const char *format, const char *const *bases,
+              const Chain *above, const Image *instead_of, GError **error)
+{
+  const ImageFormat *found;
+  Image *img = image_new (path);
+
   img->file = file;
-  img->read_only = read_only;
-  img->direct = direct;
+  img->instead_of = instead_of;
+  img->read_only = (flags & IMAGE_OPEN_READ_ONLY) != 0;
+  img->direct = (flags & IMAGE_OPEN_DIRECT) != 0;
+  img->looking = (flags & IMAGE_OPEN_LOOK) != 0;
   img->same = (flags & IMAGE_OPEN_SAME) != 0;
   img->checking = (flags & IMAGE_OPEN_CHECKING) != 0;
   img->trusted = (flags & IMAGE_OPEN_TRUSTED) != 0;
@@ -319,24 +392,62 @@ open_layer (const char *path, ImageOpenFlags flags, const char *format, const ch
       image_damaged (error, img, _("a disk of %llu bytes"), (unsigned long long) img->size);
       goto fail;
     }
-  if (base != NULL && !img->parent.wanted)
+  if (bases != NULL && !img->parent.wanted)
     {
       image_unsupported (error, img, _("it is not based on another image"));
       goto fail;
     }
-  if (img->parent.wanted && !(flags & IMAGE_OPEN_NO_BASE) && !open_base (img, flags, base, above, error))
+  if (img->parent.wanted && !(flags & IMAGE_OPEN_NO_BASE) && !open_base (img, flags, bases, above, error))
     goto fail;
+  img->instead_of = NULL;
   return img;
 
 fail:
+  if (instead_of != NULL)
+    hand_back (img, instead_of);
   image_close (img);
   return NULL;
+}
+
+static Image *
+open_layer (const char *path, ImageOpenFlags flags, const char *format, const char *const *bases, const Chain *above,
+            GError **error)
+{
+  /* A disk of Parallels may be a folder. */
+  g_autofree char *inside = g_build_filename (path, "DiskDescriptor.xml", NULL);
+  const char *first = g_file_test (inside, G_FILE_TEST_IS_REGULAR) ? inside : path;
+  ImageFile *file = open_file (NULL, first, (flags & IMAGE_OPEN_READ_ONLY) != 0, (flags & IMAGE_OPEN_DIRECT) != 0,
+                               (flags & IMAGE_OPEN_LOOK) != 0, error);
+
+  return file != NULL ? open_in_file (file, first, flags, format, bases, above, NULL, error) : NULL;
+}
+
+Image *
+image_open_chain (const char *path, ImageOpenFlags flags, const char *format, const char *const *chain, GError **error)
+{
+  const ImageFormat *remote = image_remote_format (path);
+
+  if (chain != NULL && chain[0] == NULL)
+    chain = NULL;
+  return remote != NULL ? open_remote (path, remote, flags, error)
+                        : open_layer (path, flags, format, chain, NULL, error);
 }
 
 Image *
 image_open (const char *path, ImageOpenFlags flags, const char *format, const char *base, GError **error)
 {
-  return open_layer (path, flags, format, base, NULL, error);
+  const char *const chain[] = { base, NULL };
+
+  return image_open_chain (path, flags, format, chain, error);
+}
+
+Image *
+image_reopen (Image *img, GError **error)
+{
+  ImageOpenFlags flags = IMAGE_OPEN_NO_BASE | (img->trusted ? IMAGE_OPEN_TRUSTED : 0) | (img->direct ? IMAGE_OPEN_DIRECT : 0);
+  ImageFile *file = open_file (img, img->path, FALSE, img->direct, FALSE, error);
+
+  return file != NULL ? open_in_file (file, img->path, flags, img->format->name, NULL, NULL, img, error) : NULL;
 }
 
 void
@@ -356,6 +467,7 @@ image_close (Image *img)
       g_free (img->parent.name);
       g_free (img->parent.format);
       g_free (img->folder);
+      g_free (img->address);
       g_free (img->path);
       g_free (img);
     }

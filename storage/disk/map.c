@@ -17,6 +17,8 @@ enum
   RESERVE_MAX = 8 << 20
 };
 
+#define DISCARD_STRIDE ((uint64_t) 4 << 30)
+
 struct ImageWrite
 {
   ImagePlace place;
@@ -133,13 +135,13 @@ being_written (const Image *img, uint64_t offset, uint64_t length)
 static gboolean
 fill (Image *img, const ImagePlace *place, gboolean keeps, uint64_t offset, uint64_t length, GError **error)
 {
-  g_autofree uint8_t *buffer = NULL;
+  g_autoptr (ImageBuffer) buffer = NULL;
 
   if (length == 0 || (!keeps && place->fresh))
     return TRUE;
   if (!keeps)
     return image_file_zero (place->file, place->at + (offset - place->start), length, error);
-  buffer = g_malloc (MIN (length, FILL_CHUNK));
+  buffer = image_buffer_new (MIN (length, FILL_CHUNK));
   while (length > 0)
     {
       size_t chunk = (size_t) MIN (length, FILL_CHUNK);
@@ -164,7 +166,7 @@ fill_place (Image *img, const ImagePlace *place, gboolean keeps, uint64_t offset
   /* A small unit goes out in one piece. */
   if (keeps && total <= FILL_CHUNK && total > length)
     {
-      g_autofree uint8_t *whole = g_malloc (total);
+      g_autoptr (ImageBuffer) whole = image_buffer_new (total);
 
       if (!image_map_read (img, place->start, whole, (size_t) (offset - place->start), error)
           || !image_map_read (img, end, whole + (end - place->start), (size_t) (place_end - end), error))
@@ -230,6 +232,12 @@ before_zeros (const Image *img, uint64_t offset, const uint8_t *in, size_t lengt
 }
 
 gboolean
+image_relieve (Image *img, GError **error)
+{
+  return !g_atomic_int_get (&img->crowded) || img->format->flush (img, error);
+}
+
+gboolean
 image_map_write (Image *img, uint64_t offset, const void *buffer, size_t length, GError **error)
 {
   const uint8_t *in = buffer;
@@ -241,6 +249,8 @@ image_map_write (Image *img, uint64_t offset, const void *buffer, size_t length,
       size_t chunk;
       gboolean blank;
 
+      if (!image_relieve (img, error))
+        return FALSE;
       g_mutex_lock (&img->map_lock);
       while (being_written (img, offset, 1) != NULL)
         g_cond_wait (&img->map_cond, &img->map_lock);
@@ -305,6 +315,34 @@ write_zeros (Image *img, uint64_t offset, uint64_t length, GError **error)
 }
 
 gboolean
+image_discard (Image *img, uint64_t offset, uint64_t length, GError **error)
+{
+  uint64_t stride = DISCARD_STRIDE / img->unit * img->unit;
+
+  while (length > 0)
+    {
+      uint64_t chunk = MIN (length, stride);
+
+      if (!image_relieve (img, error) || !img->format->discard (img, offset, chunk, error))
+        return FALSE;
+      offset += chunk;
+      length -= chunk;
+    }
+  return TRUE;
+}
+
+gboolean
+image_resize (Image *img, uint64_t size, GError **error)
+{
+  uint64_t old = img->size, shown = img->base != NULL ? MIN (img->base->size, size) : 0;
+
+  if (!img->format->resize (img, size, error))
+    return FALSE;
+  img->size = size;
+  return shown <= old || (image_zero (img, old, shown - old, error) && img->format->flush (img, error));
+}
+
+gboolean
 image_zero (Image *img, uint64_t offset, uint64_t length, GError **error)
 {
   uint64_t end = offset + length, first = (offset + img->unit - 1) / img->unit * img->unit,
@@ -312,6 +350,6 @@ image_zero (Image *img, uint64_t offset, uint64_t length, GError **error)
 
   if (!(img->format->caps & IMAGE_CAN_DISCARD) || first >= last)
     return write_zeros (img, offset, length, error);
-  return write_zeros (img, offset, first - offset, error) && img->format->discard (img, first, last - first, error)
+  return write_zeros (img, offset, first - offset, error) && image_discard (img, first, last - first, error)
          && write_zeros (img, last, end - last, error);
 }

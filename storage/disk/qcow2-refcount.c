@@ -84,7 +84,7 @@ qcow2_refcount_get (Image *img, uint64_t cluster, uint64_t *count, GError **erro
   *count = 0;
   if (block >= q->refcount_entries || q->refcount_table[block] == 0)
     return TRUE;
-  data = table_cache_get (q->refcount_blocks, q->refcount_table[block], error);
+  data = table_cache_read (q->refcount_blocks, img->file, q->refcount_table[block], error);
   if (data == NULL)
     return FALSE;
   *count = load_count (q, data, cluster % block_entries (q));
@@ -108,11 +108,10 @@ refcount_set (Image *img, uint64_t cluster, uint64_t count, GError **error)
 
   if (!ensure_block (img, block, error))
     return FALSE;
-  data = table_cache_get (q->refcount_blocks, q->refcount_table[block], error);
+  data = table_cache_change (q->refcount_blocks, img->file, q->refcount_table[block], 0, error);
   if (data == NULL)
     return FALSE;
   store_count (q, data, cluster % block_entries (q), count);
-  table_cache_dirty (q->refcount_blocks, q->refcount_table[block]);
   return TRUE;
 }
 
@@ -127,7 +126,7 @@ write_grown (Image *img, uint64_t first, uint64_t blocks, uint64_t at, uint64_t 
   header.refcount_table_clusters = GUINT32_TO_BE ((uint32_t) clusters);
   for (uint64_t i = first; i < first + blocks; i++)
     {
-      const void *data = table_cache_get (q->refcount_blocks, q->refcount_table[i], error);
+      const void *data = table_cache_read (q->refcount_blocks, img->file, q->refcount_table[i], error);
 
       if (data == NULL || !image_pwrite (img, q->refcount_table[i], data, q->cluster_size, error))
         return FALSE;
@@ -169,7 +168,7 @@ grow_table (Image *img, uint64_t block, GError **error)
   for (uint64_t i = 0; i < blocks; i++)
     {
       q->refcount_table[first + i] = (first * per_block + i) * q->cluster_size;
-      table_cache_add (q->refcount_blocks, q->refcount_table[first + i]);
+      table_cache_add (q->refcount_blocks, img->file, q->refcount_table[first + i]);
     }
   for (uint64_t i = 0; ok && i < blocks + clusters; i++)
     ok = refcount_set (img, first * per_block + i, 1, error);
@@ -182,7 +181,7 @@ grow_table (Image *img, uint64_t block, GError **error)
       return TRUE;
     }
   for (uint64_t i = 0; i < blocks; i++)
-    table_cache_drop (q->refcount_blocks, q->refcount_table[first + i]);
+    table_cache_drop (q->refcount_blocks, img->file, q->refcount_table[first + i]);
   g_free (q->refcount_table);
   q->refcount_table = old;
   q->refcount_entries = old_entries;
@@ -203,7 +202,7 @@ ensure_block (Image *img, uint64_t block, GError **error)
     return TRUE;
   q->refcount_table[block] = place * q->cluster_size;
   q->refcount_table_dirty = TRUE;
-  table_cache_add (q->refcount_blocks, place * q->cluster_size);
+  table_cache_add (q->refcount_blocks, img->file, place * q->cluster_size);
   note_use (q, place, 1);
   q->append += q->append > 0;
   return refcount_set (img, place, 1, error);
@@ -295,6 +294,8 @@ qcow2_free_later (Image *img, uint64_t first, uint64_t count)
         }
     }
   g_array_append_val (q->freed, run);
+  if (q->freed->len > QCOW2_FREED_MAX)
+    g_atomic_int_set (&img->crowded, TRUE);
 }
 
 gboolean
@@ -369,8 +370,7 @@ count_l2 (Count *c, uint64_t at, gboolean active, GError **error)
 {
   Qcow2 *q = c->q;
   uint32_t entries = q->cluster_size / 8;
-  uint64_t *table = table_cache_get (q->l2_tables, at, error);
-  gboolean changed = FALSE;
+  const uint64_t *table = table_cache_read (q->l2_tables, c->img->file, at, error);
 
   if (table == NULL)
     return FALSE;
@@ -391,8 +391,11 @@ count_l2 (Count *c, uint64_t at, gboolean active, GError **error)
                           (unsigned long long) at);
           if (c->repair)
             {
-              table[i] = 0;
-              changed = TRUE;
+              uint64_t *own = table_cache_change (q->l2_tables, c->img->file, at, 0, error);
+
+              if (own == NULL)
+                return FALSE;
+              own[i] = 0;
               c->report->repaired++;
             }
           continue;
@@ -401,8 +404,6 @@ count_l2 (Count *c, uint64_t at, gboolean active, GError **error)
         c->report->allocated += q->cluster_size;
       use (c, place, length);
     }
-  if (changed)
-    table_cache_dirty (q->l2_tables, at);
   return TRUE;
 }
 
@@ -544,8 +545,7 @@ check_marks (Count *c, GError **error)
 
   for (uint32_t i = 0; i < q->l1_entries; i++)
     {
-      uint64_t at = q->l1[i] & QCOW2_OFFSET, uses, *table;
-      gboolean changed = FALSE;
+      uint64_t at = q->l1[i] & QCOW2_OFFSET, uses;
 
       if (at == 0 || at & (q->cluster_size - 1) || is_outside (c, at, q->cluster_size))
         continue;
@@ -563,9 +563,9 @@ check_marks (Count *c, GError **error)
         }
       for (uint32_t j = 0; j < q->cluster_size / 8; j++)
         {
-          uint64_t entry, place;
+          const uint64_t *table = table_cache_read (q->l2_tables, c->img->file, at, error);
+          uint64_t entry, place, *own;
 
-          table = table_cache_get (q->l2_tables, at, error);
           if (table == NULL)
             return FALSE;
           entry = GUINT64_FROM_BE (table[j]);
@@ -581,13 +581,13 @@ check_marks (Count *c, GError **error)
                         (unsigned long long) at);
           if (c->repair)
             {
-              table[j] = GUINT64_TO_BE (entry ^ QCOW2_COPIED);
-              changed = TRUE;
+              own = table_cache_change (q->l2_tables, c->img->file, at, 0, error);
+              if (own == NULL)
+                return FALSE;
+              own[j] = GUINT64_TO_BE (entry ^ QCOW2_COPIED);
               c->report->repaired++;
             }
         }
-      if (changed)
-        table_cache_dirty (q->l2_tables, at);
     }
   return TRUE;
 }

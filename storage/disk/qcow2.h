@@ -11,9 +11,17 @@ enum
   QCOW2_MIN_CLUSTER_BITS = 9,
   QCOW2_MAX_CLUSTER_BITS = 21,
   QCOW2_CLUSTER_BITS = 16, /* of new images */
+  QCOW2_LAYER_CLUSTER_BITS = 14, /* of those over a base, as long as the first table has not more bytes than */
+  QCOW2_LAYER_L1_MAX = 256 << 10,
   QCOW2_L1_MAX = 32 << 20, /* bytes */
   QCOW2_REFCOUNT_TABLE_MAX = 8 << 20,
+  QCOW2_REFCOUNT_ORDER = 4, /* of new images, and all of version 2 */
+  QCOW2_BACKING_NAME_MAX = 1023,
+  QCOW2_FREED_MAX = 4096, /* runs that are remembered until a flush */
 };
+
+#define QCOW2_MAGIC                    0x514649fbu
+#define QCOW2_EXTENSION_BACKING_FORMAT 0xe2792acau
 
 typedef enum
 {
@@ -97,7 +105,29 @@ gboolean qcow2_free_now (Image *img, GArray *runs, GError **error);
 /* Counts all uses and compares. @rebuild: puts the counts right. */
 gboolean qcow2_check_refcounts (Image *img, gboolean rebuild, ImageReport *report, GError **error);
 
-/* qcow2.c */
+/* qcow2-open.c: the format's. */
+
+int qcow2_probe (const ImageSample *sample);
+gboolean qcow2_open (Image *img, GError **error);
+void qcow2_close (Image *img);
 gboolean qcow2_write_table (Image *img, uint64_t at, const uint64_t *entries, uint32_t count, GError **error);
-/* The clusters that a packed cluster's data lies in, and that data. */
+
+/* qcow2-backing.c */
+
+/* What others call a format of ours, in the header of what lies over it. */
+const char *qcow2_backing_format (const char *name);
+/* The extension of the header that says the base's format, up to 24 bytes; returns how many. */
+size_t qcow2_put_backing_format (uint8_t *at, const char *name);
+/* Changes what the image calls its base, durably. @file: its own, or another opening of it that can be written to. */
+gboolean qcow2_set_backing (Image *img, ImageFile *file, const char *name, const char *format, GError **error);
+
+/* qcow2-map.c: the format's; and the clusters that a packed cluster's data lies in, and that data. */
+
+gboolean qcow2_extent (Image *img, uint64_t offset, uint64_t length, ImageExtent *out, GError **error);
+gboolean qcow2_unpack (Image *img, const ImageExtent *extent, uint64_t offset, void *buffer, size_t length,
+                       GError **error);
+gboolean qcow2_reserve (Image *img, uint64_t offset, uint64_t length, ImagePlace *out, GError **error);
+gboolean qcow2_commit (Image *img, const ImagePlace *place, GError **error);
+void qcow2_release (Image *img, const ImagePlace *place);
+gboolean qcow2_discard (Image *img, uint64_t offset, uint64_t length, GError **error);
 void qcow2_packed_place (const Qcow2 *q, uint64_t entry, uint64_t *at, uint64_t *length);

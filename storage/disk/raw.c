@@ -78,7 +78,7 @@ iso_open (Image *img, GError **error)
 gboolean
 image_check_disc (Image *img, GError **error)
 {
-  if (img->format == &iso_format || (img->format == &raw_format && img->file->size % DISC_SECTOR == 0))
+  if (img->format == &iso_format || (img->format->caps & IMAGE_REMOTE && img->size % DISC_SECTOR == 0) || (img->format == &raw_format && img->file->size % DISC_SECTOR == 0))
     return TRUE;
   g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
                _("cannot use “%s” as a disc: it is not the image of a CD or DVD"), img->path);

@@ -40,7 +40,7 @@ typedef struct
   uint64_t size;
   const DiskTask *task;
   GMutex lock; /* guards these */
-  uint64_t next, since_sync;
+  uint64_t next, ahead, since_sync; /* @ahead: how far is to be looked for data */
   GError *error;
 } Copy;
 
@@ -88,7 +88,7 @@ copy_piece (Copy *c, uint64_t offset, uint64_t length, uint8_t *buffer, GError *
         }
       else if (extent.kind != IMAGE_ZERO && (!c->layer || layer == c->from))
         {
-          if (!c->from->format->read (c->from, offset, buffer, chunk, error)
+          if (!layer->format->read (layer, offset, buffer, chunk, error)
               || !(c->layer && c->from->base != NULL ? c->to->format->write (c->to, offset, buffer, chunk, error)
                                                      : write_data (c, offset, buffer, chunk, error)))
             return FALSE;
@@ -99,7 +99,8 @@ copy_piece (Copy *c, uint64_t offset, uint64_t length, uint8_t *buffer, GError *
   return TRUE;
 }
 
-/* The next piece that has anything in it: long runs of nothing are passed over at once. */
+/* The next piece that has anything in it: runs of nothing are passed over, in strides that double, so that what is looked
+ * up stays in proportion to what there is. */
 static gboolean
 next_piece (Copy *c, uint64_t *offset, uint64_t *length, GError **error)
 {
@@ -109,16 +110,18 @@ next_piece (Copy *c, uint64_t *offset, uint64_t *length, GError **error)
       ImageExtent extent;
       Image *layer;
 
-      if (!image_resolve (c->from, c->next, rest, &extent, &layer, error))
+      if (!image_resolve (c->from, c->next, MIN (c->ahead, rest), &extent, &layer, error))
         return FALSE;
-      if (extent.kind != IMAGE_ZERO || layer != NULL)
+      if (extent.kind != IMAGE_ZERO || (layer != NULL && c->layer && c->from->base != NULL))
         {
           *offset = c->next;
           *length = MIN (COPY_CHUNK - c->next % COPY_CHUNK, rest);
           c->next += *length;
+          c->ahead = COPY_CHUNK;
           return TRUE;
         }
-      c->next += MIN (extent.length, rest);
+      c->next += extent.length;
+      c->ahead = MIN (c->ahead * 2, c->size);
     }
   *length = 0;
   return TRUE;
@@ -128,7 +131,7 @@ static gpointer
 copy_thread (gpointer data)
 {
   Copy *c = data;
-  g_autofree uint8_t *buffer = g_malloc (COPY_CHUNK);
+  g_autoptr (ImageBuffer) buffer = image_buffer_new (COPY_CHUNK);
 
   for (;;)
     {
@@ -164,7 +167,7 @@ copy_thread (gpointer data)
 static gboolean
 copy_contents (Image *from, Image *to, gboolean layer, const DiskTask *task, GError **error)
 {
-  Copy c = { .from = from, .to = to, .layer = layer, .size = MIN (from->size, to->size), .task = task };
+  Copy c = { .from = from, .to = to, .layer = layer, .size = MIN (from->size, to->size), .task = task, .ahead = COPY_CHUNK };
   GThread *threads[COPY_THREADS];
   /* More threads than processors only push each other out of the caches. */
   unsigned count = to->format->caps & IMAGE_IN_ORDER ? 1 : MIN (COPY_THREADS, g_get_num_processors ());
@@ -207,6 +210,7 @@ disk_convert (const char *source, const DiskOpenOptions *source_options, const c
 {
   const ImageFormat *format = image_format_to_create (options->format, destination, error);
   ImageOpenFlags flags = IMAGE_OPEN_READ_ONLY;
+  const char *const base[] = { source_options->base, NULL };
   g_autofree char *file = NULL;
   ImageCreate create = { 0 };
   Image *from, *to = NULL;
@@ -219,7 +223,10 @@ disk_convert (const char *source, const DiskOpenOptions *source_options, const c
     flags |= IMAGE_OPEN_TRUSTED;
   if (source_options->flags & DISK_OPEN_LAYER)
     flags |= IMAGE_OPEN_NO_BASE;
-  from = image_open (source, flags, source_options->format, source_options->base, error);
+  if (source_options->chain != NULL)
+    flags |= IMAGE_OPEN_MEND;
+  from = image_open_chain (source, flags, source_options->format,
+                           source_options->chain != NULL ? source_options->chain : base, error);
   if (from == NULL)
     return FALSE;
   create.size = options->size > 0 ? (options->size + SECTOR_SIZE - 1) & ~(uint64_t) (SECTOR_SIZE - 1) : from->size;
@@ -263,7 +270,7 @@ make_anew (Image *img, const char *path, uint64_t size, const DiskTask *task, GE
                          .variant = variant_of (img),
                          .base = img->base,
                          .identity = &img->identity,
-                         .base_name = img->parent.name != NULL ? img->parent.name : "" };
+                         .base_name = img->base == NULL ? NULL : img->parent.name != NULL ? img->parent.name : "" };
   Stage *stage = image_check_create (path, img->format, &create, error) ? stage_new (path, TRUE, error) : NULL;
   const char *base = img->base != NULL ? img->base->path : NULL;
   g_autofree char *file = NULL;
@@ -320,7 +327,7 @@ disk_resize (const char *path, uint64_t size, gboolean shrink, const DiskTask *t
                  (unsigned long long) (img->size - size));
   else if (size == img->size)
     ok = TRUE;
-  else if (format->resize != NULL && format->resize (img, size, &own))
+  else if (format->resize != NULL && image_resize (img, size, &own))
     ok = TRUE;
   else if ((own == NULL || g_error_matches (own, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED)) && can_be_made_anew (img))
     ok = make_anew (img, real, size, task, error);
@@ -338,7 +345,8 @@ static gboolean
 discard_zeros (Image *img, const DiskTask *task, GError **error)
 {
   uint64_t grain = MAX (img->unit, 65536), step = MAX (grain, COPY_CHUNK);
-  g_autofree uint8_t *buffer = g_malloc (step);
+  uint64_t ahead = step;
+  g_autoptr (ImageBuffer) buffer = image_buffer_new (step);
 
   for (uint64_t offset = 0; offset < img->size;)
     {
@@ -346,18 +354,20 @@ discard_zeros (Image *img, const DiskTask *task, GError **error)
       uint64_t length = MIN (step, img->size - offset);
 
       tell_progress (task, offset, img->size);
-      if (is_cancelled (task, error) || !image_resolve (img, offset, img->size - offset, &extent, NULL, error))
+      if (is_cancelled (task, error) || !image_resolve (img, offset, ahead, &extent, NULL, error))
         return FALSE;
       if (extent.kind == IMAGE_ZERO && extent.length >= step)
         {
           offset += extent.length / step * step;
+          ahead = MIN (ahead * 2, img->size);
           continue;
         }
+      ahead = step;
       if (!img->format->read (img, offset, buffer, length, error))
         return FALSE;
       for (uint64_t at = 0; at < length; at += grain)
         if (image_is_zero (buffer + at, MIN (grain, length - at))
-            && !img->format->discard (img, offset + at, MIN (grain, length - at), error))
+            && !image_discard (img, offset + at, MIN (grain, length - at), error))
           return FALSE;
       offset += length;
     }
@@ -396,7 +406,7 @@ disk_compact (const char *path, const DiskTask *task, GError **error)
 static gboolean
 copy_file (ImageFile *from, const char *path, const DiskTask *task, GError **error)
 {
-  g_autofree uint8_t *buffer = g_malloc (COPY_CHUNK);
+  g_autoptr (ImageBuffer) buffer = image_buffer_new (COPY_CHUNK);
   ImageFile *to = image_file_create (path, error);
   gboolean ok = to != NULL && image_file_truncate (to, from->size, error);
 
@@ -438,11 +448,31 @@ copy_files (Image *img, const char *file, const DiskTask *task, GError **error)
   return TRUE;
 }
 
+/* The parts of an image in several files keep their names: it names them. */
+static gboolean
+has_room_for_parts (const Image *img, const char *copy, GError **error)
+{
+  g_autofree char *folder = g_path_get_dirname (copy);
+
+  for (unsigned i = 0; i < img->siblings->len; i++)
+    {
+      const ImageFile *sibling = g_ptr_array_index (img->siblings, i);
+      g_autofree char *name = g_path_get_basename (sibling->path), *path = g_build_filename (folder, name, NULL);
+
+      if (!g_file_test (path, G_FILE_TEST_EXISTS))
+        continue;
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS,
+                   _("cannot repair “%s” into “%s”: its part “%s” is there already; take another folder"), img->path, copy, name);
+      return FALSE;
+    }
+  return TRUE;
+}
+
 /* Repairs a copy and looks again whether that helped. */
 static gboolean
 repair (Image *img, const char *copy, ImageReport *report, const DiskTask *task, GError **error)
 {
-  Stage *stage = stage_new (copy, FALSE, error);
+  Stage *stage = has_room_for_parts (img, copy, error) ? stage_new (copy, FALSE, error) : NULL;
   g_autofree char *file = stage != NULL ? stage_file (stage) : NULL;
   ImageReport first = { 0 }, again = { 0 };
   Image *to = NULL;
@@ -513,16 +543,16 @@ disk_report_clear (DiskReport *report)
   g_clear_pointer (&report->messages, g_strfreev);
 }
 
-/* Bytes from @offset on that are known to be zeros; beyond the end there are only these. */
+/* Bytes from @offset on, of @ahead, that are known to be zeros; beyond the end there are only these. */
 static gboolean
-zeros_at (Disk *d, uint64_t offset, uint64_t *length, GError **error)
+zeros_at (Disk *d, uint64_t offset, uint64_t ahead, uint64_t *length, GError **error)
 {
   DiskExtent extent;
 
   *length = G_MAXUINT64;
   if (offset >= disk_size (d))
     return TRUE;
-  if (!disk_extent (d, offset, &extent, error))
+  if (!disk_extent (d, offset, ahead, &extent, error))
     return FALSE;
   *length = extent.is_data ? 0 : extent.length;
   return TRUE;
@@ -540,8 +570,8 @@ read_padded (Disk *d, uint64_t offset, uint8_t *buffer, size_t length, GError **
 gboolean
 disk_compare (Disk *a, Disk *b, gboolean *same, uint64_t *difference, const DiskTask *task, GError **error)
 {
-  uint64_t size = MAX (disk_size (a), disk_size (b));
-  g_autofree uint8_t *one = g_malloc (COPY_CHUNK), *other = g_malloc (COPY_CHUNK);
+  uint64_t size = MAX (disk_size (a), disk_size (b)), ahead = COPY_CHUNK;
+  g_autoptr (ImageBuffer) one = image_buffer_new (COPY_CHUNK), other = image_buffer_new (COPY_CHUNK);
 
   *same = TRUE;
   for (uint64_t offset = 0; offset < size;)
@@ -550,15 +580,17 @@ disk_compare (Disk *a, Disk *b, gboolean *same, uint64_t *difference, const Disk
       uint64_t zeros_a, zeros_b;
 
       tell_progress (task, offset, size);
-      if (is_cancelled (task, error) || !zeros_at (a, offset, &zeros_a, error)
-          || !zeros_at (b, offset, &zeros_b, error))
+      if (is_cancelled (task, error) || !zeros_at (a, offset, ahead, &zeros_a, error)
+          || !zeros_at (b, offset, ahead, &zeros_b, error))
         return FALSE;
       zeros_a = MIN (zeros_a, MIN (zeros_b, size - offset));
       if (zeros_a > 0)
         {
           offset += zeros_a;
+          ahead = MIN (ahead * 2, size);
           continue;
         }
+      ahead = COPY_CHUNK;
       if (!read_padded (a, offset, one, chunk, error) || !read_padded (b, offset, other, chunk, error))
         return FALSE;
       if (memcmp (one, other, chunk) != 0)

@@ -10,7 +10,7 @@
  * there are to be no gaps; one that a power cut left is filled first.
  */
 
-#include "storage/disk/format.h"
+#include "storage/disk/cache.h"
 
 #include <glib/gi18n-lib.h>
 #include <string.h>
@@ -24,9 +24,11 @@ enum
   VDI_DIFFERENCING = 4,
   VDI_BLOCK_SIZE = 1 << 20,
   VDI_MAP_OFFSET = 1 << 20,
-  VDI_MAP_MAX = 64 << 20,
+  VDI_MAP_MAX = 256 << 20, /* bytes: for 64 TiB */
   VDI_SECTOR = 512,
-  VDI_PAGE = 1024 /* entries of the map that are written together */
+  VDI_PAGE = VDI_SECTOR / 4, /* entries of the map that are kept and written together: data may begin right behind it */
+  VDI_CACHE = 4 << 20,       /* bytes of the map that are kept */
+  VDI_CHUNK = 1 << 20        /* bytes of it that are looked through, or made, at a time */
 };
 
 #define VDI_SIGNATURE   0xbeda107fu
@@ -51,12 +53,13 @@ G_STATIC_ASSERT (G_BYTE_ORDER == G_LITTLE_ENDIAN);
 typedef struct
 {
   VdiHeader header;
-  uint32_t *map;
-  uint32_t next;        /* the place behind all that were ever given out */
-  GArray *gaps;         /* uint32_t, free places below it */
-  gboolean dirty;       /* map or header differ from the file */
-  uint8_t *dirty_pages; /* one a page of the map */
-  gboolean modified;    /* written to since it was opened */
+  TableCache *map;
+  uint8_t *used;     /* a bit a place */
+  uint32_t next;     /* the place behind all that were ever given out */
+  uint32_t gaps;     /* free places below it; none is below @first_gap */
+  uint32_t first_gap;
+  gboolean dirty;    /* the header differs from the file */
+  gboolean modified; /* written to since it was opened */
   GMutex flush_lock;
 } Vdi;
 
@@ -67,6 +70,59 @@ vdi_probe (const ImageSample *sample)
 
   /* One that is cut off is a damaged VDI, not a raw disk. */
   return sample->head_length >= G_STRUCT_OFFSET (VdiHeader, version) && header->signature == VDI_SIGNATURE ? 100 : 0;
+}
+
+/* Bytes that the map of so many blocks takes, in whole pages. */
+static uint64_t
+map_room (uint64_t blocks)
+{
+  return (blocks + VDI_PAGE - 1) / VDI_PAGE * VDI_SECTOR;
+}
+
+/* Where the page with the entry of @block lies. */
+static uint64_t
+page_offset (const Vdi *vdi, uint32_t block)
+{
+  return vdi->header.map_offset + (uint64_t) (block / VDI_PAGE) * VDI_SECTOR;
+}
+
+static gboolean
+get_entry (Image *img, uint32_t block, uint32_t *entry, GError **error)
+{
+  Vdi *vdi = img->state;
+  const uint32_t *page = table_cache_read (vdi->map, img->file, page_offset (vdi, block), error);
+
+  *entry = page != NULL ? page[block % VDI_PAGE] : VDI_UNALLOCATED;
+  return page != NULL;
+}
+
+static gboolean
+set_entry (Image *img, uint32_t block, uint32_t entry, GError **error)
+{
+  Vdi *vdi = img->state;
+  uint32_t *page = table_cache_change (vdi->map, img->file, page_offset (vdi, block), 0, error);
+
+  if (page == NULL)
+    return FALSE;
+  page[block % VDI_PAGE] = entry;
+  return TRUE;
+}
+
+static gboolean
+is_used (const Vdi *vdi, uint32_t place)
+{
+  return vdi->used[place / 8] >> (place % 8) & 1;
+}
+
+static void
+set_used (Vdi *vdi, uint32_t place, gboolean used)
+{
+  uint8_t bit = (uint8_t) (1u << (place % 8));
+
+  if (used)
+    vdi->used[place / 8] |= bit;
+  else
+    vdi->used[place / 8] &= (uint8_t) ~bit;
 }
 
 static gboolean
@@ -93,9 +149,40 @@ check_header (Image *img, const VdiHeader *h, GError **error)
   if (h->map_offset < sizeof *h || h->map_offset > img->file->size
       || (uint64_t) h->block_count * 4 > img->file->size - h->map_offset)
     return image_damaged (error, img, _("the block map at %u lies outside the file"), h->map_offset);
-  if (h->data_offset < h->map_offset + (uint64_t) h->block_count * 4)
+  if (h->data_offset < h->map_offset + map_room (h->block_count))
     return image_damaged (error, img, _("the data at %u overlaps the block map"), h->data_offset);
   return TRUE;
+}
+
+/* The entry of one block: of a place that nobody else has and that is among the first @in_file, which the file has. */
+static gboolean
+check_entry (Image *img, Vdi *vdi, uint32_t block, uint32_t place, uint64_t in_file, gboolean repair,
+             ImageReport *report, GError **error)
+{
+  const VdiHeader *h = &vdi->header;
+  gboolean outside = place >= h->block_count || place >= in_file;
+
+  if (place == VDI_UNALLOCATED || place == VDI_ZERO)
+    return TRUE;
+  if (!outside && !is_used (vdi, place))
+    {
+      set_used (vdi, place, TRUE);
+      vdi->next = MAX (vdi->next, place + 1);
+      if (report != NULL)
+        report->allocated += h->block_size;
+      return TRUE;
+    }
+  if (report == NULL)
+    return outside ? image_damaged (error, img,
+                                    _("block %u is said to be at place %u, which the file does not have"), block, place)
+                   : image_damaged (error, img, _("place %u is used by two blocks"), place);
+  if (outside)
+    image_report (report, &report->errors, _("block %u is said to be at place %u, which the file does not have"), block,
+                  place);
+  else
+    image_report (report, &report->errors, _("place %u is used by two blocks"), place);
+  report->repaired += repair;
+  return !repair || set_entry (img, block, VDI_UNALLOCATED, error);
 }
 
 /* Every block belongs to one place of the disk, and lies in the file. */
@@ -105,69 +192,47 @@ check_map (Image *img, Vdi *vdi, gboolean repair, ImageReport *report, GError **
   VdiHeader *h = &vdi->header;
   uint64_t data = img->file->size > h->data_offset ? img->file->size - h->data_offset : 0;
   uint64_t in_file = data / h->block_size + (data % h->block_size != 0);
-  g_autofree uint8_t *used = g_malloc0 (h->block_count / 8 + 1);
-  uint32_t end = 0;
+  g_autoptr (ImageBuffer) buffer = image_buffer_new (VDI_CHUNK);
+  const uint32_t *entries = (const uint32_t *) (void *) buffer;
 
-  for (uint32_t i = 0; i < h->block_count; i++)
+  memset (vdi->used, 0, h->block_count / 8 + 1);
+  vdi->next = vdi->gaps = vdi->first_gap = 0;
+  for (uint32_t first = 0; first < h->block_count; first += VDI_CHUNK / 4)
     {
-      uint32_t block = vdi->map[i];
-      gboolean outside = block >= h->block_count || block >= in_file;
+      uint32_t count = MIN (h->block_count - first, VDI_CHUNK / 4);
 
-      if (block == VDI_UNALLOCATED || block == VDI_ZERO)
-        continue;
-      if (!outside && !(used[block / 8] >> (block % 8) & 1))
-        {
-          used[block / 8] |= (uint8_t) (1u << (block % 8));
-          end = MAX (end, block + 1);
-          if (report != NULL)
-            report->allocated += h->block_size;
-          continue;
-        }
-      if (report == NULL)
-        return outside ? image_damaged (
-                   error, img, _("block %u is said to be at place %u, which the file does not have"), i, block)
-                       : image_damaged (error, img, _("place %u is used by two blocks"), block);
-      if (outside)
-        image_report (report, &report->errors, _("block %u is said to be at place %u, which the file does not have"),
-                      i, block);
-      else
-        image_report (report, &report->errors, _("place %u is used by two blocks"), block);
-      if (repair)
-        {
-          vdi->map[i] = VDI_UNALLOCATED;
-          vdi->dirty_pages[i / VDI_PAGE] = vdi->dirty = TRUE;
-          report->repaired++;
-        }
+      if (!image_pread (img, h->map_offset + (uint64_t) first * 4, buffer, (size_t) count * 4, error))
+        return FALSE;
+      for (uint32_t i = 0; i < count; i++)
+        if (!check_entry (img, vdi, first + i, entries[i], in_file, repair, report, error))
+          return FALSE;
     }
   if (h->blocks_allocated > h->block_count && report == NULL)
     return image_damaged (error, img, _("%u of %u blocks are said to be allocated"), h->blocks_allocated,
                           h->block_count);
-  g_array_set_size (vdi->gaps, 0);
-  for (uint32_t i = end; i-- > 0;)
-    if (!(used[i / 8] >> (i % 8) & 1))
-      g_array_append_val (vdi->gaps, i);
-  if (report != NULL && vdi->gaps->len > 0)
-    image_report (report, &report->leaks, _("%u places in the file are not used"), vdi->gaps->len);
-  if (report != NULL && h->blocks_allocated != end)
+  for (uint32_t i = 0; i < vdi->next; i++)
+    vdi->gaps += !is_used (vdi, i);
+  if (report != NULL && vdi->gaps > 0)
+    image_report (report, &report->leaks, _("%u places in the file are not used"), vdi->gaps);
+  if (report != NULL && h->blocks_allocated != vdi->next)
     {
-      image_report (report, h->blocks_allocated < end ? &report->errors : &report->leaks,
-                    _("%u blocks are said to be allocated, but it is %u"), h->blocks_allocated, end);
+      image_report (report, h->blocks_allocated < vdi->next ? &report->errors : &report->leaks,
+                    _("%u blocks are said to be allocated, but it is %u"), h->blocks_allocated, vdi->next);
       report->repaired += repair;
       vdi->dirty |= repair;
     }
   /* After a power cut the count may be ahead of the map. */
   if (report == NULL && !img->read_only)
-    vdi->dirty |= h->blocks_allocated != end;
-  h->blocks_allocated = vdi->next = end;
+    vdi->dirty |= h->blocks_allocated != vdi->next;
+  h->blocks_allocated = vdi->next;
   return TRUE;
 }
 
 static void
 vdi_free (Vdi *vdi)
 {
-  g_free (vdi->map);
-  g_free (vdi->dirty_pages);
-  g_array_unref (vdi->gaps);
+  table_cache_free (vdi->map);
+  g_free (vdi->used);
   g_mutex_clear (&vdi->flush_lock);
   g_free (vdi);
 }
@@ -178,17 +243,15 @@ vdi_open (Image *img, GError **error)
   Vdi *vdi = g_new0 (Vdi, 1);
   VdiHeader *h = &vdi->header;
 
-  vdi->gaps = g_array_new (FALSE, FALSE, sizeof (uint32_t));
   g_mutex_init (&vdi->flush_lock);
   if (!image_pread (img, 0, h, sizeof *h, error) || !check_header (img, h, error))
     {
       vdi_free (vdi);
       return FALSE;
     }
-  vdi->map = g_new (uint32_t, h->block_count);
-  vdi->dirty_pages = g_malloc0 (h->block_count / VDI_PAGE + 1);
-  if (!image_pread (img, h->map_offset, vdi->map, (size_t) h->block_count * 4, error)
-      || (!img->checking && !check_map (img, vdi, FALSE, NULL, error)))
+  vdi->map = table_cache_new (img, VDI_SECTOR, VDI_CACHE, NULL);
+  vdi->used = g_malloc (h->block_count / 8 + 1);
+  if (!img->checking && !check_map (img, vdi, FALSE, NULL, error))
     {
       vdi_free (vdi);
       return FALSE;
@@ -212,11 +275,30 @@ vdi_open (Image *img, GError **error)
   return TRUE;
 }
 
+/* The map of a new image: nothing has a place, or everything its own. */
+static gboolean
+write_map (Image *img, uint64_t blocks, gboolean fixed, GError **error)
+{
+  g_autoptr (ImageBuffer) buffer = image_buffer_new (VDI_CHUNK);
+  uint32_t *entries = (uint32_t *) (void *) buffer;
+
+  for (uint64_t first = 0; first < blocks; first += VDI_CHUNK / 4)
+    {
+      uint32_t count = (uint32_t) MIN (blocks - first, VDI_CHUNK / 4);
+
+      for (uint32_t i = 0; i < count; i++)
+        entries[i] = fixed ? (uint32_t) first + i : VDI_UNALLOCATED;
+      if (!image_pwrite (img, VDI_MAP_OFFSET + first * 4, buffer, (size_t) count * 4, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
 static gboolean
 vdi_create (Image *img, const ImageCreate *options, GError **error)
 {
   gboolean fixed = g_str_equal (options->variant, "fixed");
-  uint64_t blocks = (options->size + VDI_BLOCK_SIZE - 1) / VDI_BLOCK_SIZE, map_bytes = blocks * 4;
+  uint64_t blocks = (options->size + VDI_BLOCK_SIZE - 1) / VDI_BLOCK_SIZE;
   VdiHeader h = {
     .text = "<<< Bunshin disk image >>>\n",
     .signature = VDI_SIGNATURE,
@@ -228,10 +310,9 @@ vdi_create (Image *img, const ImageCreate *options, GError **error)
     .disk_size = options->size,
     .block_size = VDI_BLOCK_SIZE,
     .block_count = (uint32_t) blocks,
-    .data_offset = (uint32_t) ((VDI_MAP_OFFSET + map_bytes + VDI_BLOCK_SIZE - 1) / VDI_BLOCK_SIZE * VDI_BLOCK_SIZE),
+    .data_offset = (uint32_t) ((VDI_MAP_OFFSET + map_room (blocks) + VDI_BLOCK_SIZE - 1) / VDI_BLOCK_SIZE * VDI_BLOCK_SIZE),
     .blocks_allocated = fixed ? (uint32_t) blocks : 0,
   };
-  g_autofree uint32_t *map = NULL;
 
   image_new_uuid (h.uuid);
   image_new_uuid (h.modification);
@@ -254,10 +335,7 @@ vdi_create (Image *img, const ImageCreate *options, GError **error)
       memcpy (h.parent_uuid, options->base->identity.uuid, 16);
       memcpy (h.parent_modification, options->base->identity.state, 16);
     }
-  map = g_new (uint32_t, blocks);
-  for (uint32_t i = 0; i < blocks; i++)
-    map[i] = fixed ? i : VDI_UNALLOCATED;
-  return image_pwrite (img, 0, &h, sizeof h, error) && image_pwrite (img, VDI_MAP_OFFSET, map, map_bytes, error)
+  return image_pwrite (img, 0, &h, sizeof h, error) && write_map (img, blocks, fixed, error)
          && image_file_truncate (img->file, h.data_offset + (uint64_t) h.blocks_allocated * VDI_BLOCK_SIZE, error)
          && (!fixed || image_file_allocate (img->file, h.data_offset, blocks * VDI_BLOCK_SIZE, error));
 }
@@ -278,16 +356,20 @@ static gboolean
 vdi_extent (Image *img, uint64_t offset, uint64_t length, ImageExtent *out, GError **error)
 {
   Vdi *vdi = img->state;
-  uint32_t block = (uint32_t) (offset / img->unit), end = block + 1, entry = vdi->map[block];
-  uint32_t last = (uint32_t) ((offset + length - 1) / img->unit), step = is_allocated (entry) ? 1 : 0;
-  uint64_t within = offset % img->unit;
+  uint32_t block = (uint32_t) (offset / img->unit), index = block % VDI_PAGE, end = index + 1, entry, step;
+  uint64_t within = offset % img->unit, last = MIN (index + (within + length - 1) / img->unit, VDI_PAGE - 1);
+  const uint32_t *page = table_cache_read (vdi->map, img->file, page_offset (vdi, block), error);
 
-  while (end <= last && vdi->map[end] == entry + step * (end - block))
+  if (page == NULL)
+    return FALSE;
+  entry = page[index];
+  step = is_allocated (entry) ? 1 : 0;
+  while (end <= last && page[end] == entry + step * (end - index))
     end++;
   *out = (ImageExtent) { .kind = is_allocated (entry) ? IMAGE_DATA
                                  : entry == VDI_ZERO  ? IMAGE_ZERO
                                                       : IMAGE_UNALLOCATED,
-                         .length = (uint64_t) (end - block) * img->unit - within,
+                         .length = (uint64_t) (end - index) * img->unit - within,
                          .file = img->file,
                          .at = place_offset (vdi, entry) + within };
   return TRUE;
@@ -301,10 +383,12 @@ vdi_reserve (Image *img, uint64_t offset, uint64_t length, ImagePlace *out, GErr
   uint32_t count = (uint32_t) ((offset + length - 1) / img->unit) - block + 1, place;
 
   *out = (ImagePlace) { .start = (uint64_t) block * img->unit, .file = img->file };
-  if (vdi->gaps->len > 0)
+  if (vdi->gaps > 0)
     {
-      place = g_array_index (vdi->gaps, uint32_t, vdi->gaps->len - 1);
-      g_array_set_size (vdi->gaps, vdi->gaps->len - 1);
+      while (is_used (vdi, vdi->first_gap))
+        vdi->first_gap++;
+      place = vdi->first_gap;
+      vdi->gaps--;
       count = 1;
     }
   else
@@ -316,6 +400,8 @@ vdi_reserve (Image *img, uint64_t offset, uint64_t length, ImagePlace *out, GErr
       vdi->next += count;
       out->fresh = place_offset (vdi, place) >= img->file->size;
     }
+  for (uint32_t i = 0; i < count; i++)
+    set_used (vdi, place + i, TRUE);
   out->at = place_offset (vdi, place);
   out->length = (uint64_t) count * img->unit;
   return TRUE;
@@ -329,10 +415,8 @@ vdi_commit (Image *img, const ImagePlace *place, GError **error)
   uint32_t at = (uint32_t) ((place->at - vdi->header.data_offset) / img->unit);
 
   for (uint32_t i = 0; i < count; i++)
-    {
-      vdi->map[block + i] = at + i;
-      vdi->dirty_pages[(block + i) / VDI_PAGE] = TRUE;
-    }
+    if (!set_entry (img, block + i, at + i, error))
+      return FALSE;
   vdi->header.blocks_allocated = MAX (vdi->header.blocks_allocated, at + count);
   vdi->dirty = TRUE;
   return TRUE;
@@ -344,12 +428,9 @@ vdi_release (Image *img, const ImagePlace *place)
   Vdi *vdi = img->state;
   uint32_t at = (uint32_t) ((place->at - vdi->header.data_offset) / img->unit);
 
-  for (uint32_t i = (uint32_t) (place->length / img->unit); i-- > 0;)
-    {
-      uint32_t gap = at + i;
-
-      g_array_append_val (vdi->gaps, gap);
-    }
+  for (uint32_t i = 0; i < place->length / img->unit; i++, vdi->gaps++)
+    set_used (vdi, at + i, FALSE);
+  vdi->first_gap = MIN (vdi->first_gap, at);
 }
 
 /* Differencing images notice by this that the one below them has changed. */
@@ -391,15 +472,14 @@ vdi_discard (Image *img, uint64_t offset, uint64_t length, GError **error)
   for (uint64_t end = offset + length; offset < end; offset += img->unit)
     {
       uint32_t block = (uint32_t) (offset / img->unit), entry;
+      gboolean ok;
 
       g_mutex_lock (&img->map_lock);
-      entry = vdi->map[block];
-      if (entry == VDI_UNALLOCATED && img->base != NULL)
-        {
-          vdi->map[block] = VDI_ZERO;
-          vdi->dirty_pages[block / VDI_PAGE] = vdi->dirty = TRUE;
-        }
+      ok = get_entry (img, block, &entry, error)
+           && (entry != VDI_UNALLOCATED || img->base == NULL || set_entry (img, block, VDI_ZERO, error));
       g_mutex_unlock (&img->map_lock);
+      if (!ok)
+        return FALSE;
       /* The place stays the block's own, as a hole: there must be no gaps. */
       if (is_allocated (entry)
           && !image_file_zero (img->file, place_offset (vdi, entry), MIN (img->unit, end - offset), error))
@@ -408,83 +488,40 @@ vdi_discard (Image *img, uint64_t offset, uint64_t length, GError **error)
   return TRUE;
 }
 
-/* What is dirty, as it is now. */
-typedef struct
-{
-  VdiHeader header;
-  GArray *pages;     /* uint32_t, numbers */
-  uint32_t *entries; /* theirs, one page after the other */
-} VdiChanges;
-
-static gboolean
-take_changes (Image *img, VdiChanges *changes, GError **error)
-{
-  Vdi *vdi = img->state;
-  uint32_t pages = vdi->header.block_count / VDI_PAGE + 1;
-  uint64_t end = place_offset (vdi, vdi->header.blocks_allocated), length;
-
-  changes->header = vdi->header;
-  /* Other programs want the last block whole. */
-  if (!image_file_length (img->file, &length, error) || (length < end && !image_file_truncate (img->file, end, error)))
-    return FALSE;
-  changes->pages = g_array_new (FALSE, FALSE, sizeof (uint32_t));
-  for (uint32_t page = 0; page < pages; page++)
-    if (vdi->dirty_pages[page])
-      g_array_append_val (changes->pages, page);
-  changes->entries = g_new (uint32_t, (size_t) changes->pages->len * VDI_PAGE);
-  for (unsigned i = 0; i < changes->pages->len; i++)
-    {
-      uint32_t first = g_array_index (changes->pages, uint32_t, i) * VDI_PAGE;
-
-      memcpy (changes->entries + (size_t) i * VDI_PAGE, vdi->map + first,
-              MIN (VDI_PAGE, vdi->header.block_count - first) * 4);
-    }
-  memset (vdi->dirty_pages, 0, pages);
-  vdi->dirty = FALSE;
-  return TRUE;
-}
-
-static gboolean
-write_changes (Image *img, const VdiChanges *changes, GError **error)
-{
-  const VdiHeader *h = &changes->header;
-
-  for (unsigned i = 0; i < changes->pages->len; i++)
-    {
-      uint32_t first = g_array_index (changes->pages, uint32_t, i) * VDI_PAGE;
-
-      if (!image_pwrite (img, h->map_offset + (uint64_t) first * 4, changes->entries + (size_t) i * VDI_PAGE,
-                         MIN (VDI_PAGE, h->block_count - first) * 4, error))
-        return FALSE;
-    }
-  return image_sync (img, error);
-}
-
 static gboolean
 vdi_flush (Image *img, GError **error)
 {
   Vdi *vdi = img->state;
-  VdiChanges changes = { 0 };
-  gboolean dirty, ok;
+  gboolean dirty, changed = FALSE, ok = TRUE;
+  VdiHeader header;
+  uint64_t length;
 
   g_mutex_lock (&vdi->flush_lock);
   g_mutex_lock (&img->map_lock);
   dirty = vdi->dirty;
-  ok = !dirty || take_changes (img, &changes, error);
-  g_mutex_unlock (&img->map_lock);
-  ok = ok && (!dirty || image_pwrite (img, 0, &changes.header, sizeof changes.header, error)) &&
-       image_sync (img, error) && (!dirty || write_changes (img, &changes, error));
-  if (!ok && changes.pages != NULL)
+  header = vdi->header;
+  if (dirty)
     {
-      g_mutex_lock (&img->map_lock);
-      for (unsigned i = 0; i < changes.pages->len; i++)
-        vdi->dirty_pages[g_array_index (changes.pages, uint32_t, i)] = TRUE;
-      vdi->dirty = TRUE;
-      g_mutex_unlock (&img->map_lock);
+      uint64_t end = place_offset (vdi, header.blocks_allocated);
+
+      /* Other programs want the last block whole. */
+      ok = image_file_length (img->file, &length, error)
+           && (length >= end || image_file_truncate (img->file, end, error));
     }
+  if (ok)
+    {
+      changed = table_cache_seal (vdi->map);
+      vdi->dirty = FALSE;
+    }
+  g_mutex_unlock (&img->map_lock);
+  ok = ok && (!dirty || image_pwrite (img, 0, &header, sizeof header, error)) && image_sync (img, error)
+       && (!changed || (table_cache_write_sealed (vdi->map, error) && image_sync (img, error)));
+  g_mutex_lock (&img->map_lock);
+  if (changed)
+    table_cache_unseal (vdi->map, ok);
+  vdi->dirty |= dirty && !ok;
+  g_mutex_unlock (&img->map_lock);
   g_mutex_unlock (&vdi->flush_lock);
-  g_clear_pointer (&changes.pages, g_array_unref);
-  g_free (changes.entries);
   return ok;
 }
 
@@ -500,6 +537,20 @@ vdi_close (Image *img)
   vdi_free (img->state);
 }
 
+/* Blocks from @old on get entries. */
+static gboolean
+extend_map (Image *img, uint32_t old, uint32_t blocks, GError **error)
+{
+  Vdi *vdi = img->state;
+
+  for (uint32_t block = old; block < blocks; block++)
+    if ((block % VDI_PAGE == 0 && !image_relieve (img, error)) || !set_entry (img, block, VDI_UNALLOCATED, error))
+      return FALSE;
+  vdi->used = g_realloc (vdi->used, blocks / 8 + 1);
+  memset (vdi->used + old / 8 + 1, 0, blocks / 8 - old / 8);
+  return vdi_flush (img, error);
+}
+
 /* The map has some room to grow into, up to the data; images that need more are made anew. */
 static gboolean
 vdi_resize (Image *img, uint64_t size, GError **error)
@@ -508,32 +559,24 @@ vdi_resize (Image *img, uint64_t size, GError **error)
   VdiHeader *h = &vdi->header;
   uint64_t blocks = (size + h->block_size - 1) / h->block_size, old_size = h->disk_size, old_end = img->size;
   uint64_t edge = MIN ((old_end + h->block_size - 1) / h->block_size * h->block_size, size);
-  uint32_t old = h->block_count, last = (uint32_t) ((old_end - 1) / h->block_size);
+  uint32_t old = h->block_count, last = (uint32_t) ((old_end - 1) / h->block_size), entry;
 
   if (size < img->size || h->type == VDI_FIXED || blocks * 4 > VDI_MAP_MAX
-      || blocks * 4 > h->data_offset - h->map_offset)
+      || map_room (blocks) > h->data_offset - h->map_offset)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, _("cannot resize “%s” in its place"), img->path);
       return FALSE;
     }
-  if (!vdi_flush (img, error))
+  if (!vdi_flush (img, error) || !get_entry (img, last, &entry, error))
     return FALSE;
   /* What lies in the last block behind the end was never seen. */
-  if (is_allocated (vdi->map[last])
-      && !image_file_zero (img->file, place_offset (vdi, vdi->map[last]) + old_end - (uint64_t) last * h->block_size,
+  if (is_allocated (entry)
+      && !image_file_zero (img->file, place_offset (vdi, entry) + old_end - (uint64_t) last * h->block_size,
                            edge - old_end, error))
     return FALSE;
   if (blocks > old)
     {
-      uint32_t pages = (uint32_t) (blocks / VDI_PAGE + 1);
-
-      vdi->map = g_renew (uint32_t, vdi->map, blocks);
-      vdi->dirty_pages = g_renew (uint8_t, vdi->dirty_pages, pages);
-      memset (vdi->dirty_pages, 0, pages);
-      for (uint64_t i = old; i < blocks; i++)
-        vdi->map[i] = VDI_UNALLOCATED;
-      if (!image_pwrite (img, h->map_offset + (uint64_t) old * 4, vdi->map + old, (blocks - old) * 4, error)
-          || !image_sync (img, error))
+      if (!extend_map (img, old, (uint32_t) blocks, error))
         return FALSE;
       h->block_count = (uint32_t) blocks;
     }

@@ -258,7 +258,7 @@ write_footers (Image *img, uint64_t size, GError **error)
   vhd_set_size (&footer, size);
   vhd_seal_footer (&footer);
   if (!image_pwrite (img, vhd->end, &footer, sizeof footer, error)
-      || (vhd->pages != NULL && !image_pwrite (img, 0, &footer, sizeof footer, error)) || !image_sync (img, error))
+      || (vhd->tables != NULL && !image_pwrite (img, 0, &footer, sizeof footer, error)) || !image_sync (img, error))
     return FALSE;
   vhd->footer = footer;
   return TRUE;
@@ -323,7 +323,7 @@ drop_blocks (Image *img, uint32_t first, GError **error)
       if (place != 0)
         g_array_append_val (places, place);
     }
-  if (!pages_flush (vhd->pages, error))
+  if (!table_cache_flush (vhd->tables, error))
     return FALSE;
   for (unsigned i = 0; i < places->len; i++)
     image_file_punch (img->file, g_array_index (places, uint64_t, i), vhd_stride (vhd));
@@ -343,7 +343,7 @@ vhd_resize (Image *img, uint64_t size, GError **error)
 
   /* Its only footer lies where the disk would go on: there is no moment at which the file could change from the one
    * to the other. It is made anew. */
-  if (vhd->pages == NULL)
+  if (vhd->tables == NULL)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, _("cannot resize “%s” in its place"), img->path);
       return FALSE;
@@ -361,7 +361,7 @@ vhd_resize (Image *img, uint64_t size, GError **error)
     return FALSE;
   /* What the last block holds beyond the old end, and what the parent has there, must not appear. */
   zero_end = MIN (size, MAX (round_up (old, block), img->base != NULL ? img->base->size : 0));
-  if (zero_end > old && (!vhd_discard (img, old, zero_end - old, error) || !pages_flush (vhd->pages, error)))
+  if (zero_end > old && (!vhd_discard (img, old, zero_end - old, error) || !table_cache_flush (vhd->tables, error)))
     return FALSE;
   if (!write_footers (img, size, error))
     return FALSE;
@@ -501,11 +501,11 @@ vhd_check (Image *img, gboolean repair, ImageReport *report, GError **error)
 {
   Vhd *vhd = img->state;
 
-  if (vhd->pages == NULL)
+  if (vhd->tables == NULL)
     {
       report->allocated = img->size;
       return TRUE;
     }
   return check_blocks (img, repair, report, error) && check_end (img, repair, report, error)
-         && (!repair || pages_flush (vhd->pages, error));
+         && (!repair || table_cache_flush (vhd->tables, error));
 }

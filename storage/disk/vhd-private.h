@@ -2,7 +2,7 @@
 /* VHD: what lies in the file, and what is kept of it. Private to vhd*.c. */
 #pragma once
 
-#include "storage/disk/pages.h"
+#include "storage/disk/cache.h"
 
 enum
 {
@@ -67,7 +67,7 @@ typedef struct
 {
   VhdFooter footer; /* as in the file */
   VhdHeader header; /* likewise; not of fixed images */
-  Pages *pages;     /* of the table, and bitmaps */
+  TableCache *tables;     /* of the table, and bitmaps */
   uint32_t entries; /* of the table: sector where a block's bitmap lies, VHD_UNALLOCATED for none */
   uint32_t block_size, bitmap_size;
   uint64_t table_offset;

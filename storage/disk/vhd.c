@@ -341,7 +341,7 @@ check_table (Image *img, Vhd *vhd, GError **error)
 static void
 vhd_free (Vhd *vhd)
 {
-  pages_free (vhd->pages);
+  table_cache_free (vhd->tables);
   g_free (vhd->whole);
   g_free (vhd);
 }
@@ -374,7 +374,7 @@ vhd_open (Image *img, GError **error)
       || (type == VHD_DIFFERENCING && !vhd_find_parent (img, vhd, error)) || !check_table (img, vhd, error))
     goto fail;
   vhd->whole = g_malloc0 (vhd->entries / 8 + 1);
-  vhd->pages = pages_new (img, SECTOR_SIZE, CACHE_SIZE, NULL);
+  vhd->tables = table_cache_new (img, SECTOR_SIZE, CACHE_SIZE, NULL);
   /* A differencing image takes its parent's sectors one by one. */
   if (type == VHD_DYNAMIC)
     img->unit = vhd->block_size;
@@ -395,7 +395,7 @@ vhd_close (Image *img)
 static gboolean
 is_fixed (const Vhd *vhd)
 {
-  return vhd->pages == NULL;
+  return vhd->tables == NULL;
 }
 
 /* The map */
@@ -414,7 +414,7 @@ vhd_find_block (Image *img, uint32_t block, uint64_t *place, GError **error)
   Vhd *vhd = img->state;
   unsigned index;
   uint64_t at = entry_page (vhd, block, &index);
-  const uint32_t *entries = pages_read (vhd->pages, img->file, at, error);
+  const uint32_t *entries = table_cache_read (vhd->tables, img->file, at, error);
   uint32_t entry;
 
   if (entries == NULL)
@@ -430,7 +430,7 @@ vhd_set_block (Image *img, uint32_t block, uint64_t place, GError **error)
   Vhd *vhd = img->state;
   unsigned index;
   uint64_t at = entry_page (vhd, block, &index);
-  uint32_t *entries = pages_change (vhd->pages, img->file, at, 0, error);
+  uint32_t *entries = table_cache_change (vhd->tables, img->file, at, 0, error);
 
   if (entries == NULL)
     return FALSE;
@@ -465,7 +465,7 @@ find_run (Image *img, uint32_t block, uint64_t place, uint32_t sector, uint32_t 
   *count = sectors - sector;
   if (is_whole (vhd, block))
     return TRUE;
-  bits = pages_read (vhd->pages, img->file, place + first / 8, error);
+  bits = table_cache_read (vhd->tables, img->file, place + first / 8, error);
   if (bits == NULL)
     return FALSE;
   *present = has_sector (bits, sector);
@@ -511,6 +511,18 @@ vhd_extent (Image *img, uint64_t offset, uint64_t length, ImageExtent *out, GErr
   return TRUE;
 }
 
+/* After a failure: the file ends at @at again, as the format wants it to. */
+static void
+end_file (Image *img, uint64_t at)
+{
+  const Vhd *vhd = img->state;
+  g_autoptr (GError) error = NULL;
+
+  if (!image_pwrite (img, at, &vhd->footer, sizeof vhd->footer, &error)
+      || !image_file_truncate (img->file, at + VHD_FOOTER, &error))
+    g_debug ("%s", error->message);
+}
+
 gboolean
 vhd_begin_block (Image *img, uint64_t place, uint8_t bits, GError **error)
 {
@@ -522,9 +534,12 @@ vhd_begin_block (Image *img, uint64_t place, uint8_t bits, GError **error)
     return image_damaged (error, img, _ ("no block is left"));
   memset (bitmap, bits, vhd->bitmap_size);
   /* What an earlier failure left there goes. */
-  return image_file_truncate (img->file, place, error) && image_file_truncate (img->file, end + VHD_FOOTER, error)
-         && image_pwrite (img, end, &vhd->footer, sizeof vhd->footer, error)
-         && image_pwrite (img, place, bitmap, vhd->bitmap_size, error);
+  if (image_file_truncate (img->file, place, error) && image_file_truncate (img->file, end + VHD_FOOTER, error)
+      && image_pwrite (img, end, &vhd->footer, sizeof vhd->footer, error)
+      && image_pwrite (img, place, bitmap, vhd->bitmap_size, error))
+    return TRUE;
+  end_file (img, place);
+  return FALSE;
 }
 
 static gboolean
@@ -585,7 +600,7 @@ vhd_commit (Image *img, const ImagePlace *place, GError **error)
   for (uint32_t end = sector + (uint32_t)(place->length / SECTOR_SIZE); sector < end;)
     {
       uint32_t page = sector / PAGE_SECTORS * PAGE_SECTORS, stop = MIN (end, page + PAGE_SECTORS);
-      uint8_t *bits = pages_change (vhd->pages, img->file, place->detail + page / 8, 0, error);
+      uint8_t *bits = table_cache_change (vhd->tables, img->file, place->detail + page / 8, 0, error);
 
       if (bits == NULL)
         return FALSE;
@@ -601,8 +616,10 @@ vhd_release (Image *img, const ImagePlace *place)
 {
   Vhd *vhd = img->state;
 
-  if (place->detail == 0 && place->at + vhd->block_size == vhd->end)
-    vhd->end = place->at - vhd->bitmap_size;
+  if (place->detail != 0 || place->at + vhd->block_size != vhd->end)
+    return;
+  vhd->end = place->at - vhd->bitmap_size;
+  end_file (img, vhd->end);
 }
 
 /* What one block has of the range becomes a hole. Where a parent lies below it gets sectors of its own for that. */
@@ -668,7 +685,7 @@ vhd_flush (Image *img, GError **error)
 {
   Vhd *vhd = img->state;
 
-  return is_fixed (vhd) ? image_sync (img, error) : pages_flush (vhd->pages, error);
+  return is_fixed (vhd) ? image_sync (img, error) : table_cache_flush (vhd->tables, error);
 }
 
 static const char *const variants[] = { "dynamic", "fixed", NULL };

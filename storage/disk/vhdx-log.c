@@ -253,7 +253,7 @@ vhdx_log_replay (Image *img, GError **error)
 /* Writing */
 
 static void
-make_entry (Image *img, uint8_t *entry, const PageCopy *copies, uint32_t count, uint32_t length)
+make_entry (Image *img, uint8_t *entry, const TableCopy *copies, uint32_t count, uint32_t length)
 {
   Vhdx *vhdx = img->state;
   VhdxLogEntry head = { .signature = { 'l', 'o', 'g', 'e' },
@@ -286,7 +286,7 @@ make_entry (Image *img, uint8_t *entry, const PageCopy *copies, uint32_t count, 
 }
 
 static gboolean
-write_some (Image *img, const PageCopy *copies, uint32_t count, GError **error)
+write_some (Image *img, const TableCopy *copies, uint32_t count, GError **error)
 {
   Vhdx *vhdx = img->state;
   uint32_t length = (1 + count) * VHDX_LOG_SECTOR;
@@ -318,7 +318,7 @@ write_some (Image *img, const PageCopy *copies, uint32_t count, GError **error)
 }
 
 gboolean
-vhdx_log_write (Image *img, const PageCopy *copies, size_t count, GError **error)
+vhdx_log_write (Image *img, const TableCopy *copies, size_t count, GError **error)
 {
   Vhdx *vhdx = img->state;
   gboolean ok = TRUE;

@@ -235,12 +235,12 @@ vhdx_create (Image *img, const ImageCreate *options, GError **error)
 static gboolean
 flush (Image *img, GError **error)
 {
-  return pages_flush (((Vhdx *) img->state)->pages, error);
+  return table_cache_flush (((Vhdx *) img->state)->tables, error);
 }
 
 /* The page of the file with @at in it, changed there. */
 static gboolean
-load_page (Image *img, uint64_t at, uint8_t *page, PageCopy *copy, GError **error)
+load_page (Image *img, uint64_t at, uint8_t *page, TableCopy *copy, GError **error)
 {
   copy->file = img->file;
   copy->at = at / VHDX_LOG_SECTOR * VHDX_LOG_SECTOR;
@@ -282,7 +282,7 @@ write_size (Image *img, uint64_t size, uint64_t table_offset, uint32_t table_len
   Vhdx *vhdx = img->state;
   g_autofree uint8_t *pages = g_malloc (2 * VHDX_LOG_SECTOR);
   uint8_t *metadata = pages, *regions = pages + VHDX_LOG_SECTOR;
-  PageCopy copies[3];
+  TableCopy copies[3];
   size_t count = 1;
 
   if (!load_page (img, vhdx->size_at, metadata, &copies[0], error))
@@ -292,8 +292,8 @@ write_size (Image *img, uint64_t size, uint64_t table_offset, uint32_t table_len
     {
       if (!change_regions (img, table_offset, table_length, regions, error))
         return FALSE;
-      copies[1] = (PageCopy) { img->file, VHDX_REGIONS_1, 0, regions };
-      copies[2] = (PageCopy) { img->file, VHDX_REGIONS_2, 0, regions };
+      copies[1] = (TableCopy) { img->file, VHDX_REGIONS_1, 0, regions };
+      copies[2] = (TableCopy) { img->file, VHDX_REGIONS_2, 0, regions };
       count = 3;
     }
   if (!image_sync (img, error) || !vhdx_log_write (img, copies, count, error) || !image_sync (img, error))

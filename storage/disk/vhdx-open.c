@@ -421,7 +421,7 @@ read_metadata (Image *img, GError **error)
 static void
 vhdx_free (Vhdx *vhdx)
 {
-  pages_free (vhdx->pages);
+  table_cache_free (vhdx->tables);
   g_mutex_clear (&vhdx->log_lock);
   g_free (vhdx);
 }
@@ -441,24 +441,33 @@ vhdx_open (Image *img, GError **error)
     }
   memcpy (img->identity.state, vhdx->header.data_write.bytes, 16);
   vhdx->end = (img->file->size + VHDX_MIB - 1) / VHDX_MIB * VHDX_MIB;
-  vhdx->pages = pages_new (img, VHDX_LOG_SECTOR, CACHE_SIZE, vhdx_log_write);
+  vhdx->tables = table_cache_new (img, VHDX_LOG_SECTOR, CACHE_SIZE, vhdx_log_write);
   return TRUE;
 }
 
 /* An image that is closed properly needs no log. */
-void
-vhdx_close (Image *img)
+gboolean
+vhdx_rest (Image *img, GError **error)
 {
   Vhdx *vhdx = img->state;
   VhdxHeader header;
-  g_autoptr (GError) error = NULL;
-  gboolean ok = !vhdx->changed || pages_flush (vhdx->pages, &error);
 
+  if (vhdx->changed && !table_cache_flush (vhdx->tables, error))
+    return FALSE;
   header = vhdx->header;
   memset (&header.log, 0, sizeof header.log);
-  if (ok && !vhdx_guid_is_zero (&vhdx->header.log))
-    ok = vhdx_write_header (img, &header, &error);
-  if (!ok)
+  if (!vhdx_guid_is_zero (&vhdx->header.log) && !vhdx_write_header (img, &header, error))
+    return FALSE;
+  vhdx->changed = FALSE;
+  return TRUE;
+}
+
+void
+vhdx_close (Image *img)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!vhdx_rest (img, &error))
     g_warning ("%s", error->message);
-  vhdx_free (vhdx);
+  vhdx_free (img->state);
 }

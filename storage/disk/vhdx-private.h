@@ -2,7 +2,7 @@
 /* VHDX: what lies in the file, and what is kept of it. Private to vhdx*.c. */
 #pragma once
 
-#include "storage/disk/pages.h"
+#include "storage/disk/cache.h"
 
 enum
 {
@@ -152,7 +152,7 @@ typedef struct
   uint64_t ratio;           /* blocks of data to one of bitmaps */
   uint64_t blocks, entries; /* of the disk; of the table for it */
   uint64_t end;             /* where the next block goes */
-  Pages *pages;             /* of table and bitmaps, 4 KiB each */
+  TableCache *tables;             /* of table and bitmaps, 4 KiB each */
   gboolean changed;         /* the header says that the contents differ from before */
 
   GMutex log_lock;
@@ -175,7 +175,7 @@ gboolean vhdx_write_header (Image *img, const VhdxHeader *header, GError **error
 /* The log. Replays what it holds, which only makes sense in a file that can be written to. */
 gboolean vhdx_log_replay (Image *img, GError **error);
 /* Pages of 4 KiB: through the log. */
-gboolean vhdx_log_write (Image *img, const PageCopy *copies, size_t count, GError **error);
+gboolean vhdx_log_write (Image *img, const TableCopy *copies, size_t count, GError **error);
 
 /* With map_lock held, or alone. The entry of a block of data; of the block of bitmaps for it. */
 uint64_t vhdx_entry_index (const Vhdx *vhdx, uint64_t block);
@@ -190,6 +190,7 @@ gboolean vhdx_note_change (Image *img, GError **error);
 gboolean vhdx_discard (Image *img, uint64_t offset, uint64_t length, GError **error);
 
 gboolean vhdx_open (Image *img, GError **error);
+gboolean vhdx_rest (Image *img, GError **error);
 void vhdx_close (Image *img);
 gboolean vhdx_create (Image *img, const ImageCreate *options, GError **error);
 gboolean vhdx_resize (Image *img, uint64_t size, GError **error);

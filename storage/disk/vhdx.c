@@ -46,7 +46,7 @@ vhdx_get_entry (Image *img, uint64_t index, uint64_t *entry, GError **error)
 {
   Vhdx *vhdx = img->state;
   const uint64_t *entries
-      = pages_read (vhdx->pages, img->file, vhdx->table_offset + index / PAGE_ENTRIES * PAGE, error);
+      = table_cache_read (vhdx->tables, img->file, vhdx->table_offset + index / PAGE_ENTRIES * PAGE, error);
 
   if (entries == NULL)
     return FALSE;
@@ -58,7 +58,7 @@ gboolean
 vhdx_set_entry (Image *img, uint64_t index, uint64_t entry, GError **error)
 {
   Vhdx *vhdx = img->state;
-  uint64_t *entries = pages_change (vhdx->pages, img->file, vhdx->table_offset + index / PAGE_ENTRIES * PAGE, 0, error);
+  uint64_t *entries = table_cache_change (vhdx->tables, img->file, vhdx->table_offset + index / PAGE_ENTRIES * PAGE, 0, error);
 
   if (entries == NULL)
     return FALSE;
@@ -116,7 +116,7 @@ find_run (Image *img, uint64_t block, uint64_t sector, uint64_t max, uint64_t *c
   *count = max;
   if (place == 0)
     return TRUE;
-  bits = pages_read (vhdx->pages, img->file, bit_page (place, sector, &bit), error);
+  bits = table_cache_read (vhdx->tables, img->file, bit_page (place, sector, &bit), error);
   if (bits == NULL)
     return FALSE;
   end = (uint32_t) MIN (bit + max, PAGE_SECTORS);
@@ -135,7 +135,7 @@ set_bits (Image *img, uint64_t place, uint64_t sector, uint64_t count, GError **
     {
       uint32_t bit;
       uint64_t page = bit_page (place, sector, &bit), some = MIN (count, PAGE_SECTORS - bit);
-      uint8_t *bits = pages_change (vhdx->pages, img->file, page, 0, error);
+      uint8_t *bits = table_cache_change (vhdx->tables, img->file, page, 0, error);
 
       if (bits == NULL)
         return FALSE;
@@ -396,7 +396,7 @@ vhdx_discard (Image *img, uint64_t offset, uint64_t length, GError **error)
 static gboolean
 vhdx_flush (Image *img, GError **error)
 {
-  return pages_flush (((Vhdx *) img->state)->pages, error);
+  return table_cache_flush (((Vhdx *) img->state)->tables, error);
 }
 
 static int
@@ -417,6 +417,7 @@ const ImageFormat vhdx_format = { .name = "vhdx",
                                   .open = vhdx_open,
                                   .create = vhdx_create,
                                   .close = vhdx_close,
+                                  .rest = vhdx_rest,
                                   .read = image_map_read,
                                   .write = vhdx_write,
                                   .discard = vhdx_discard,

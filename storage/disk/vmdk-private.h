@@ -2,7 +2,7 @@
 /* VMDK: what lies in the files, and what is kept of it. Private to vmdk*.c. */
 #pragma once
 
-#include "storage/disk/pages.h"
+#include "storage/disk/cache.h"
 
 enum
 {
@@ -106,7 +106,7 @@ typedef struct
   VmdkDescriptor *descriptor;
   uint64_t descriptor_at; /* in img->file, bytes */
   GArray *extents;        /* VmdkExtent, in the order of the disk */
-  Pages *pages;           /* of grain tables and directories */
+  TableCache *tables;           /* of grain tables and directories */
   gboolean changed;       /* the CID says that the contents are not what they were */
   VmdkStream *stream;     /* of streamOptimized images */
 } Vmdk;

@@ -17,7 +17,8 @@
 
 enum
 {
-  TABLE_PAGE = SECTOR_SIZE / 4 /* entries */
+  TABLE_PAGE = SECTOR_SIZE / 4, /* entries */
+  FIXED_PLACES = 4              /* header, descriptor, two directories */
 };
 
 static uint64_t
@@ -87,21 +88,46 @@ read_footer (Image *img, VmdkExtent *extent, GError **error)
   return TRUE;
 }
 
-static int
-compare_sectors (const void *a, const void *b)
+typedef struct
 {
-  uint32_t first = *(const uint32_t *)a, second = *(const uint32_t *)b;
+  uint64_t at, length; /* sectors */
+} Place;
 
-  return first < second ? -1 : first > second;
+static int
+compare_places (const void *a, const void *b)
+{
+  const Place *first = a, *second = b;
+
+  return first->at < second->at ? -1 : first->at > second->at;
 }
 
-/* Tables lie in the file, and no two overlap. */
+/* What else says where things are. A stream only grows: nothing of it is changed in its place. */
+static uint32_t
+fixed_places (const VmdkExtent *extent, Place *places)
+{
+  const VmdkHeader *h = &extent->header;
+  uint64_t directory_sectors = ((uint64_t)extent->tables * 4 + SECTOR_SIZE - 1) / SECTOR_SIZE;
+  uint32_t count = 0;
+
+  if (extent->kind != VMDK_SPARSE)
+    return 0;
+  places[count++] = (Place){ 0, 1 };
+  if (h->descriptor_offset != 0)
+    places[count++] = (Place){ h->descriptor_offset, h->descriptor_size };
+  places[count++] = (Place){ h->directory_offset, directory_sectors };
+  if (extent->redundant != NULL)
+    places[count++] = (Place){ h->redundant_offset, directory_sectors };
+  return count;
+}
+
+/* Tables lie in the file, and none overlaps another, a directory, or the header. */
 static gboolean
 check_directory (Image *img, const VmdkExtent *extent, GError **error)
 {
-  uint32_t table_sectors = (extent->header.table_entries * 4 + SECTOR_SIZE - 1) / SECTOR_SIZE, count = 0;
-  g_autofree uint32_t *places = g_new (uint32_t, (size_t)extent->tables * 2);
+  uint32_t table_sectors = (extent->header.table_entries * 4 + SECTOR_SIZE - 1) / SECTOR_SIZE, count;
+  g_autofree Place *places = g_new (Place, (size_t)extent->tables * 2 + FIXED_PLACES);
 
+  count = fixed_places (extent, places);
   for (uint32_t i = 0; i < extent->tables; i++)
     for (int copy = 0; copy < (extent->redundant != NULL ? 2 : 1); copy++)
       {
@@ -113,11 +139,11 @@ check_directory (Image *img, const VmdkExtent *extent, GError **error)
         if (at > extent->file->size || extent->header.table_entries * 4 > extent->file->size - at)
           return image_damaged (error, img, _ ("table %u is said to be at %llu, which the file does not have"), i,
                                 (unsigned long long)at);
-        places[count++] = sector;
+        places[count++] = (Place){ sector, table_sectors };
       }
-  qsort (places, count, sizeof *places, compare_sectors);
+  qsort (places, count, sizeof *places, compare_places);
   for (uint32_t i = 1; i < count; i++)
-    if (places[i] - places[i - 1] < table_sectors)
+    if (places[i].at - places[i - 1].at < places[i - 1].length)
       return image_damaged (error, img, _ ("two tables overlap"));
   return TRUE;
 }
@@ -208,7 +234,7 @@ vmdk_sparse_find (Image *img, VmdkExtent *extent, uint64_t grain, uint32_t *sect
       *sector = extent->directory[grain / extent->header.table_entries];
       return TRUE;
     }
-  entries = pages_read (vmdk->pages, extent->file, at, error);
+  entries = table_cache_read (vmdk->tables, extent->file, at, error);
   if (entries == NULL)
     return FALSE;
   *sector = entries[index];
@@ -225,7 +251,7 @@ vmdk_sparse_set (Image *img, VmdkExtent *extent, uint64_t grain, uint32_t sector
   uint32_t *entries;
 
   g_assert (has_table);
-  entries = pages_change (vmdk->pages, extent->file, at, mirror, error);
+  entries = table_cache_change (vmdk->tables, extent->file, at, mirror, error);
   if (entries == NULL)
     return FALSE;
   entries[index] = sector;
@@ -310,7 +336,7 @@ name_table (Image *img, VmdkExtent *extent, uint32_t *directory, uint64_t direct
   /* A table of zeros may be named before anything is in it. */
   if (!extend (img, extent, bytes, &at, error))
     return FALSE;
-  entries = pages_change (vmdk->pages, extent->file,
+  entries = table_cache_change (vmdk->tables, extent->file,
                           directory_sector * SECTOR_SIZE + (uint64_t)table / TABLE_PAGE * SECTOR_SIZE, 0, error);
   if (entries == NULL)
     return FALSE;

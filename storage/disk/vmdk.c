@@ -223,7 +223,7 @@ vmdk_free (Vmdk *vmdk)
   for (unsigned i = 0; i < vmdk->extents->len; i++)
     vmdk_extent_clear (&g_array_index (vmdk->extents, VmdkExtent, i));
   g_array_unref (vmdk->extents);
-  pages_free (vmdk->pages);
+  table_cache_free (vmdk->tables);
   vmdk_stream_free (vmdk->stream);
   vmdk_descriptor_free (vmdk->descriptor);
   g_free (vmdk);
@@ -245,7 +245,7 @@ set_up (Image *img, GError **error)
     return image_unsupported (error, img, _ ("it is compressed, and not one stream"));
   if (packed > 0)
     vmdk->stream = vmdk_stream_new ();
-  vmdk->pages = pages_new (img, SECTOR_SIZE, CACHE_SIZE, NULL);
+  vmdk->tables = table_cache_new (img, SECTOR_SIZE, CACHE_SIZE, NULL);
   img->variant = vmdk->descriptor->create_type != NULL ? vmdk->descriptor->create_type : "custom";
   for (size_t i = 0; i < G_N_ELEMENTS (types); i++)
     if (g_ascii_strcasecmp (img->variant, types[i].create_type) == 0)
@@ -297,17 +297,27 @@ mark_unclean (Image *img, uint8_t unclean, GError **error)
   return TRUE;
 }
 
+static gboolean
+vmdk_rest (Image *img, GError **error)
+{
+  Vmdk *vmdk = img->state;
+
+  if (vmdk->changed
+      && (vmdk->stream != NULL ? !vmdk_stream_flush (img, TRUE, error)
+                               : !table_cache_flush (vmdk->tables, error) || !mark_unclean (img, 0, error)))
+    return FALSE;
+  vmdk->changed = FALSE;
+  return TRUE;
+}
+
 static void
 vmdk_close (Image *img)
 {
-  Vmdk *vmdk = img->state;
   g_autoptr (GError) error = NULL;
 
-  if (vmdk->changed
-      && (vmdk->stream != NULL ? !vmdk_stream_flush (img, TRUE, &error)
-                               : !pages_flush (vmdk->pages, &error) || !mark_unclean (img, 0, &error)))
+  if (!vmdk_rest (img, &error))
     g_warning ("%s", error->message);
-  vmdk_free (vmdk);
+  vmdk_free (img->state);
 }
 
 /* Reading and writing */
@@ -519,7 +529,7 @@ vmdk_flush (Image *img, GError **error)
 {
   Vmdk *vmdk = img->state;
 
-  return vmdk->stream != NULL ? vmdk_stream_flush (img, FALSE, error) : pages_flush (vmdk->pages, error);
+  return vmdk->stream != NULL ? vmdk_stream_flush (img, FALSE, error) : table_cache_flush (vmdk->tables, error);
 }
 
 static const char *const variants[]
@@ -536,6 +546,7 @@ const ImageFormat vmdk_format
         .open = vmdk_open,
         .create = vmdk_create,
         .close = vmdk_close,
+        .rest = vmdk_rest,
         .read = vmdk_read,
         .write = vmdk_write,
         .discard = vmdk_discard,

@@ -281,6 +281,29 @@ test_asynchronous (Fixture *f, gconstpointer name)
   g_main_context_unref (context);
 }
 
+/* What is done but not told yet is told on the new context. */
+static void
+test_another_context (Fixture *f, gconstpointer name)
+{
+  GMainContext *first = g_main_context_new (), *second = g_main_context_new ();
+  unsigned completed = 0;
+  DiskRequest request = { .op = DISK_FLUSH, .done = done, .opaque = &completed };
+  Disk *disk;
+
+  g_assert_true (make (f->path, NULL, "dynamic", 4 << 20, NULL));
+  disk = open_or_fail (f->path, 0);
+  disk_set_context (disk, first);
+  disk_submit (disk, &request);
+  disk_drain (disk);
+  disk_set_context (disk, second);
+  while (g_main_context_iteration (second, FALSE))
+    ;
+  g_assert_cmpuint (completed, ==, 1);
+  disk_unref (disk);
+  g_main_context_unref (first);
+  g_main_context_unref (second);
+}
+
 /* What goes into a CD drive: whole sectors, and a file system that the file holds to its end. */
 static void
 test_discs (Fixture *f, gconstpointer name)
@@ -368,7 +391,7 @@ test_no_cache (Fixture *f, gconstpointer name)
   };
   g_autoptr (GError) error = NULL;
   g_autofree uint8_t *copy = g_malloc0 (SIZE), *back = g_malloc (SIZE);
-  uint8_t *aligned = g_aligned_alloc (64, PAGE, PAGE);
+  uint8_t *aligned = g_aligned_alloc (65, PAGE, PAGE);
 
   g_assert_true (make (f->path, NULL, "dynamic", SIZE, &error));
   for (int round = 0; round < 2; round++)
@@ -381,14 +404,16 @@ test_no_cache (Fixture *f, gconstpointer name)
           size_t length
               = whole ? PAGE * (size_t) g_test_rand_int_range (1, 64) : 512 * (size_t) g_test_rand_int_range (1, 100);
           uint64_t offset = 512 * (uint64_t) g_test_rand_int_range (0, (gint32) ((SIZE - length) / 512));
+          uint8_t *data = aligned + (i % 4 == 2 ? 16 : 0);
 
           if (whole)
             offset &= ~(uint64_t) (PAGE - 1);
-          memset (aligned, 1 + i, length);
-          g_assert_true (disk_write (disk, offset, aligned, length, &error));
-          memcpy (copy + offset, aligned, length);
-          g_assert_true (disk_read (disk, offset, aligned, length, &error));
-          g_assert_cmpmem (aligned, length, copy + offset, length);
+          memset (data, 1 + i, length);
+          g_assert_true (disk_write (disk, offset, data, length, &error));
+          memcpy (copy + offset, data, length);
+          memset (data, 0, length);
+          g_assert_true (disk_read (disk, offset, data, length, &error));
+          g_assert_cmpmem (data, length, copy + offset, length);
         }
       g_assert_true (disk_read (disk, 0, back, SIZE, &error));
       g_assert_true (memcmp (back, copy, SIZE) == 0);
@@ -426,5 +451,6 @@ main (int argc, char **argv)
   ADD ("/disk/discs", "a.iso", test_discs);
   ADD ("/disk/no-file", "a.vdi", test_no_file);
   ADD ("/disk/asynchronous", "a.vdi", test_asynchronous);
+  ADD ("/disk/another-context", "a.vdi", test_another_context);
   return g_test_run ();
 }

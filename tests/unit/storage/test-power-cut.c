@@ -6,7 +6,10 @@
  * between sectors too. Each time the image must open, be sound, hold all that the
  * guest had flushed, and nothing that it never wrote.
  *
- *   test-power-cut FORMAT[:VARIANT[:over-base]] [CUTS]
+ * Of layers, some are laid over the image and merged into it while the guest works; the
+ * library's part, which file lies over which, changes at once.
+ *
+ *   test-power-cut FORMAT[:VARIANT[:over-base|:layers]] [CUTS]
  */
 
 #include "storage/disk/disk.h"
@@ -27,6 +30,9 @@ enum
   GROWN = 7 * 2048,
   OPERATIONS = 260,
   LENGTH_MAX = 300, /* sectors */
+  LAYERS = 9,
+  STEP = 14, /* operations between changes of the layers */
+  WHILE_MERGING = 5,
   CUTS = 500,
 };
 
@@ -65,6 +71,13 @@ typedef struct
   size_t done;           /* events that there were when it was over */
 } Operation;
 
+/* The files of the disk, from the top. */
+typedef struct
+{
+  size_t done; /* events that there were when it became so */
+  char **names;
+} Stack;
+
 typedef struct
 {
   ino_t inode;
@@ -80,6 +93,7 @@ typedef struct
   GPtrArray *files; /* File */
   GArray *events;
   GArray *operations;
+  GPtrArray *stacks; /* Stack */
   gboolean recording;
 } Recording;
 
@@ -260,9 +274,131 @@ make_image (const char *path, const char *format, const char *variant, const cha
   g_assert_no_error (error);
 }
 
-static void
-work (const char *variant, gboolean over_base)
+static char *
+layer_path (unsigned number)
 {
+  return g_strdup_printf ("%s/layer%u.qcow2", rec.folder, number);
+}
+
+static void
+note_stack (char **names)
+{
+  Stack *stack = g_new (Stack, 1);
+
+  *stack = (Stack) { .done = rec.events->len, .names = names };
+  g_ptr_array_add (rec.stacks, stack);
+}
+
+static char **
+present_stack (void)
+{
+  return ((Stack *) g_ptr_array_index (rec.stacks, rec.stacks->len - 1))->names;
+}
+
+static Disk *
+open_stack (const char *folder, char **names, GError **error)
+{
+  g_autoptr (GPtrArray) paths = g_ptr_array_new_with_free_func (g_free);
+  DiskOpenOptions options = { 0 };
+
+  for (unsigned i = 0; names[i] != NULL; i++)
+    g_ptr_array_add (paths, g_build_filename (folder, names[i], NULL));
+  g_ptr_array_add (paths, NULL);
+  options.chain = (const char *const *) paths->pdata + 1;
+  return disk_open_with (paths->pdata[0], &options, error);
+}
+
+static void
+push (Disk *disk, unsigned number)
+{
+  g_autofree char *path = layer_path (number);
+  g_autoptr (GStrvBuilder) names = g_strv_builder_new ();
+  g_autofree char *name = g_path_get_basename (path);
+  g_autoptr (GError) error = NULL;
+  DiskLayer *layer = disk_layer_prepare (disk, path, &error);
+
+  g_assert_no_error (error);
+  g_strv_builder_add (names, name);
+  g_strv_builder_addv (names, (const char **) present_stack ());
+  note_stack (g_strv_builder_end (names));
+  disk_layer_push (disk, layer);
+}
+
+typedef struct
+{
+  Disk *disk;
+  uint32_t *data;
+  unsigned depth;
+  gboolean begun;
+} Merging;
+
+/* The guest goes on. */
+static void
+on_merging (uint64_t done, uint64_t total, void *opaque)
+{
+  Merging *m = opaque;
+
+  for (unsigned i = 0; !m->begun && i < WHILE_MERGING; i++)
+    operate (m->disk, m->data, i + 1 < WHILE_MERGING ? GUEST_WRITE : GUEST_FLUSH);
+  m->begun = TRUE;
+}
+
+static gboolean
+on_merged (void *opaque, GError **error)
+{
+  const Merging *m = opaque;
+  g_autoptr (GStrvBuilder) names = g_strv_builder_new ();
+  char **present = present_stack ();
+
+  for (unsigned i = 0; present[i] != NULL; i++)
+    if (i != m->depth)
+      g_strv_builder_add (names, present[i]);
+  note_stack (g_strv_builder_end (names));
+  return TRUE;
+}
+
+static void
+change_layers (Disk *disk, uint32_t *data, unsigned *pushed)
+{
+  unsigned layers = g_strv_length (present_stack ()) - 1;
+  g_autoptr (GError) error = NULL;
+
+  if (*pushed < LAYERS && (layers == 0 || (layers < 4 && between (0, 2) == 0)))
+    push (disk, (*pushed)++);
+  else if (layers > 0)
+    {
+      Merging m = { .disk = disk, .data = data, .depth = between (0, layers) };
+      const DiskTask task = { .progress = on_merging, .opaque = &m };
+      const DiskMerge options = { .task = &task, .commit = on_merged, .opaque = &m };
+
+      disk_merge_layer (disk, m.depth, &options, &error);
+    }
+  if (error == NULL && between (0, 3) == 0)
+    disk_settle (disk, &error);
+  g_assert_no_error (error);
+}
+
+/* Those that will be needed: only files that are there from the beginning are watched. */
+static void
+make_layers (void)
+{
+  for (unsigned i = 0; i < LAYERS; i++)
+    {
+      g_autofree char *path = layer_path (i);
+      g_autoptr (GError) error = NULL;
+      const DiskCreateOptions options = {
+        .format = "qcow2", .size = (uint64_t) SECTORS * SECTOR, .base = rec.path, .base_format = rec.format
+      };
+
+      disk_create (path, &options, &error);
+      g_assert_no_error (error);
+    }
+}
+
+static void
+work (const char *variant, gboolean over_base, gboolean layers)
+{
+  unsigned pushed = 0;
   g_autofree char *base = g_strdup_printf ("%s/base.%s", rec.folder, rec.format);
   g_autofree uint32_t *data = g_malloc (LENGTH_MAX * SECTOR);
   g_autoptr (GError) error = NULL;
@@ -272,8 +408,10 @@ work (const char *variant, gboolean over_base)
   if (over_base)
     make_image (base, rec.format, NULL, NULL);
   make_image (rec.path, rec.format, variant, over_base ? base : NULL);
+  if (layers)
+    make_layers ();
   g_assert_cmpint (nftw (rec.folder, add_file, 8, FTW_PHYS), ==, 0);
-  disk = disk_open (rec.path, 0, &error);
+  disk = open_stack (rec.folder, present_stack (), &error);
   g_assert_no_error (error);
   rec.recording = TRUE;
   for (unsigned i = 0; i < OPERATIONS; i++)
@@ -281,17 +419,20 @@ work (const char *variant, gboolean over_base)
       unsigned dice = between (0, 16);
 
       operate (disk, data, dice < 10 ? GUEST_WRITE : dice < 11 ? GUEST_ZERO : dice < 13 ? GUEST_DISCARD : GUEST_FLUSH);
+      if (layers && i % STEP == STEP - 1)
+        change_layers (disk, data, &pushed);
       /* Closing and opening are a part of life. */
       if (i % 97 == 96)
         {
           disk_unref (disk);
-          disk = disk_open (rec.path, 0, &error);
+          disk = open_stack (rec.folder, present_stack (), &error);
           g_assert_no_error (error);
         }
     }
   disk_unref (disk);
   /* In place, where the format can: another file would not be one of those that are watched. */
-  disk_resize (rec.path, (uint64_t) GROWN * SECTOR, FALSE, NULL, &error);
+  if (!layers)
+    disk_resize (rec.path, (uint64_t) GROWN * SECTOR, FALSE, NULL, &error);
   /* Some formats have none. */
   if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED))
     g_assert_no_error (error);
@@ -476,12 +617,14 @@ check_contents (Disk *disk, size_t cut)
 
 /* What is not sound can be made so, and nothing is lost by it. */
 static void
-check_repaired (const char *path, size_t cut, gboolean changed, const char *fault)
+check_repaired (const char *below, char **names, unsigned which, size_t cut, gboolean changed, const char *fault)
 {
-  g_autofree char *folder = g_strconcat (rec.folder, ".repaired", NULL), *name = g_path_get_basename (path);
-  g_autofree char *copy = g_build_filename (folder, name, NULL), *below = g_path_get_dirname (path);
+  g_autofree char *folder = g_strconcat (rec.folder, ".repaired", NULL);
+  g_autofree char *path = g_build_filename (below, names[which], NULL),
+                  *copy = g_build_filename (folder, names[which], NULL);
   g_autofree char *base = g_strdup_printf ("%s/base.%s", below, rec.format);
-  const DiskOpenOptions options = { .base = g_file_test (base, G_FILE_TEST_EXISTS) ? base : NULL };
+  g_autoptr (GPtrArray) paths = g_ptr_array_new_with_free_func (g_free);
+  DiskOpenOptions options = { .base = g_file_test (base, G_FILE_TEST_EXISTS) ? base : NULL };
   g_autoptr (GError) error = NULL;
   DiskReport report;
   Disk *disk;
@@ -490,7 +633,12 @@ check_repaired (const char *path, size_t cut, gboolean changed, const char *faul
   if (!disk_check (path, copy, &report, NULL, &error))
     g_error ("cut %zu: %s: %s", cut, fault, error->message);
   disk_report_clear (&report);
-  disk = disk_open_with (copy, &options, &error);
+  for (unsigned i = 0; names[i] != NULL; i++)
+    g_ptr_array_add (paths, g_build_filename (i == which ? folder : below, names[i], NULL));
+  g_ptr_array_add (paths, NULL);
+  if (paths->len > 2)
+    options.chain = (const char *const *) paths->pdata + 1;
+  disk = disk_open_with (paths->pdata[0], &options, &error);
   g_assert_no_error (error);
   if (!changed)
     check_contents (disk, cut);
@@ -500,11 +648,16 @@ check_repaired (const char *path, size_t cut, gboolean changed, const char *faul
 
 /* @again: afterwards the guest goes on, which must not make it worse. */
 static void
-check_image (const char *path, size_t cut, gboolean again)
+check_image (const char *folder, size_t cut, gboolean again)
 {
   g_autoptr (GError) error = NULL;
-  DiskReport report;
-  Disk *disk = disk_open (path, 0, &error);
+  const Stack *stack;
+  Disk *disk;
+
+  for (unsigned i = rec.stacks->len - 1;; i--)
+    if ((stack = g_ptr_array_index (rec.stacks, i))->done <= cut)
+      break;
+  disk = open_stack (folder, stack->names, &error);
 
   if (disk == NULL)
     g_error ("cut %zu: %s", cut, error->message);
@@ -527,19 +680,24 @@ check_image (const char *path, size_t cut, gboolean again)
         }
     }
   disk_unref (disk);
-  disk_check (path, NULL, &report, NULL, &error);
-  g_assert_no_error (error);
-  if (report.errors > 0)
-    check_repaired (path, cut, again, report.messages[0]);
-  disk_report_clear (&report);
+  for (unsigned i = 0; stack->names[i] != NULL; i++)
+    {
+      g_autofree char *path = g_build_filename (folder, stack->names[i], NULL);
+      DiskReport report;
+
+      disk_check (path, NULL, &report, NULL, &error);
+      g_assert_no_error (error);
+      if (report.errors > 0)
+        check_repaired (folder, stack->names, i, cut, again, report.messages[0]);
+      disk_report_clear (&report);
+    }
 }
 
 static void
 cut_power (unsigned cuts)
 {
   g_autoptr (GArray) pending = g_array_new (FALSE, FALSE, sizeof (Event));
-  g_autofree char *folder = g_strconcat (rec.folder, ".cut", NULL), *name = g_path_get_basename (rec.path);
-  g_autofree char *path = g_build_filename (folder, name, NULL);
+  g_autofree char *folder = g_strconcat (rec.folder, ".cut", NULL);
   uint64_t events = rec.events->len;
   uint64_t made = 0;
 
@@ -549,7 +707,7 @@ cut_power (unsigned cuts)
       for (; made < cuts && made * (events + 1) / cuts <= i; made++)
         {
           write_files (folder, pending);
-          check_image (path, i, made % 4 == 0);
+          check_image (folder, i, made % 4 == 0);
         }
       if (i < events)
         advance (pending, &g_array_index (rec.events, Event, i));
@@ -572,7 +730,10 @@ test_cuts (gconstpointer data)
   rec.files = g_ptr_array_new ();
   rec.events = g_array_new (FALSE, FALSE, sizeof (Event));
   rec.operations = g_array_new (FALSE, FALSE, sizeof (Operation));
-  work (count > 1 && words[1][0] != '\0' ? words[1] : NULL, count > 2);
+  rec.stacks = g_ptr_array_new ();
+  note_stack (g_strsplit (name, "/", 0));
+  work (count > 1 && words[1][0] != '\0' ? words[1] : NULL, count > 2 && g_str_equal (words[2], "over-base"),
+        count > 2 && g_str_equal (words[2], "layers"));
   g_assert_cmpuint (rec.events->len, >, OPERATIONS / 2);
   cut_power (arguments[2] != NULL ? (unsigned) atoi (arguments[2]) : CUTS);
   nftw (rec.folder, remove_file, 8, FTW_PHYS | FTW_DEPTH);
@@ -586,6 +747,14 @@ test_cuts (gconstpointer data)
     }
   for (unsigned i = 0; i < rec.events->len; i++)
     g_free (g_array_index (rec.events, Event, i).data);
+  for (unsigned i = 0; i < rec.stacks->len; i++)
+    {
+      Stack *stack = g_ptr_array_index (rec.stacks, i);
+
+      g_strfreev (stack->names);
+      g_free (stack);
+    }
+  g_ptr_array_unref (rec.stacks);
   g_ptr_array_unref (rec.files);
   g_array_unref (rec.events);
   g_array_unref (rec.operations);
@@ -599,7 +768,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   if (argc < 2)
     {
-      g_printerr ("usage: %s FORMAT[:VARIANT[:over-base]] [CUTS]\n", argv[0]);
+      g_printerr ("usage: %s FORMAT[:VARIANT[:over-base|:layers]] [CUTS]\n", argv[0]);
       return 2;
     }
   g_test_add_data_func ("/power-cut", argv, test_cuts);

@@ -90,9 +90,15 @@ test_hostile_header (Fixture *f, gconstpointer data)
   image_put (f->path, 0, &header, sizeof header);
   image_put (f->path, header.directory_offset * 512, &entry, 4);
   refuse (f->path, "table 0");
-  entry = (uint32_t)header.redundant_offset + 1;
-  image_put (f->path, header.directory_offset * 512, &entry, 4);
-  refuse (f->path, "two tables overlap");
+  /* The directory itself, the descriptor, the second copy. */
+  for (int i = 0; i < 3; i++)
+    {
+      const uint64_t taken[] = { header.directory_offset, header.descriptor_offset + 1, header.redundant_offset + 1 };
+
+      entry = (uint32_t)taken[i];
+      image_put (f->path, header.directory_offset * 512, &entry, 4);
+      refuse (f->path, "two tables overlap");
+    }
 }
 
 static void
