@@ -554,8 +554,13 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t length)
   if (guests[0] == NULL)
     {
       struct sigevent notify = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMIN };
-      struct sigaction action = { .sa_handler = time_is_over, .sa_flags = SA_RESTART };
+      struct sigaction action = { .sa_handler = time_is_over, .sa_flags = SA_RESTART | SA_ONSTACK };
+      sigset_t alarm;
 
+      /* The fuzzer's own handler has no stack but the one it finds, which in translated code is the guest's. */
+      sigemptyset (&alarm);
+      sigaddset (&alarm, SIGALRM);
+      pthread_sigmask (SIG_BLOCK, &alarm, NULL);
       notify._sigev_un._tid = gettid ();
       g_assert_cmpint (sigaction (SIGRTMIN, &action, NULL), ==, 0);
       g_assert_cmpint (timer_create (CLOCK_MONOTONIC, &notify, &timer), ==, 0);

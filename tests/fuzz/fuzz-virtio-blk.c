@@ -6,12 +6,8 @@
  */
 
 #include "engine/devices/virtio/blk.h"
-#include "tests/fuzz/input.h"
-#include "tests/unit/virtio/driver.h"
-
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <unistd.h>
+#include "tests/fuzz/memory-disk.h"
+#include "tests/fuzz/virtio-guest.h"
 
 enum
 {
@@ -33,22 +29,9 @@ typedef struct
 static void
 set_up (Target *t)
 {
-  /* Opened once: it has threads of its own. */
-  static Disk *disk;
-  static int fd;
   Device *dev = device_new (&virtio_blk_type);
+  Disk *disk = memory_disk (DISK_SIZE);
 
-  if (disk == NULL)
-    {
-      g_autofree char *path = NULL;
-
-      fd = memfd_create ("disk", MFD_CLOEXEC);
-      g_assert_cmpint (ftruncate (fd, DISK_SIZE), ==, 0);
-      path = g_strdup_printf ("/proc/self/fd/%d", fd);
-      disk = disk_open (path, 0, NULL);
-      g_assert_nonnull (disk);
-    }
-  fallocate (fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, DISK_SIZE);
   *t = (Target) { .board = board_new (), .disk = disk, .reloads = RELOADS };
   virtio_blk_attach (dev, disk, DRIVER_QUEUES);
   driver_add (&t->g, t->board, dev, FALSE);
@@ -62,21 +45,6 @@ settle (Target *t)
   do
     disk_drain (t->disk);
   while (g_main_context_iteration (t->board->context, FALSE));
-}
-
-static void
-put_descriptor (Target *t, FuzzInput *in, uint64_t table)
-{
-  unsigned index = take (in, 1) % DRIVER_QUEUE_SIZE, flags = take (in, 1), next = take (in, 1);
-  uint64_t address = take (in, 2) << 4 | (uint64_t) (take (in, 1) & 0x81) << 56;
-  uint32_t length = take (in, 3);
-
-  /* Lengths that are not far from right, and any. */
-  if (!(flags & 0x80))
-    length %= 0x4000;
-  else
-    length <<= 8;
-  driver_descriptor (&t->g, table, index, address, length, flags & 7, next);
 }
 
 /* A request with its header, data and status in their places, of which something may be wrong. */
@@ -122,10 +90,10 @@ command (Target *t, FuzzInput *in)
   switch (kind % 16)
     {
     case 0:
-      put_descriptor (t, in, t->g.queues[queue].descriptors);
+      put_descriptor (&t->g, in, t->g.queues[queue].descriptors);
       break;
     case 1:
-      put_descriptor (t, in, TABLE);
+      put_descriptor (&t->g, in, TABLE);
       break;
     case 2:
       reg = take (in, 1);

@@ -19,7 +19,7 @@ release (AhciTag *t)
 {
   t->busy = FALSE;
   t->cancelled = FALSE;
-  g_clear_pointer (&t->buffer, g_free);
+  g_clear_pointer (&t->buffer, disk_buffer_free);
 }
 
 /* A set device bits FIS: tags that are done, and the status without BSY and DRQ, which it leaves alone. */
@@ -102,7 +102,7 @@ next (AhciTag *t)
   t->chunk = MIN (t->left, CHUNK_SECTORS);
   bytes = t->chunk * ATA_SECTOR;
   if (t->buffer == NULL)
-    t->buffer = g_malloc (bytes);
+    t->buffer = disk_buffer_new (bytes);
   if (t->write && ahci_move (port, &t->table, t->buffer, bytes, FALSE) < bytes)
     {
       fail (t, ERROR_ABRT);

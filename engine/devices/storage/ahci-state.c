@@ -24,10 +24,10 @@
   STATE_U8 (Ahci, port[p].drive.error), STATE_U8 (Ahci, port[p].drive.status), \
   STATE_U8 (Ahci, port[p].drive.multiple), STATE_U8 (Ahci, port[p].drive.write_cache), \
   STATE_U8 (Ahci, port[p].drive.dma_mode), STATE_U32 (Ahci, port[p].drive.heads), \
-  STATE_U32 (Ahci, port[p].drive.sectors), STATE_U8 (Ahci, port[p].drive.sense_key), \
-  STATE_U8 (Ahci, port[p].drive.asc), STATE_U8 (Ahci, port[p].drive.ascq), STATE_U8 (Ahci, port[p].drive.locked), \
-  STATE_U8 (Ahci, port[p].drive.tray_open), STATE_U8 (Ahci, port[p].drive.unit_attention), \
-  STATE_U8 (Ahci, port[p].drive.media_event)
+  STATE_U32 (Ahci, port[p].drive.sectors), STATE_U8 (Ahci, port[p].drive.mmc.sense_key), \
+  STATE_U8 (Ahci, port[p].drive.mmc.asc), STATE_U8 (Ahci, port[p].drive.mmc.ascq), STATE_U8 (Ahci, port[p].drive.mmc.locked), \
+  STATE_U8 (Ahci, port[p].drive.mmc.tray_open), STATE_U8 (Ahci, port[p].drive.mmc.unit_attention), \
+  STATE_U8 (Ahci, port[p].drive.mmc.media_event)
 #define TEN_PORTS(p) \
   PORT_FIELDS (p), PORT_FIELDS (p + 1), PORT_FIELDS (p + 2), PORT_FIELDS (p + 3), PORT_FIELDS (p + 4), \
   PORT_FIELDS (p + 5), PORT_FIELDS (p + 6), PORT_FIELDS (p + 7), PORT_FIELDS (p + 8), PORT_FIELDS (p + 9)

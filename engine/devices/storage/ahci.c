@@ -350,7 +350,7 @@ ahci_unrealize (Device *dev)
         disk_drain (port->drive.disk);
       g_clear_pointer (&port->drive.disk, disk_unref);
       for (unsigned tag = 0; tag < SLOTS; tag++)
-        g_clear_pointer (&port->tags[tag].buffer, g_free);
+        g_clear_pointer (&port->tags[tag].buffer, disk_buffer_free);
     }
   pci_device_exit (&d->parent);
 }
@@ -409,10 +409,11 @@ ahci_plug_disk (Device *dev, unsigned index, Disk *disk, GError **error)
 {
   Ahci *d = (Ahci *) dev;
   AhciPort *port = index < d->ports ? &d->port[index] : NULL;
+  g_autofree char *name = g_strdup_printf ("ahci%u", index);
 
   if (port == NULL || port->drive.kind != ATA_NONE || ahci_port_is_busy (port))
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS, _("port ahci%u is taken, or not there"), index);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS, _("there is a drive at %s already, or no such place"), name);
       return FALSE;
     }
   port->drive.kind = ATA_DISK;
@@ -430,10 +431,11 @@ ahci_unplug_disk (Device *dev, unsigned index, GError **error)
 {
   Ahci *d = (Ahci *) dev;
   AhciPort *port = index < d->ports ? &d->port[index] : NULL;
+  g_autofree char *name = g_strdup_printf ("ahci%u", index);
 
   if (port == NULL || port->drive.kind != ATA_DISK)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, _("there is no disk at port ahci%u"), index);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, _("there is no disk at %s"), name);
       return FALSE;
     }
   if (ahci_link_is_up (port))
@@ -444,12 +446,20 @@ ahci_unplug_disk (Device *dev, unsigned index, GError **error)
     }
   if (ahci_port_is_busy (port))
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK, _("disk ahci%u is at work: try again"), index);
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK, _("disk %s is at work: try again"), name);
       return FALSE;
     }
   port->drive.kind = ATA_NONE;
   g_clear_pointer (&port->drive.disk, disk_unref);
   return TRUE;
+}
+
+Disk *
+ahci_disk (Device *dev, unsigned port)
+{
+  const AtaDrive *drive = port < AHCI_PORTS ? &((Ahci *) dev)->port[port].drive : NULL;
+
+  return drive != NULL && drive->kind == ATA_DISK ? drive->disk : NULL;
 }
 
 void

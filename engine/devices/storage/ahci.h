@@ -33,4 +33,6 @@ gboolean ahci_plug_disk (Device *dev, unsigned port, Disk *disk, GError **error)
  * requests are still under way; to be called again. */
 gboolean ahci_unplug_disk (Device *dev, unsigned port, GError **error);
 
+/* The disk there, borrowed, or NULL. */
+Disk *ahci_disk (Device *dev, unsigned port);
 void ahci_counters (Device *dev, DiskCounters *counters);

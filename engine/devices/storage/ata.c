@@ -198,14 +198,14 @@ ata_power_on (AtaDrive *drive)
   drive->heads = HEADS;
   drive->sectors = SECTORS_EACH;
   drive->write_cache = TRUE;
-  drive->locked = FALSE;
+  drive->mmc.locked = FALSE;
   ata_reset_drive (drive);
 }
 
 gboolean
 ata_set_disc (AtaDrive *drive, Disk *disk, gboolean force, GMainContext *context, const char *name, GError **error)
 {
-  if (drive->locked && drive->disk != NULL && !force)
+  if (drive->mmc.locked && drive->disk != NULL && !force)
     {
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY, _("the guest has locked the disc in drive %s"), name);
       return FALSE;
@@ -221,7 +221,7 @@ ata_set_disc (AtaDrive *drive, Disk *disk, gboolean force, GMainContext *context
       drive->disk = disk_ref (disk);
       disk_set_context (disk, context);
     }
-  drive->locked = FALSE;
-  atapi_disc_changed (drive);
+  drive->mmc.locked = FALSE;
+  mmc_disc_changed (&drive->mmc, disk != NULL);
   return TRUE;
 }

@@ -9,14 +9,15 @@
 
 #include "engine/bus/pci.h"
 #include "engine/devices/storage/disk-counters.h"
+#include "engine/devices/storage/mmc.h"
 #include "storage/disk/disk.h"
 
 enum
 {
   STATUS_ERR = 1 << 0, STATUS_DRQ = 1 << 3, STATUS_DSC = 1 << 4, STATUS_DF = 1 << 5, STATUS_DRDY = 1 << 6,
   STATUS_BSY = 1 << 7, ERROR_ABRT = 1 << 2, ERROR_IDNF = 1 << 4, ERROR_UNC = 1 << 6,
-  DEVICE_UNIT = 1 << 4, DEVICE_LBA = 1 << 6, ATA_SECTOR = 512, CD_SECTOR = 2048, MULTIPLE_MAX = 16,
-  BUFFER_SECTORS = 256, BUFFER_SIZE = BUFFER_SECTORS * ATA_SECTOR, PACKET_SIZE = 12, SENSE_SIZE = 18, ATA_QUEUE = 32,
+  DEVICE_UNIT = 1 << 4, DEVICE_LBA = 1 << 6, ATA_SECTOR = 512, MULTIPLE_MAX = 16,
+  BUFFER_SECTORS = 256, BUFFER_SIZE = BUFFER_SECTORS * ATA_SECTOR, PACKET_SIZE = MMC_PACKET_SIZE, ATA_QUEUE = 32,
   ATA_HEADS_MAX = 16, ATA_SECTORS_MAX = 255
 };
 
@@ -88,11 +89,11 @@ struct AtaDrive
   gboolean prd_last;
 
   /* ATAPI. */
-  uint8_t packet[PACKET_SIZE], sense_key, asc, ascq;
+  uint8_t packet[PACKET_SIZE];
+  MmcDrive mmc;
   uint16_t byte_limit;
   uint32_t reply;          /* bytes of a reply that is not read from the disc */
   gboolean from_disc;
-  uint8_t locked, tray_open, unit_attention, media_event;
 
   DiskRequest request;
   uint32_t request_op, request_length; /* what it asks for, to ask again after a load */
@@ -148,4 +149,3 @@ void atapi_packet (AtaDrive *drive);
 void atapi_pio_done (AtaDrive *drive);
 void atapi_dma_started (AtaDrive *drive);
 void atapi_identify (AtaDrive *drive, uint8_t out[512]);
-void atapi_disc_changed (AtaDrive *drive);

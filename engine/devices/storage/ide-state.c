@@ -22,11 +22,11 @@
   STATE_U32 (Ide, channels[c].drives[u].pio_block), STATE_U32 (Ide, channels[c].drives[u].prd_next), \
   STATE_U32 (Ide, channels[c].drives[u].prd_address), STATE_U32 (Ide, channels[c].drives[u].prd_left), \
   STATE_BOOL (Ide, channels[c].drives[u].prd_last), STATE_BYTES (Ide, channels[c].drives[u].packet), \
-  STATE_U8 (Ide, channels[c].drives[u].sense_key), STATE_U8 (Ide, channels[c].drives[u].asc), \
-  STATE_U8 (Ide, channels[c].drives[u].ascq), STATE_U16 (Ide, channels[c].drives[u].byte_limit), \
+  STATE_U8 (Ide, channels[c].drives[u].mmc.sense_key), STATE_U8 (Ide, channels[c].drives[u].mmc.asc), \
+  STATE_U8 (Ide, channels[c].drives[u].mmc.ascq), STATE_U16 (Ide, channels[c].drives[u].byte_limit), \
   STATE_U32 (Ide, channels[c].drives[u].reply), STATE_BOOL (Ide, channels[c].drives[u].from_disc), \
-  STATE_U8 (Ide, channels[c].drives[u].locked), STATE_U8 (Ide, channels[c].drives[u].tray_open), \
-  STATE_U8 (Ide, channels[c].drives[u].unit_attention), STATE_U8 (Ide, channels[c].drives[u].media_event), \
+  STATE_U8 (Ide, channels[c].drives[u].mmc.locked), STATE_U8 (Ide, channels[c].drives[u].mmc.tray_open), \
+  STATE_U8 (Ide, channels[c].drives[u].mmc.unit_attention), STATE_U8 (Ide, channels[c].drives[u].mmc.media_event), \
   STATE_U32 (Ide, channels[c].drives[u].request_op), STATE_U32 (Ide, channels[c].drives[u].request_length), \
   STATE_U64 (Ide, channels[c].drives[u].request_offset), STATE_U32 (Ide, channels[c].drives[u].then), \
   STATE_BOOL (Ide, channels[c].drives[u].cancelled), STATE_BYTES (Ide, channels[c].drives[u].buffer)

@@ -9,7 +9,7 @@
 
 #include "engine/devices/virtio/blk.h"
 
-#include "engine/devices/virtio/transport-pci.h"
+#include "engine/devices/virtio/take.h"
 
 #include <gio/gio.h>
 #include <string.h>
@@ -129,7 +129,7 @@ static void
 request_free (BlkRequest *r)
 {
   g_free (r->chain);
-  g_free (r->buffer);
+  disk_buffer_free (r->buffer);
   g_free (r);
 }
 
@@ -245,61 +245,30 @@ piece_done (BlkRequest *r, const GError *error)
 }
 
 static gboolean
-may_begin (const VirtioBlk *d)
+may_begin (const VirtioPci *v)
 {
+  const VirtioBlk *d = (const VirtioBlk *) v;
+
   return d->requests.length < REQUESTS_MAX && d->bytes < BYTES_MAX;
 }
 
-/* Takes what is in the queue as far as the bounds go; TRUE when the queue is empty. */
-static gboolean
-take_from (VirtioBlk *d, unsigned queue)
+static void
+take_chain (VirtioPci *v, unsigned queue, VirtChain *chain)
 {
-  VirtQueue *q = &d->parent.queues[queue];
-  unsigned taken = 0;
-
-  do
-    {
-      VirtChain *chain;
-      VirtqResult result;
-
-      while (virtio_is_live (&d->parent) && may_begin (d) && (result = virtq_pop (q, &chain)) != VIRTQ_EMPTY)
-        {
-          /* Another processor that goes on filling the queue with what is answered at once must not hold this one. */
-          if (result == VIRTQ_BROKEN || ++taken > TAKEN_MAX)
-            {
-              if (result == VIRTQ_CHAIN)
-                g_free (chain);
-              virtio_break (&d->parent);
-              return TRUE;
-            }
-          begin (d, queue, chain);
-        }
-      if (!virtio_is_live (&d->parent))
-        return TRUE;
-      if (!may_begin (d))
-        return FALSE;
-    }
-  while (virtq_wait (q));
-  return TRUE;
+  begin ((VirtioBlk *) v, queue, chain);
 }
+
+static const VirtioTaker taker = { may_begin, take_chain, TAKEN_MAX };
 
 static void
 feed (VirtioBlk *d)
 {
-  if (!d->starved || !may_begin (d))
+  if (!d->starved || !may_begin (&d->parent))
     return;
+  /* What is done at once calls us again. */
   d->starved = FALSE;
-  for (unsigned i = 0; i < d->queue_count; i++)
-    {
-      unsigned queue = (d->next_queue + i) % d->queue_count;
-
-      if (!take_from (d, queue))
-        {
-          d->starved = TRUE;
-          d->next_queue = (queue + 1) % d->queue_count;
-          return;
-        }
-    }
+  if (!virtio_take_all (&d->parent, 0, d->queue_count, &d->next_queue, &taker))
+    d->starved = TRUE;
 }
 
 static void
@@ -336,7 +305,7 @@ static void
 get_buffer (BlkRequest *r, uint64_t size)
 {
   r->buffer_size = size;
-  r->buffer = g_malloc (size);
+  r->buffer = disk_buffer_new (size);
   r->dev->bytes += size;
 }
 
@@ -459,7 +428,7 @@ blk_kicked (VirtioPci *v, unsigned queue)
 {
   VirtioBlk *d = (VirtioBlk *) v;
 
-  if (!take_from (d, queue))
+  if (!virtio_take (&d->parent, queue, &taker))
     d->starved = TRUE;
 }
 

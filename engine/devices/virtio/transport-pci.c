@@ -491,14 +491,24 @@ add_capabilities (VirtioPci *v)
   pci_msix_init (dev, &v->msix, AT_MSIX, 0, MSIX_BAR, v->queue_count + 1);
 }
 
+static void
+bell_rung (void *dev, unsigned which)
+{
+  virtio_kick (dev, which);
+}
+
 gboolean
 virtio_pci_init (VirtioPci *v, const DeviceEnv *env, const VirtioOps *ops, uint64_t features, unsigned queue_count,
                  uint16_t queue_size, GError **error)
 {
-  const PciBar modern = { .kind = PCI_BAR_MEMORY, .size = MODERN_SIZE, .mmio = &modern_ops },
+  const PciBar modern = { .kind = PCI_BAR_MEMORY, .size = MODERN_SIZE, .mmio = &modern_ops,
+                          .bells = { .offset = PART_NOTIFY * PART_SIZE, .stride = NOTIFY_MULTIPLIER,
+                                     .count = queue_count, .size = 2, .ring = bell_rung } },
                legacy = { .kind = PCI_BAR_IO,
                           .size = ops->config_size + 0x18 > VIRTIO_LEGACY_SIZE ? 128 : VIRTIO_LEGACY_SIZE,
-                          .pio = &virtio_legacy_ops };
+                          .pio = &virtio_legacy_ops,
+                          .bells = { .offset = VIRTIO_LEGACY_NOTIFY, .count = queue_count, .size = 2,
+                                     .ring = bell_rung } };
   gboolean transitional = ops->transitional_id != 0;
   PciDevice *dev = pci_of (v);
 

@@ -107,7 +107,8 @@ void virtio_config_changed (VirtioPci *v);
 /* transport-legacy.c: the registers of BAR 0. */
 enum
 {
-  VIRTIO_LEGACY_SIZE = 64
+  VIRTIO_LEGACY_SIZE = 64,
+  VIRTIO_LEGACY_NOTIFY = 0x10
 };
 extern const PioOps virtio_legacy_ops;
 /* Shared with it: what both kinds of registers do. */

@@ -288,6 +288,53 @@ test_errors (Floppies *t, gconstpointer data)
   result (t, bytes, 1);
 }
 
+/* Disks by their sizes: layout, drive, and data rate; 2.88 MB is recorded perpendicularly. */
+static void
+test_formats (void)
+{
+  enum { RATE_500, RATE_300, RATE_250, RATE_1000 };
+  static const struct
+  {
+    unsigned kib, cylinders, heads, track, cmos_type, rate;
+  } formats[] = {
+    { 360, 40, 2, 9, 1, RATE_250 },  { 720, 80, 2, 9, 4, RATE_250 },    { 1200, 80, 2, 15, 2, RATE_500 },
+    { 1440, 80, 2, 18, 4, RATE_500 }, { 1680, 80, 2, 21, 4, RATE_500 }, { 2880, 80, 2, 36, 5, RATE_1000 },
+  };
+
+  for (unsigned i = 0; i < G_N_ELEMENTS (formats); i++)
+    {
+      Floppies t;
+      uint8_t cylinder = (uint8_t) (formats[i].cylinders - 1), track = (uint8_t) formats[i].track, bytes[10];
+      unsigned last = formats[i].kib * 2 - 1;
+
+      setup_with (&t, formats[i].kib * 2, 0);
+      g_assert_cmpuint (formats[i].cylinders * formats[i].heads * formats[i].track, ==, formats[i].kib * 2);
+      g_assert_cmpuint (floppy_cmos_type (t.floppy, 0), ==, formats[i].cmos_type);
+      start (&t);
+      if (formats[i].rate == RATE_1000)
+        {
+          COMMAND (&t, 0x12, 0x84);
+          COMMAND (&t, 0x0e);
+          result (&t, bytes, 10);
+          g_assert_cmphex (bytes[7] & 0x3f, ==, 0x04);
+        }
+      seek (&t, 0, cylinder);
+      for (uint8_t rate = RATE_500; rate <= RATE_1000; rate++)
+        {
+          gboolean fits = rate == formats[i].rate || (formats[i].rate == RATE_250 && rate == RATE_300);
+
+          fixture_out (&t.base, DIR_CCR, rate);
+          set_dma (&t, TO_MEMORY, BUFFER, 512);
+          COMMAND (&t, 0x46, 0x04, cylinder, 1, track, 2, track, 0x1b, 0xff);
+          result (&t, bytes, 7);
+          g_assert_cmphex (bytes[0], ==, fits ? 0x04 : 0x44);
+          if (fits)
+            g_assert_cmpint (memcmp (fixture_ram (&t.base, BUFFER), t.contents + last * 512, 512), ==, 0);
+        }
+      teardown (&t, NULL);
+    }
+}
+
 static void
 test_write (Floppies *t, gconstpointer data)
 {
@@ -522,6 +569,7 @@ main (int argc, char **argv)
   ADD ("read", test_read);
   ADD ("dma-later", test_dma_later);
   ADD ("errors", test_errors);
+  g_test_add_func ("/floppy/formats", test_formats);
   ADD ("write", test_write);
   ADD ("format", test_format);
   ADD ("pio", test_pio);

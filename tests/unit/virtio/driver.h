@@ -8,6 +8,7 @@
 enum
 {
   DRIVER_QUEUES = 2,
+  DRIVER_QUEUES_MAX = 3,
   DRIVER_MSIX_BASE = 0xfe000000,
   DRIVER_BASE = 0xfe010000,
   DRIVER_IO = 0xc000,
@@ -35,7 +36,7 @@ typedef struct
   Board *board;
   Device *dev;
   gboolean legacy;
-  DriverQueue queues[DRIVER_QUEUES];
+  DriverQueue queues[DRIVER_QUEUES_MAX];
   unsigned messages; /* that came by MSI-X */
   uint64_t message_address;
   uint32_t message_data;
