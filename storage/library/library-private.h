@@ -6,7 +6,7 @@
 
 #include <sqlite3.h>
 
-enum { LIBRARY_SCHEMA_VERSION = 3 };
+enum { LIBRARY_SCHEMA_VERSION = 7 };
 
 struct Library
 {
@@ -32,6 +32,8 @@ gboolean library_sql_int (Library *library, GError **error, int64_t *value, cons
 gboolean library_sql_begin (Library *library, GError **error);
 /* Commits when @ok, else rolls back; returns whether all is well. */
 gboolean library_sql_end (Library *library, gboolean ok, GError **error);
+/* Writes what is in the log to the database, as far as nobody else reads it, which a commit now and then does otherwise. */
+void library_sql_checkpoint (Library *library);
 /* Changes with every commit, by whichever process. */
 int64_t library_sql_version (Library *library);
 /* Newly allocated text of a column, NULL for NULL. */
@@ -43,3 +45,32 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (sqlite3_stmt, sqlite3_finalize)
 char *library_safe_name (const char *name);
 /* "xx:xx:xx:xx:xx:xx", not a group address. */
 gboolean library_mac_valid (const char *mac);
+
+/* The word of the database for it, and back. */
+const char *library_medium_kind_name (LibraryMediumKind kind);
+const char *library_cache_name (gboolean no_cache);
+const char *library_net_kind_name (LibraryNetKind kind);
+gboolean library_net_kind_parse (const char *word, LibraryNetKind *kind);
+gboolean library_parse_controller (Library *library, const char *word, LibraryController *controller, GError **error);
+gboolean library_medium_kind_parse (Library *library, const char *word, LibraryMediumKind *kind, GError **error);
+/* Within a transaction: one record; all of its settings, which are valid. */
+LibraryMachine *library_load_machine (Library *library, const char *uuid, GError **error);
+/* @exact: it is put back to what it was: adapters' addresses may be others' already, and disks that it had are not kept
+ * for the user to attach again. */
+gboolean library_store_machine (Library *library, LibraryMachine *machine, gboolean exact, GError **error);
+gboolean library_insert_machine (Library *library, LibraryMachine *machine, gboolean exact, GError **error);
+/* Whether no other machine has @machine's name. */
+gboolean library_check_name_free (Library *library, const LibraryMachine *machine, GError **error);
+gboolean library_store_attachments (Library *library, int64_t machine, LibraryMachine *record, gboolean exact,
+                                    GError **error);
+gboolean library_machine_id (Library *library, const char *uuid, int64_t *id, GError **error);
+/* Of a machine's row: the columns, and what such a one says from @column on. */
+#define LIBRARY_AUTOMATIC_COLUMNS "auto_disc, auto_every, auto_keep, auto_space"
+void library_load_automatic (sqlite3_stmt *row, int column, LibraryAutomatic *automatic);
+/* The row of a medium, made when there is none yet. */
+gboolean library_medium_id (Library *library, const char *path, LibraryMediumKind kind, const char *format, int64_t *id,
+                            GError **error);
+/* Disks that nothing needs any more are forgotten, unless they are kept; CDs and floppies stay on offer. */
+gboolean library_forget_unused_disks (Library *library, GError **error);
+/* The files of the medium @base (0: none, then *@chain is NULL) and of all below it, from the top. */
+gboolean library_load_chain (Library *library, int64_t base, char ***chain, GError **error);

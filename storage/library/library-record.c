@@ -10,6 +10,7 @@ attachment_free (LibraryAttachment *attachment)
 {
   g_free (attachment->path);
   g_free (attachment->format);
+  g_strfreev (attachment->chain);
   g_free (attachment);
 }
 
@@ -47,6 +48,8 @@ library_machine_new (const char *name)
   machine->boot[2] = LIBRARY_BOOT_FLOPPY;
   machine->boot[3] = LIBRARY_BOOT_NETWORK;
   machine->rtc_utc = TRUE;
+  machine->automatic.keep = LIBRARY_AUTOMATIC_KEEP;
+  machine->automatic.space = LIBRARY_AUTOMATIC_SPACE;
   machine->attachments = g_ptr_array_new_with_free_func ((GDestroyNotify) attachment_free);
   machine->adapters = g_ptr_array_new_with_free_func ((GDestroyNotify) adapter_free);
   return machine;
@@ -78,6 +81,7 @@ attachment_copy (gconstpointer source, gpointer data)
 
   copy->path = g_strdup (copy->path);
   copy->format = g_strdup (copy->format);
+  copy->chain = g_strdupv (copy->chain);
   return copy;
 }
 
@@ -164,7 +168,15 @@ static const struct
   [LIBRARY_CONTROLLER_FLOPPY] = { "floppy", LIBRARY_FLOPPY_UNITS, 1 << LIBRARY_MEDIUM_FLOPPY },
   [LIBRARY_CONTROLLER_AHCI] = { "ahci", LIBRARY_AHCI_UNITS, 1 << LIBRARY_MEDIUM_DISK | 1 << LIBRARY_MEDIUM_OPTICAL },
   [LIBRARY_CONTROLLER_VIRTIO] = { "virtio", LIBRARY_VIRTIO_UNITS, 1 << LIBRARY_MEDIUM_DISK },
+  [LIBRARY_CONTROLLER_NVME] = { "nvme", LIBRARY_NVME_UNITS, 1 << LIBRARY_MEDIUM_DISK },
+  [LIBRARY_CONTROLLER_SCSI] = { "scsi", LIBRARY_SCSI_UNITS, 1 << LIBRARY_MEDIUM_DISK | 1 << LIBRARY_MEDIUM_OPTICAL },
 };
+
+unsigned
+library_controller_count (void)
+{
+  return G_N_ELEMENTS (controllers);
+}
 
 const char *
 library_controller_name (LibraryController controller)
@@ -286,6 +298,7 @@ library_attachment_set_path (LibraryAttachment *attachment, const char *path, co
 
   g_free (attachment->path);
   g_free (attachment->format);
+  g_clear_pointer (&attachment->chain, g_strfreev);
   attachment->path = new_path;
   attachment->format = new_format;
 }

@@ -25,7 +25,8 @@ struct LibraryLock
   int fd;
 };
 
-static const char *const state_names[] = { "powered-off", "starting", "running", "paused", "stopping" };
+static const char *const state_names[] = { "powered-off", "starting", "running", "paused", "stopping",
+                                           "saving", "saved" };
 
 const char *
 library_state_name (LibraryState state)
@@ -51,8 +52,8 @@ lock_path (const LibraryMachine *machine)
   return g_build_filename (machine->folder, "lock", NULL);
 }
 
-LibraryLock *
-library_lock_machine (const LibraryMachine *machine, GError **error)
+static LibraryLock *
+lock_machine (const LibraryMachine *machine, LibraryState state, GError **error)
 {
   g_autofree char *path = lock_path (machine);
   struct flock range = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
@@ -79,8 +80,14 @@ library_lock_machine (const LibraryMachine *machine, GError **error)
     }
   lock = g_new0 (LibraryLock, 1);
   lock->fd = fd;
-  library_lock_publish (lock, LIBRARY_STATE_STARTING, NULL, NULL);
+  library_lock_publish (lock, state, NULL, NULL);
   return lock;
+}
+
+LibraryLock *
+library_lock_machine (const LibraryMachine *machine, GError **error)
+{
+  return lock_machine (machine, LIBRARY_STATE_STARTING, error);
 }
 
 void
@@ -129,13 +136,53 @@ read_text (int fd)
   return NULL;
 }
 
+char *
+library_saved_state_path (const LibraryMachine *machine)
+{
+  return g_build_filename (machine->folder, "saved.state", NULL);
+}
+
+/* Of a machine that does not run. */
+static LibraryState
+resting_state (const LibraryMachine *machine)
+{
+  g_autofree char *path = library_saved_state_path (machine);
+
+  return access (path, F_OK) == 0 ? LIBRARY_STATE_SAVED : LIBRARY_STATE_POWERED_OFF;
+}
+
+gboolean
+library_discard_saved_state (const LibraryMachine *machine, GError **error)
+{
+  g_autofree char *path = library_saved_state_path (machine);
+  g_autoptr (LibraryLock) lock = library_lock_machine (machine, error);
+
+  if (!lock)
+    return FALSE;
+  if (g_unlink (path) == 0)
+    return TRUE;
+  if (errno == ENOENT)
+    g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_NOT_FOUND, _("the machine “%s” has no saved state"), machine->name);
+  else
+    g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), _("cannot delete “%s”: %s"), path,
+                 g_strerror (errno));
+  return FALSE;
+}
+
+LibraryLock *
+library_lock_resting (const LibraryMachine *machine, GError **error)
+{
+  return lock_machine (machine, resting_state (machine), error);
+}
+
 LibraryState
 library_machine_state (const LibraryMachine *machine, char **socket, char **message)
 {
   g_autofree char *path = lock_path (machine);
   struct flock range = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
-  LibraryState state = LIBRARY_STATE_POWERED_OFF;
+  LibraryState state;
   g_auto (GStrv) lines = NULL;
+  gboolean is_locked;
   int fd;
 
   if (socket)
@@ -144,17 +191,17 @@ library_machine_state (const LibraryMachine *machine, char **socket, char **mess
     *message = NULL;
   fd = open (path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0)
-    return LIBRARY_STATE_POWERED_OFF;
+    return resting_state (machine);
 
-  if (fcntl (fd, F_OFD_GETLK, &range) == 0 && range.l_type != F_UNLCK)
-    state = LIBRARY_STATE_STARTING;
+  is_locked = fcntl (fd, F_OFD_GETLK, &range) == 0 && range.l_type != F_UNLCK;
+  state = is_locked ? LIBRARY_STATE_STARTING : resting_state (machine);
   lines = read_text (fd);
   close (fd);
   if (!lines)
     return state;
   if (message && *lines[3] != '\0')
     *message = g_strdup (lines[3]);
-  if (state == LIBRARY_STATE_POWERED_OFF)
+  if (!is_locked)
     return state;
   library_state_parse (lines[0], &state);
   if (socket && *lines[2] != '\0')

@@ -150,6 +150,12 @@ library_sql_end (Library *library, gboolean ok, GError **error)
   return FALSE;
 }
 
+void
+library_sql_checkpoint (Library *library)
+{
+  sqlite3_wal_checkpoint_v2 (library->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+}
+
 int64_t
 library_sql_version (Library *library)
 {

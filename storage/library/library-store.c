@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 static const char *const medium_names[] = { "disk", "optical", "floppy" };
+static const char *const cache_names[] = { "writeback", "none" }; /* by LibraryAttachment.no_cache */
 static const char *const net_names[] = { "none", "nat" };
 
 /* A word that is not known here: the library is of another making. */
@@ -38,12 +39,39 @@ lookup (Library *library, const char *const *words, unsigned count, const char *
 #define LOOKUP(names, statement, column, variable)                                                                     \
   lookup (library, names, G_N_ELEMENTS (names), (const char *) sqlite3_column_text (statement, column), variable, error)
 
-static gboolean
-load_controller (Library *library, const char *word, LibraryController *controller, GError **error)
+gboolean
+library_parse_controller (Library *library, const char *word, LibraryController *controller, GError **error)
 {
   if (library_controller_parse (word, controller))
     return TRUE;
   return wrong_word (library, word, library_controller_name (LIBRARY_CONTROLLER_IDE), error);
+}
+
+gboolean
+library_load_chain (Library *library, int64_t base, char ***chain, GError **error)
+{
+  g_autoptr (sqlite3_stmt) statement = NULL;
+  g_autoptr (GPtrArray) paths = g_ptr_array_new_with_free_func (g_free);
+  int more;
+
+  *chain = NULL;
+  if (base == 0)
+    return TRUE;
+  /* UNION, not UNION ALL: a library that somebody damaged must not keep it going round. */
+  statement = library_sql_prepare (library, error,
+                                   "WITH RECURSIVE below (id, path, base) AS ("
+                                   "SELECT id, path, base FROM medium WHERE id = ? UNION "
+                                   "SELECT m.id, m.path, m.base FROM medium m JOIN below b ON m.id = b.base) "
+                                   "SELECT path FROM below", "i", base);
+  if (!statement)
+    return FALSE;
+  while ((more = library_sql_step (library, statement, error)) > 0)
+    g_ptr_array_add (paths, library_sql_text (statement, 0));
+  if (more < 0)
+    return FALSE;
+  g_ptr_array_add (paths, NULL);
+  *chain = (char **) g_ptr_array_steal (paths, NULL);
+  return TRUE;
 }
 
 static gboolean
@@ -53,21 +81,29 @@ load_attachments (Library *library, int64_t id, LibraryMachine *machine, GError 
   int more;
 
   statement = library_sql_prepare (library, error,
-                                   "SELECT a.controller, a.unit, a.kind, m.path, m.format FROM attachment a "
+                                   "SELECT a.controller, a.unit, a.kind, m.path, m.format, a.cache, a.trust, m.base "
+                                   "FROM attachment a "
                                    "LEFT JOIN medium m ON m.id = a.medium WHERE a.machine = ?", "i", id);
   if (!statement)
     return FALSE;
   while ((more = library_sql_step (library, statement, error)) > 0)
     {
       LibraryController controller;
-      unsigned kind;
+      LibraryAttachment *drive;
+      unsigned kind, cache;
 
-      if (!load_controller (library, (const char *) sqlite3_column_text (statement, 0), &controller, error) ||
-          !LOOKUP (medium_names, statement, 2, &kind))
+      if (!library_parse_controller (library, (const char *) sqlite3_column_text (statement, 0), &controller, error) ||
+          !LOOKUP (medium_names, statement, 2, &kind) || !LOOKUP (cache_names, statement, 5, &cache))
         return FALSE;
-      library_machine_add_attachment (machine, controller, sqlite3_column_int (statement, 1), kind,
-                                      (const char *) sqlite3_column_text (statement, 3),
-                                      (const char *) sqlite3_column_text (statement, 4));
+      drive = library_machine_add_attachment (machine, controller, sqlite3_column_int (statement, 1), kind,
+                                              (const char *) sqlite3_column_text (statement, 3),
+                                              (const char *) sqlite3_column_text (statement, 4));
+      if (!drive)
+        continue;
+      drive->no_cache = cache;
+      drive->trusted = sqlite3_column_int (statement, 6);
+      if (!library_load_chain (library, sqlite3_column_int64 (statement, 7), &drive->chain, error))
+        return FALSE;
     }
   return more == 0;
 }
@@ -149,6 +185,7 @@ load_machine (Library *library, sqlite3_stmt *row, GError **error)
   machine->rtc_utc = sqlite3_column_int (row, 13);
   machine->created = sqlite3_column_int64 (row, 14);
   machine->code_cache = (uint64_t) sqlite3_column_int64 (row, 15);
+  library_load_automatic (row, 16, &machine->automatic);
 
   if (!library_boot_parse (boot, machine->boot, error) || !load_attachments (library, id, machine, error) ||
       !load_adapters (library, id, machine, error))
@@ -156,9 +193,50 @@ load_machine (Library *library, sqlite3_stmt *row, GError **error)
   return g_steal_pointer (&machine);
 }
 
+const char *
+library_cache_name (gboolean no_cache)
+{
+  return cache_names[no_cache != FALSE];
+}
+
+const char *
+library_net_kind_name (LibraryNetKind kind)
+{
+  return net_names[kind];
+}
+
+gboolean
+library_net_kind_parse (const char *word, LibraryNetKind *kind)
+{
+  for (unsigned i = 0; i < G_N_ELEMENTS (net_names); i++)
+    if (g_strcmp0 (net_names[i], word) == 0)
+      {
+        *kind = i;
+        return TRUE;
+      }
+  return FALSE;
+}
+
+const char *
+library_medium_kind_name (LibraryMediumKind kind)
+{
+  return medium_names[kind];
+}
+
+gboolean
+library_medium_kind_parse (Library *library, const char *word, LibraryMediumKind *kind, GError **error)
+{
+  unsigned index;
+
+  if (!lookup (library, medium_names, G_N_ELEMENTS (medium_names), word, &index, error))
+    return FALSE;
+  *kind = index;
+  return TRUE;
+}
+
 #define SELECT_MACHINE                                                                                                 \
   "SELECT id, uuid, name, folder, description, os_id, memory, cpus, cpu_model, accel, firmware, chipset, boot, "      \
-  "rtc_utc, created, code_cache FROM machine "
+  "rtc_utc, created, code_cache, " LIBRARY_AUTOMATIC_COLUMNS " FROM machine "
 
 GPtrArray *
 library_list_machines (Library *library, GError **error)
@@ -188,6 +266,19 @@ library_list_machines (Library *library, GError **error)
 }
 
 LibraryMachine *
+library_load_machine (Library *library, const char *uuid, GError **error)
+{
+  g_autoptr (sqlite3_stmt) statement = library_sql_prepare (library, error, SELECT_MACHINE "WHERE uuid = ?", "s", uuid);
+  int more = statement ? library_sql_step (library, statement, error) : -1;
+
+  if (more > 0)
+    return load_machine (library, statement, error);
+  if (more == 0)
+    g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_NOT_FOUND, _("there is no machine “%s”"), uuid);
+  return NULL;
+}
+
+LibraryMachine *
 library_find (Library *library, const char *name_or_uuid, GError **error)
 {
   g_autoptr (sqlite3_stmt) statement = NULL;
@@ -209,8 +300,8 @@ library_find (Library *library, const char *name_or_uuid, GError **error)
   return machine;
 }
 
-static gboolean
-machine_id (Library *library, const char *uuid, int64_t *id, GError **error)
+gboolean
+library_machine_id (Library *library, const char *uuid, int64_t *id, GError **error)
 {
   *id = -1;
   if (!library_sql_int (library, error, id, "SELECT id FROM machine WHERE uuid = ?", "s", uuid))
@@ -219,42 +310,6 @@ machine_id (Library *library, const char *uuid, int64_t *id, GError **error)
     return TRUE;
   g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_NOT_FOUND, _("there is no machine “%s”"), uuid);
   return FALSE;
-}
-
-/* The row of a medium, made when there is none yet. */
-static gboolean
-medium_id (Library *library, const char *path, LibraryMediumKind kind, const char *format, int64_t *id, GError **error)
-{
-  g_autofree char *uuid = g_uuid_string_random ();
-
-  return library_sql_run (library, error,
-                          "INSERT INTO medium (uuid, path, kind, format) VALUES (?, ?, ?, ?) ON CONFLICT (path) "
-                          "DO UPDATE SET kind = excluded.kind, format = coalesce (excluded.format, format)",
-                          "ssss", uuid, path, medium_names[kind], format) &&
-         library_sql_int (library, error, id, "SELECT id FROM medium WHERE path = ?", "s", path);
-}
-
-static gboolean
-store_attachments (Library *library, int64_t machine, GPtrArray *attachments, GError **error)
-{
-  if (!library_sql_run (library, error, "DELETE FROM attachment WHERE machine = ?", "i", machine))
-    return FALSE;
-  for (unsigned i = 0; i < attachments->len; i++)
-    {
-      const LibraryAttachment *attachment = g_ptr_array_index (attachments, i);
-      int64_t medium = 0;
-
-      if (attachment->path &&
-          !medium_id (library, attachment->path, attachment->kind, attachment->format, &medium, error))
-        return FALSE;
-      if (!library_sql_run (library, error,
-                            "INSERT INTO attachment (machine, controller, unit, kind, medium) "
-                            "VALUES (?, ?, ?, ?, nullif (?, 0))", "isisi",
-                            machine, library_controller_name (attachment->controller), (int64_t) attachment->unit,
-                            medium_names[attachment->kind], medium))
-        return FALSE;
-    }
-  return TRUE;
 }
 
 /* An address of the range that VirtualBox also uses for guests, not in the library yet. */
@@ -292,26 +347,61 @@ store_forwards (Library *library, int64_t adapter, GPtrArray *forwards, GError *
   return TRUE;
 }
 
+/* Whether an adapter may have the address. A machine may keep one that another has, too: it is a clone, then. */
 static gboolean
-store_adapters (Library *library, int64_t machine, GPtrArray *adapters, GError **error)
+check_mac (Library *library, const char *mac, GPtrArray *own, GError **error)
 {
-  if (!library_sql_run (library, error, "DELETE FROM adapter WHERE machine = ?", "i", machine))
+  int64_t taken = 0;
+
+  if (g_ptr_array_find_with_equal_func (own, mac, g_str_equal, NULL))
+    return TRUE;
+  if (!library_sql_int (library, error, &taken, "SELECT count(*) FROM adapter WHERE mac = ?", "s", mac))
+    return FALSE;
+  if (taken)
+    g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_INVALID, _("another network adapter has the MAC address %s"), mac);
+  return !taken;
+}
+
+/* The addresses that the machine's adapters have. */
+static GPtrArray *
+load_macs (Library *library, int64_t machine, GError **error)
+{
+  g_autoptr (GPtrArray) macs = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (sqlite3_stmt) statement = NULL;
+  int more;
+
+  statement = library_sql_prepare (library, error, "SELECT mac FROM adapter WHERE machine = ?", "i", machine);
+  if (!statement)
+    return NULL;
+  while ((more = library_sql_step (library, statement, error)) > 0)
+    g_ptr_array_add (macs, library_sql_text (statement, 0));
+  return more == 0 ? g_steal_pointer (&macs) : NULL;
+}
+
+/* @exact: their addresses may be others' already. */
+static gboolean
+store_adapters (Library *library, int64_t machine, GPtrArray *adapters, gboolean exact, GError **error)
+{
+  g_autoptr (GPtrArray) own = load_macs (library, machine, error);
+
+  if (!own || !library_sql_run (library, error, "DELETE FROM adapter WHERE machine = ?", "i", machine))
     return FALSE;
   for (unsigned i = 0; i < adapters->len; i++)
     {
       LibraryAdapter *adapter = g_ptr_array_index (adapters, i);
-      int64_t taken = 0;
 
       if (adapter->mac[0] == '\0' && !pick_mac (library, adapter->mac, error))
         return FALSE;
-      if (!library_sql_int (library, error, &taken, "SELECT count(*) FROM adapter WHERE mac = ?", "s", adapter->mac))
+      if (!exact && !check_mac (library, adapter->mac, own, error))
         return FALSE;
-      if (taken)
-        {
-          g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_INVALID, _("another network adapter has the MAC address %s"),
-                       adapter->mac);
-          return FALSE;
-        }
+      /* Within one machine each goes to one adapter. */
+      for (unsigned j = 0; j < i; j++)
+        if (g_ascii_strcasecmp (((LibraryAdapter *) adapters->pdata[j])->mac, adapter->mac) == 0)
+          {
+            g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_INVALID,
+                         _("another network adapter has the MAC address %s"), adapter->mac);
+            return FALSE;
+          }
       if (!library_sql_run (library, error,
                             "INSERT INTO adapter (machine, slot, model, mac, kind, param, cable) "
                             "VALUES (?, ?, ?, ?, ?, ?, ?)", "iissssi", machine, (int64_t) adapter->slot,
@@ -323,17 +413,18 @@ store_adapters (Library *library, int64_t machine, GPtrArray *adapters, GError *
   return TRUE;
 }
 
-/* Disks that no machine has any more are forgotten; CDs and floppies stay on offer. */
-static gboolean
-forget_unused_disks (Library *library, GError **error)
+gboolean
+library_forget_unused_disks (Library *library, GError **error)
 {
   return library_sql_run (library, error,
-                          "DELETE FROM medium WHERE kind = 'disk' AND id NOT IN "
-                          "(SELECT medium FROM attachment WHERE medium IS NOT NULL)", "");
+                          "DELETE FROM medium AS m WHERE kind = 'disk' AND kept = 0 AND base IS NULL "
+                          "AND NOT EXISTS (SELECT * FROM attachment WHERE medium = m.id) "
+                          "AND NOT EXISTS (SELECT * FROM snapshot_disk WHERE medium = m.id) "
+                          "AND NOT EXISTS (SELECT * FROM medium WHERE base = m.id)", "");
 }
 
-static gboolean
-check_name_free (Library *library, const LibraryMachine *machine, GError **error)
+gboolean
+library_check_name_free (Library *library, const LibraryMachine *machine, GError **error)
 {
   int64_t taken = 0;
 
@@ -345,13 +436,15 @@ check_name_free (Library *library, const LibraryMachine *machine, GError **error
   return !taken;
 }
 
-static gboolean
-make_folder (Library *library, LibraryMachine *machine, GError **error)
+gboolean
+library_make_folder (Library *library, LibraryMachine *machine, GError **error)
 {
-  g_autofree char *safe = library_safe_name (machine->name);
-  g_autofree char *base = g_strdup_printf ("%s-%s", safe, machine->uuid);
+  g_autofree char *safe = library_safe_name (machine->name), *base = NULL;
   g_autofree char *parent = g_build_filename (library->home, "machines", NULL);
 
+  if (!machine->uuid)
+    machine->uuid = g_uuid_string_random ();
+  base = g_strdup_printf ("%s-%s", safe, machine->uuid);
   machine->folder = g_build_filename (parent, base, NULL);
   if (g_mkdir_with_parents (parent, 0700) == 0 && g_mkdir (machine->folder, 0700) == 0)
     return TRUE;
@@ -361,25 +454,27 @@ make_folder (Library *library, LibraryMachine *machine, GError **error)
   return FALSE;
 }
 
-static gboolean
-insert_machine (Library *library, LibraryMachine *machine, GError **error)
+gboolean
+library_insert_machine (Library *library, LibraryMachine *machine, gboolean exact, GError **error)
 {
   g_autofree char *folder = g_path_get_basename (machine->folder);
   g_autofree char *boot = library_boot_format (machine->boot);
+  const LibraryAutomatic *automatic = &machine->automatic;
   int64_t id;
 
   if (!library_sql_run (library, error,
                         "INSERT INTO machine (uuid, name, folder, description, os_id, memory, cpus, cpu_model, accel, "
-                        "firmware, chipset, boot, rtc_utc, created, code_cache) "
-                        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                        "sssssiisssssiii", machine->uuid, machine->name, folder, machine->description, machine->os_id,
+                        "firmware, chipset, boot, rtc_utc, created, code_cache, " LIBRARY_AUTOMATIC_COLUMNS ") "
+                        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                        "sssssiisssssiiiiiii", machine->uuid, machine->name, folder, machine->description, machine->os_id,
                         (int64_t) machine->memory, (int64_t) machine->cpus, machine->cpu_model, machine->accel,
                         machine->firmware, machine->chipset, boot, (int64_t) !!machine->rtc_utc, machine->created,
-                        (int64_t) machine->code_cache))
+                        (int64_t) machine->code_cache, (int64_t) !!automatic->before_disc, (int64_t) automatic->every,
+                        (int64_t) automatic->keep, (int64_t) automatic->space))
     return FALSE;
   id = sqlite3_last_insert_rowid (library->db);
-  return store_attachments (library, id, machine->attachments, error) &&
-         store_adapters (library, id, machine->adapters, error);
+  return library_store_attachments (library, id, machine, exact, error) &&
+         store_adapters (library, id, machine->adapters, exact, error);
 }
 
 gboolean
@@ -396,10 +491,10 @@ library_add_machine (Library *library, LibraryMachine *machine, GError **error)
 
   if (!library_sql_begin (library, error))
     return FALSE;
-  ok = check_name_free (library, machine, error);
+  ok = library_check_name_free (library, machine, error);
   if (ok && !machine->folder)
-    ok = new_folder = make_folder (library, machine, error);
-  ok = ok && insert_machine (library, machine, error);
+    ok = new_folder = library_make_folder (library, machine, error);
+  ok = ok && library_insert_machine (library, machine, FALSE, error);
   ok = library_sql_end (library, ok, error);
   if (!ok && new_folder)
     {
@@ -410,25 +505,32 @@ library_add_machine (Library *library, LibraryMachine *machine, GError **error)
 }
 
 gboolean
-library_update_machine (Library *library, LibraryMachine *machine, GError **error)
+library_store_machine (Library *library, LibraryMachine *machine, gboolean exact, GError **error)
 {
-  g_autofree char *boot = NULL;
-  gboolean ok;
+  g_autofree char *boot = library_boot_format (machine->boot);
+  const LibraryAutomatic *automatic = &machine->automatic;
   int64_t id;
 
+  return library_machine_id (library, machine->uuid, &id, error) && library_check_name_free (library, machine, error) &&
+         library_sql_run (library, error,
+                          "UPDATE machine SET name = ?, description = ?, os_id = ?, memory = ?, cpus = ?, "
+                          "cpu_model = ?, accel = ?, firmware = ?, chipset = ?, boot = ?, rtc_utc = ?, code_cache = ?, "
+                          "auto_disc = ?, auto_every = ?, auto_keep = ?, auto_space = ? WHERE id = ?",
+                          "sssiisssssiiiiiii", machine->name, machine->description, machine->os_id,
+                          (int64_t) machine->memory, (int64_t) machine->cpus, machine->cpu_model, machine->accel,
+                          machine->firmware, machine->chipset, boot, (int64_t) !!machine->rtc_utc,
+                          (int64_t) machine->code_cache, (int64_t) !!automatic->before_disc, (int64_t) automatic->every,
+                          (int64_t) automatic->keep, (int64_t) automatic->space, id) &&
+         library_store_attachments (library, id, machine, exact, error) &&
+         store_adapters (library, id, machine->adapters, exact, error) && library_forget_unused_disks (library, error);
+}
+
+gboolean
+library_update_machine (Library *library, LibraryMachine *machine, GError **error)
+{
   if (!library_machine_validate (machine, error) || !library_sql_begin (library, error))
     return FALSE;
-  boot = library_boot_format (machine->boot);
-  ok = machine_id (library, machine->uuid, &id, error) && check_name_free (library, machine, error) &&
-       library_sql_run (library, error,
-                        "UPDATE machine SET name = ?, description = ?, os_id = ?, memory = ?, cpus = ?, cpu_model = ?, "
-                        "accel = ?, firmware = ?, chipset = ?, boot = ?, rtc_utc = ?, code_cache = ? WHERE id = ?",
-                        "sssiisssssiii", machine->name, machine->description, machine->os_id, (int64_t) machine->memory,
-                        (int64_t) machine->cpus, machine->cpu_model, machine->accel, machine->firmware,
-                        machine->chipset, boot, (int64_t) !!machine->rtc_utc, (int64_t) machine->code_cache, id) &&
-       store_attachments (library, id, machine->attachments, error) &&
-       store_adapters (library, id, machine->adapters, error) && forget_unused_disks (library, error);
-  return library_sql_end (library, ok, error);
+  return library_sql_end (library, library_store_machine (library, machine, FALSE, error), error);
 }
 
 gboolean
@@ -441,7 +543,7 @@ library_set_medium (Library *library, const char *uuid, LibraryController contro
 
   if (!library_sql_begin (library, error))
     return FALSE;
-  ok = machine_id (library, uuid, &id, error) && (!path || medium_id (library, path, kind, NULL, &medium, error))
+  ok = library_machine_id (library, uuid, &id, error) && (!path || library_medium_id (library, path, kind, NULL, &medium, error))
        && library_sql_run (
            library, error,
            "UPDATE attachment SET medium = nullif (?, 0) WHERE machine = ? AND controller = ? AND unit = ? "
@@ -464,7 +566,7 @@ library_set_forwards (Library *library, const char *uuid, unsigned slot, GPtrArr
 
   if (!library_sql_begin (library, error))
     return FALSE;
-  ok = machine_id (library, uuid, &id, error) &&
+  ok = library_machine_id (library, uuid, &id, error) &&
        library_sql_int (library, error, &adapter, "SELECT id FROM adapter WHERE machine = ? AND slot = ?", "ii", id,
                         (int64_t) slot);
   if (ok && adapter < 0)
@@ -475,96 +577,6 @@ library_set_forwards (Library *library, const char *uuid, unsigned slot, GPtrArr
   ok = ok && library_sql_run (library, error, "DELETE FROM forward WHERE adapter = ?", "i", adapter) &&
        store_forwards (library, adapter, forwards, error);
   return library_sql_end (library, ok, error);
-}
-
-GStrv
-library_medium_users (Library *library, const char *path, const char *except_uuid)
-{
-  GPtrArray *users = g_ptr_array_new ();
-  g_autoptr (sqlite3_stmt) statement = NULL;
-
-  statement = library_sql_prepare (library, NULL,
-                                   "SELECT DISTINCT machine.name FROM machine JOIN attachment ON machine.id = machine "
-                                   "JOIN medium ON medium.id = medium WHERE path = ? AND machine.uuid IS NOT ?",
-                                   "ss", path, except_uuid);
-  while (statement && library_sql_step (library, statement, NULL) > 0)
-    g_ptr_array_add (users, library_sql_text (statement, 0));
-  g_ptr_array_add (users, NULL);
-  return (GStrv) g_ptr_array_free (users, FALSE);
-}
-
-/* The disk images in the machine's own folder that nobody else uses. */
-static char **
-own_disks (Library *library, const LibraryMachine *machine)
-{
-  GPtrArray *disks = g_ptr_array_new ();
-  g_autofree char *prefix = g_strconcat (machine->folder, "/", NULL);
-
-  for (unsigned i = 0; i < machine->attachments->len; i++)
-    {
-      const LibraryAttachment *attachment = g_ptr_array_index (machine->attachments, i);
-      g_auto (GStrv) users = NULL;
-
-      if (!attachment->path || attachment->kind != LIBRARY_MEDIUM_DISK || !g_str_has_prefix (attachment->path, prefix))
-        continue;
-      users = library_medium_users (library, attachment->path, machine->uuid);
-      if (users[0] == NULL)
-        g_ptr_array_add (disks, g_strdup (attachment->path));
-    }
-  g_ptr_array_add (disks, NULL);
-  return (char **) g_ptr_array_free (disks, FALSE);
-}
-
-gboolean
-library_delete_machine (Library *library, const char *uuid, char ***disks, GError **error)
-{
-  g_autoptr (LibraryMachine) machine = library_find (library, uuid, error);
-  g_auto (GStrv) own = NULL;
-  g_autoptr (LibraryLock) lock = NULL;
-  gboolean ok;
-
-  if (!machine)
-    return FALSE;
-  /* Nobody may start it meanwhile. A folder that is gone cannot hold a running machine. */
-  if (g_file_test (machine->folder, G_FILE_TEST_IS_DIR) && g_access (machine->folder, W_OK) == 0)
-    {
-      lock = library_lock_machine (machine, error);
-      if (!lock)
-        return FALSE;
-    }
-  own = own_disks (library, machine);
-  if (!library_sql_begin (library, error))
-    return FALSE;
-  ok = library_sql_run (library, error, "DELETE FROM machine WHERE uuid = ?", "s", machine->uuid) &&
-       forget_unused_disks (library, error);
-  if (!library_sql_end (library, ok, error))
-    return FALSE;
-  if (disks)
-    *disks = g_steal_pointer (&own);
-  return TRUE;
-}
-
-gboolean
-library_delete_files (const LibraryMachine *machine, char *const *disks, GError **error)
-{
-  static const char *const own_files[] = { "lock", "machine.log" };
-
-  for (unsigned i = 0; disks && disks[i] != NULL; i++)
-    if (g_unlink (disks[i]) != 0 && errno != ENOENT)
-      {
-        g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), _("cannot delete “%s”: %s"), disks[i],
-                     g_strerror (errno));
-        return FALSE;
-      }
-  for (unsigned i = 0; i < G_N_ELEMENTS (own_files); i++)
-    {
-      g_autofree char *path = g_build_filename (machine->folder, own_files[i], NULL);
-
-      g_unlink (path);
-    }
-  /* What else the user keeps there stays. */
-  g_rmdir (machine->folder);
-  return TRUE;
 }
 
 char *

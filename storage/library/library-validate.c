@@ -131,7 +131,8 @@ attachment_validate (const LibraryMachine *machine, const LibraryAttachment *att
     return invalid (error, _("%s: this kind of drive does not fit its controller"), slot);
   if (attachment->path == NULL)
     return attachment->kind != LIBRARY_MEDIUM_DISK || invalid (error, _("%s: a disk needs an image"), slot);
-  if (!g_path_is_absolute (attachment->path))
+  /* An address of a disk on a server is one for whoever opens it. */
+  if (!g_path_is_absolute (attachment->path) && g_uri_peek_scheme (attachment->path) == NULL)
     return invalid (error, _("%s: “%s” is not an absolute path"), slot, attachment->path);
 
   for (unsigned i = 0; i < machine->attachments->len; i++)
@@ -141,7 +142,12 @@ attachment_validate (const LibraryMachine *machine, const LibraryAttachment *att
       if (other == attachment)
         break;
       if (other->path && strcmp (other->path, attachment->path) == 0 && attachment->kind != LIBRARY_MEDIUM_OPTICAL)
-        return invalid (error, _("%s: “%s” is attached twice"), slot, attachment->path);
+        {
+          g_autofree char *place = library_attachment_slot (other);
+
+          /* Not the path: an address may have a password in it. */
+          return invalid (error, _("%s: its image is attached as %s already"), slot, place);
+        }
     }
   return TRUE;
 }
@@ -183,6 +189,18 @@ one_of (GError **error, const char *what, const char *value, const char *const *
 #define CODE_CACHE_MIN (UINT64_C (16) << 20)
 #define CODE_CACHE_MAX (UINT64_C (4) << 30)
 
+static gboolean
+automatic_validate (const LibraryAutomatic *automatic, GError **error)
+{
+  if (automatic->every > LIBRARY_AUTOMATIC_EVERY_MAX)
+    return invalid (error, _("automatic snapshots are at most %d days apart"), LIBRARY_AUTOMATIC_EVERY_MAX / (24 * 60));
+  if (automatic->keep < 1 || automatic->keep > LIBRARY_AUTOMATIC_KEEP_MAX)
+    return invalid (error, _("1 to %d automatic snapshots are kept, not %u"), LIBRARY_AUTOMATIC_KEEP_MAX, automatic->keep);
+  if (automatic->space < LIBRARY_AUTOMATIC_SPACE_MIN || automatic->space > LIBRARY_AUTOMATIC_SPACE_MAX)
+    return invalid (error, _("the space for automatic snapshots is 1 MiB to 1024 TiB"));
+  return TRUE;
+}
+
 gboolean
 library_machine_validate (const LibraryMachine *machine, GError **error)
 {
@@ -201,10 +219,12 @@ library_machine_validate (const LibraryMachine *machine, GError **error)
   if (machine->code_cache < CODE_CACHE_MIN || machine->code_cache > CODE_CACHE_MAX)
     return invalid (error, _("the cache of translated code has %u to %u MiB"), (unsigned) (CODE_CACHE_MIN >> 20),
                     (unsigned) (CODE_CACHE_MAX >> 20));
+  if (!automatic_validate (&machine->automatic, error))
+    return FALSE;
   if (machine->boot[0] == LIBRARY_BOOT_NONE)
     return invalid (error, _("the boot order must name at least one of floppy, disk, cdrom, network"));
-  /* “lockstep” is for developers, who know. */
-  if ((strcmp (machine->accel, "lockstep") != 0 &&
+  /* These two are for developers, who know. */
+  if ((strcmp (machine->accel, "lockstep") != 0 && strcmp (machine->accel, "kvm-user-irqchip") != 0 &&
        !one_of (error, N_("accelerator"), machine->accel,
                 (const char *const[]) { "auto", "kvm", "jit", "interp", NULL })) ||
       !one_of (error, N_("firmware"), machine->firmware, (const char *const[]) { "bios", NULL }) ||

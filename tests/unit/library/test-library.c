@@ -26,6 +26,7 @@ test_round_trip (Fixture *fixture, gconstpointer data)
   machine->os_id = g_strdup ("debian12");
   machine->description = g_strdup ("line one\nline two");
   machine->rtc_utc = FALSE;
+  machine->automatic = (LibraryAutomatic) { .before_disc = TRUE, .every = 90, .keep = 7, .space = UINT64_C (3) << 40 };
   g_assert_true (library_boot_parse ("network,cdrom", machine->boot, &error));
   g_assert_true (library_add_machine (fixture->library, machine, &error));
   g_assert_no_error (error);
@@ -56,6 +57,10 @@ test_round_trip (Fixture *fixture, gconstpointer data)
   g_assert_cmpuint (found->code_cache, ==, UINT64_C (32) << 20);
   g_assert_cmpuint (found->cpus, ==, 2);
   g_assert_false (found->rtc_utc);
+  g_assert_true (found->automatic.before_disc);
+  g_assert_cmpuint (found->automatic.every, ==, 90);
+  g_assert_cmpuint (found->automatic.keep, ==, 7);
+  g_assert_cmpuint (found->automatic.space, ==, UINT64_C (3) << 40);
   boot = library_boot_format (found->boot);
   g_assert_cmpstr (boot, ==, "network,cdrom");
   g_assert_cmpuint (found->attachments->len, ==, 5);
@@ -178,6 +183,22 @@ test_limits (Fixture *fixture, gconstpointer data)
   machine->code_cache = 1 << 20;
   REFUSED ("code");
   machine->code_cache = LIBRARY_CODE_CACHE;
+  {
+    static const LibraryAutomatic wrong[] = {
+      { .every = LIBRARY_AUTOMATIC_EVERY_MAX + 1, .keep = 1, .space = LIBRARY_AUTOMATIC_SPACE },
+      { .keep = 0, .space = LIBRARY_AUTOMATIC_SPACE }, { .keep = 101, .space = LIBRARY_AUTOMATIC_SPACE },
+      { .keep = 1, .space = 4096 }, { .keep = 1, .space = UINT64_MAX },
+    };
+    const LibraryAutomatic right = machine->automatic;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS (wrong); i++)
+      {
+        machine->automatic = wrong[i];
+        g_assert_false (library_machine_validate (machine, NULL));
+      }
+    machine->automatic = right;
+    g_assert_true (library_machine_validate (machine, NULL));
+  }
   machine->cpus = 0;
   REFUSED ("processors");
   machine->cpus = 65;
@@ -203,7 +224,7 @@ test_limits (Fixture *fixture, gconstpointer data)
   g_ptr_array_set_size (machine->attachments, 0);
   library_machine_add_drive (machine, LIBRARY_CONTROLLER_IDE, LIBRARY_MEDIUM_DISK, "/d.vdi", NULL);
   library_machine_add_drive (machine, LIBRARY_CONTROLLER_IDE, LIBRARY_MEDIUM_DISK, "/d.vdi", NULL);
-  REFUSED ("twice");
+  REFUSED ("already");
   g_ptr_array_set_size (machine->attachments, 0);
   adapter = library_machine_add_adapter (machine, 0, LIBRARY_NET_NAT);
   strcpy (adapter->mac, "01:00:00:00:00:01");
@@ -352,7 +373,8 @@ test_old_schema (Fixture *fixture, gconstpointer data)
   g_autoptr (GBytes) schema = g_resource_lookup_data (library_resources_get_resource (),
                                                       "/org/bunshin/library/schema/1.sql", 0, NULL);
   g_autofree char *path = g_build_filename (fixture->home, "bunshin.db", NULL), *sql = NULL;
-  g_autoptr (LibraryMachine) machine = NULL;
+  g_autoptr (LibraryMachine) machine = NULL, again = NULL;
+  LibraryAttachment *drive;
   g_autoptr (GBytes) bytes = NULL;
   g_autoptr (GError) error = NULL;
 
@@ -371,8 +393,155 @@ test_old_schema (Fixture *fixture, gconstpointer data)
   g_assert_no_error (error);
   g_assert_cmpstr (library_machine_find_attachment (machine, LIBRARY_CONTROLLER_IDE, 3)->path, ==, "/old.vdi");
   library_machine_add_drive (machine, LIBRARY_CONTROLLER_AHCI, LIBRARY_MEDIUM_OPTICAL, NULL, NULL);
+  drive = library_machine_find_attachment (machine, LIBRARY_CONTROLLER_IDE, 3);
+  g_assert_false (drive->no_cache);
+  g_assert_false (drive->trusted);
+  drive->no_cache = drive->trusted = TRUE;
   g_assert_true (library_update_machine (fixture->library, machine, &error));
   g_assert_no_error (error);
+  again = library_find (fixture->library, "old", &error);
+  g_assert_no_error (error);
+  drive = library_machine_find_attachment (again, LIBRARY_CONTROLLER_IDE, 3);
+  g_assert_true (drive->no_cache);
+  g_assert_true (drive->trusted);
+}
+
+/* A library of the version before snapshots keeps adapters and what is forwarded to them. */
+static void
+test_schema_5 (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GString) sql = g_string_new (NULL);
+  g_autofree char *path = g_build_filename (fixture->home, "bunshin.db", NULL);
+  g_autoptr (LibraryMachine) machine = NULL, second = NULL;
+  g_autoptr (GBytes) bytes = NULL;
+  g_autoptr (GError) error = NULL;
+  LibraryAdapter *adapter;
+
+  g_clear_pointer (&fixture->library, library_close);
+  g_assert_cmpint (g_unlink (path), ==, 0);
+  for (unsigned version = 1; version <= 5; version++)
+    {
+      g_autofree char *name = g_strdup_printf ("/org/bunshin/library/schema/%u.sql", version);
+      g_autoptr (GBytes) schema = g_resource_lookup_data (library_resources_get_resource (), name, 0, NULL);
+
+      g_string_append (sql, g_bytes_get_data (schema, NULL));
+    }
+  g_string_append (sql, "INSERT INTO machine VALUES (1, '00000000-0000-4000-8000-000000000001', 'old', 'old', NULL, NULL, "
+                        "67108864, 1, NULL, 'auto', 'bios', 'piix3', 'disk', 1, 0, 268435456);"
+                        "INSERT INTO medium VALUES (7, '00000000-0000-4000-8000-000000000002', '/old.vdi', 'disk', 'vdi', 1);"
+                        "INSERT INTO attachment VALUES (1, 1, 'nvme', 3, 'disk', 7, 'none', 1);"
+                        "INSERT INTO adapter VALUES (4, 1, 2, 'e1000', '08:00:27:00:00:01', 'nat', 'host-access', 1);"
+                        "INSERT INTO adapter VALUES (9, 1, 5, 'e1000', '08:00:27:00:00:02', 'none', NULL, 0);"
+                        "INSERT INTO forward VALUES (1, 4, 'tcp', NULL, 2222, NULL, 22); PRAGMA user_version = 5");
+  bytes = alter (fixture, sql->str);
+
+  fixture->library = library_open (fixture->home, &error);
+  g_assert_no_error (error);
+  machine = library_find (fixture->library, "old", &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (machine->adapters->len, ==, 2);
+  adapter = library_machine_find_adapter (machine, 2);
+  g_assert_cmpstr (adapter->mac, ==, "08:00:27:00:00:01");
+  g_assert_cmpstr (adapter->param, ==, "host-access");
+  g_assert_cmpuint (adapter->forwards->len, ==, 1);
+  g_assert_cmpuint (((LibraryForward *) adapter->forwards->pdata[0])->host_port, ==, 2222);
+  g_assert_false (library_machine_find_adapter (machine, 5)->cable);
+  g_assert_cmpstr (library_machine_find_attachment (machine, LIBRARY_CONTROLLER_NVME, 3)->path, ==, "/old.vdi");
+  g_assert_null (library_machine_find_attachment (machine, LIBRARY_CONTROLLER_NVME, 3)->chain);
+  /* What is forwarded still goes with its adapter, and addresses are still one machine's. */
+  g_ptr_array_set_size (machine->adapters, 0);
+  g_assert_true (library_update_machine (fixture->library, machine, &error));
+  second = fixture_add (fixture, "second");
+  strcpy (library_machine_find_adapter (second, 0)->mac, "08:00:27:00:00:01");
+  g_assert_true (library_update_machine (fixture->library, second, &error));
+  g_assert_no_error (error);
+  strcpy (library_machine_add_adapter (machine, 0, LIBRARY_NET_NAT)->mac, "08:00:27:00:00:01");
+  g_assert_false (library_update_machine (fixture->library, machine, &error));
+  g_assert_error (error, LIBRARY_ERROR, LIBRARY_ERROR_INVALID);
+}
+
+/* A library of the version before automatic snapshots: none are taken, and no disc is known. */
+static void
+test_schema_6 (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GString) sql = g_string_new (NULL);
+  g_autofree char *path = g_build_filename (fixture->home, "bunshin.db", NULL);
+  g_autoptr (LibraryMachine) machine = NULL;
+  g_autoptr (GBytes) bytes = NULL;
+  g_autoptr (GError) error = NULL;
+  LibraryAutomatic automatic;
+
+  g_clear_pointer (&fixture->library, library_close);
+  g_assert_cmpint (g_unlink (path), ==, 0);
+  for (unsigned version = 1; version <= 6; version++)
+    {
+      g_autofree char *name = g_strdup_printf ("/org/bunshin/library/schema/%u.sql", version);
+      g_autoptr (GBytes) schema = g_resource_lookup_data (library_resources_get_resource (), name, 0, NULL);
+
+      g_string_append (sql, g_bytes_get_data (schema, NULL));
+    }
+  g_string_append (sql, "INSERT INTO machine VALUES (1, '00000000-0000-4000-8000-000000000001', 'old', 'old', NULL, NULL, "
+                        "67108864, 1, NULL, 'auto', 'bios', 'piix3', 'disk', 1, 0, 268435456, NULL);"
+                        "PRAGMA user_version = 6");
+  bytes = alter (fixture, sql->str);
+
+  fixture->library = library_open (fixture->home, &error);
+  g_assert_no_error (error);
+  machine = library_find (fixture->library, "old", &error);
+  g_assert_no_error (error);
+  g_assert_false (machine->automatic.before_disc);
+  g_assert_cmpuint (machine->automatic.every, ==, 0);
+  g_assert_cmpuint (machine->automatic.keep, ==, 5);
+  g_assert_cmpuint (machine->automatic.space, ==, UINT64_C (10) << 30);
+  machine->automatic.every = 30;
+  g_assert_true (library_update_machine (fixture->library, machine, &error));
+  g_assert_true (library_get_automatic (fixture->library, machine->uuid, &automatic, &error));
+  g_assert_cmpuint (automatic.every, ==, 30);
+  g_assert_cmpuint (automatic.keep, ==, 5);
+}
+
+/* Which discs a machine has had, is each machine's own, and goes with it. */
+static void
+test_discs (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (LibraryMachine) one = fixture_add (fixture, "one"), two = fixture_add (fixture, "two");
+  g_autoptr (GError) error = NULL;
+  LibraryAutomatic automatic;
+  gboolean known = TRUE;
+
+  g_assert_true (library_knows_disc (fixture->library, one->uuid, "d1", &known, &error) && !known);
+  g_assert_true (library_remember_disc (fixture->library, one->uuid, "d1", &error));
+  g_assert_true (library_remember_disc (fixture->library, one->uuid, "d1", &error));
+  g_assert_true (library_knows_disc (fixture->library, one->uuid, "d1", &known, &error) && known);
+  g_assert_true (library_knows_disc (fixture->library, one->uuid, "d2", &known, &error) && !known);
+  g_assert_true (library_knows_disc (fixture->library, two->uuid, "d1", &known, &error) && !known);
+  g_assert_true (library_delete_machine (fixture->library, one->uuid, NULL, &error));
+  g_assert_true (library_knows_disc (fixture->library, one->uuid, "d1", &known, &error) && !known);
+  g_assert_false (library_get_automatic (fixture->library, one->uuid, &automatic, &error));
+  g_assert_error (error, LIBRARY_ERROR, LIBRARY_ERROR_NOT_FOUND);
+}
+
+/* Images that a damaged library has lie over each other in a circle. */
+static void
+test_loop (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (LibraryMachine) machine = fixture_add (fixture, "one");
+  g_autoptr (GBytes) bytes = NULL;
+  g_autoptr (GError) error = NULL;
+
+  library_machine_add_drive (machine, LIBRARY_CONTROLLER_IDE, LIBRARY_MEDIUM_DISK, "/a.vdi", NULL);
+  library_machine_add_drive (machine, LIBRARY_CONTROLLER_IDE, LIBRARY_MEDIUM_DISK, "/b.vdi", NULL);
+  g_assert_true (library_update_machine (fixture->library, machine, &error));
+  bytes = alter (fixture, "UPDATE medium SET base = (SELECT id FROM medium m WHERE m.id <> medium.id)");
+  fixture->library = library_open (fixture->home, &error);
+  g_assert_no_error (error);
+  /* It can be looked at. */
+  g_clear_pointer (&machine, library_machine_free);
+  machine = library_find (fixture->library, "one", &error);
+  g_assert_no_error (error);
+  g_assert_false (library_update_machine (fixture->library, machine, &error));
+  g_assert_error (error, LIBRARY_ERROR, LIBRARY_ERROR_FAILED);
+  g_assert_nonnull (strstr (error->message, "itself"));
 }
 
 static void
@@ -419,6 +588,10 @@ main (int argc, char **argv)
   ADD ("settings", test_settings);
   ADD ("newer-schema", test_newer_schema);
   ADD ("old-schema", test_old_schema);
+  ADD ("schema-5", test_schema_5);
+  ADD ("schema-6", test_schema_6);
+  ADD ("discs", test_discs);
+  ADD ("loop", test_loop);
   ADD ("foreign-database", test_foreign_database);
   ADD ("bad-home", test_bad_home);
   return g_test_run ();
