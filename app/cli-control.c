@@ -3,6 +3,7 @@
 
 #include "app/cli.h"
 #include "app/client.h"
+#include "app/disk-files.h"
 #include "app/figures.h"
 #include "app/forwards.h"
 #include "app/keymap.h"
@@ -66,19 +67,42 @@ cli_start (char **args, GError **error)
   SpawnOptions o = { 0 };
   const Option options[] = {
     { "headless", OPTION_FLAG, &o.headless }, { "serial", OPTION_STRING, &o.serial },
-    { "perf-map", OPTION_FLAG, &o.perf_map }, { NULL }
+    { "perf-map", OPTION_FLAG, &o.perf_map }, { "discard", OPTION_FLAG, &o.is_drive },
+    { "no-network", OPTION_FLAG, &o.no_network }, { "snapshot", OPTION_STRING, &o.snapshot }, { NULL }
   };
   g_autoptr (LibraryMachine) machine = cli_find_machine (args, options, 1, 1, NULL, NULL, error);
   g_autofree char *notice = NULL;
+  g_auto (GStrv) did = NULL;
 
   if (!machine)
     return 1;
+  if (o.snapshot && !o.is_drive)
+    {
+      usage_error (error, _("--snapshot belongs to --discard: “bunshin snapshot restore” goes back to one for good"));
+      return 1;
+    }
+  if (o.no_network && !o.is_drive)
+    {
+      usage_error (error, _("--no-network belongs to --discard: “bunshin set %s nic1-cable=off” pulls a cable for good"),
+                   machine->name);
+      return 1;
+    }
   if (g_strcmp0 (o.serial, "stdio") == 0)
     return start_here (machine, &o, error);
-  if (!client_spawn (machine, &o, &notice, error))
+  /* The machine would, too, but nobody hears what its process says. */
+  for (unsigned i = 0; i < machine->attachments->len; i++)
+    {
+      const LibraryAttachment *drive = g_ptr_array_index (machine->attachments, i);
+
+      if (drive->kind == LIBRARY_MEDIUM_DISK && drive->path)
+        disk_file_recover_beside (drive->path);
+    }
+  if (!client_spawn (machine, &o, &notice, &did, error))
     return 1;
   if (notice)
     g_print ("%s\n", notice);
+  for (char **sentence = did; sentence && *sentence; sentence++)
+    g_printerr ("%s\n", *sentence);
   return 0;
 }
 
@@ -113,10 +137,31 @@ cli_power_off (char **args, GError **error)
 
   if (call_method (args, "PowerOff", &machine, error) != 0)
     return 1;
-  if (client_wait_state (machine, LIBRARY_STATE_POWERED_OFF, POWER_OFF_TIMEOUT_MS))
+  if (client_wait_off (machine, POWER_OFF_TIMEOUT_MS))
     return 0;
   g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_FAILED, _("“%s” is still closing its disks"), machine->name);
   return 1;
+}
+
+int
+cli_save (char **args, GError **error)
+{
+  g_autoptr (LibraryMachine) machine = NULL;
+
+  if (call_method (args, "Save", &machine, error) != 0)
+    return 1;
+  if (client_wait_state (machine, LIBRARY_STATE_SAVED, POWER_OFF_TIMEOUT_MS))
+    return 0;
+  g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_FAILED, _("“%s” is still closing its disks"), machine->name);
+  return 1;
+}
+
+int
+cli_discard_state (char **args, GError **error)
+{
+  g_autoptr (LibraryMachine) machine = cli_find_machine (args, no_options, 1, 1, NULL, NULL, error);
+
+  return machine && library_discard_saved_state (machine, error) ? 0 : 1;
 }
 
 int
@@ -139,7 +184,7 @@ cli_wait (char **args, GError **error)
     }
   if (!library_state_parse (state_name, &state))
     {
-      usage_error (error, _("--state %s: must be powered-off, starting, running, paused or stopping"), state_name);
+      usage_error (error, _("--state %s: must be powered-off, starting, running, paused, saving, saved or stopping"), state_name);
       return 1;
     }
   if (timeout && !parse_number ("--timeout", timeout, 0, G_MAXINT32, &seconds, error))
@@ -340,6 +385,7 @@ cli_forward (char **args, GError **error)
   g_autoptr (Library) library = NULL;
   g_autoptr (LibraryMachine) machine = cli_find_machine (args, options, 2, 3, &words, &library, error);
   LibraryAdapter *adapter;
+  LibraryState state;
   gboolean add;
 
   if (!machine)
@@ -361,7 +407,8 @@ cli_forward (char **args, GError **error)
     return 1;
 
   /* A running machine first: a port that is taken is found out there, and then nothing is stored. */
-  if (library_machine_state (machine, NULL, NULL) != LIBRARY_STATE_POWERED_OFF)
+  state = library_machine_state (machine, NULL, NULL);
+  if (state != LIBRARY_STATE_POWERED_OFF && state != LIBRARY_STATE_SAVED)
     {
       g_autoptr (GVariant) reply = client_call_machine (machine, add ? "AddForward" : "RemoveForward",
                                                         g_variant_new ("(us)", adapter->slot,

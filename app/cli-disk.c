@@ -11,17 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Says what earlier runs that were killed have left beside @path, and what became of it. */
-static void
-recover_beside (const char *path)
-{
-  g_autofree char *folder = g_path_get_dirname (path);
-  g_auto (GStrv) sentences = disk_recover (folder);
-
-  for (char **sentence = sentences; sentence != NULL && *sentence != NULL; sentence++)
-    g_printerr ("bunshin: %s\n", *sentence);
-}
-
 typedef struct
 {
   const char *path, *other; /* the image, and the second file of those that have one */
@@ -69,7 +58,7 @@ disk_create_file (char **args, GError **error)
   job.create = (DiskCreateOptions) {
     .format = format, .variant = variant, .size = size, .base = base, .base_format = base_format
   };
-  recover_beside (job.path);
+  disk_file_recover_beside (job.path);
   return disk_task_run (create_work, &job, error) ? 0 : 1;
 }
 
@@ -87,14 +76,14 @@ find_chain (const char *path)
 }
 
 static void
-print_info_json (const char *path, Disk *disk, const struct stat *file, const char *base, GPtrArray *chain)
+print_info_json (const char *shown, Disk *disk, const struct stat *file, const char *base, GPtrArray *chain)
 {
   g_autofree char *text = NULL;
   Json json;
 
   json_begin (&json);
   json_open (&json, NULL, '{');
-  json_string (&json, "file", path);
+  json_string (&json, "file", shown);
   json_string (&json, "format", disk_format_name (disk));
   json_string (&json, "variant", disk_variant (disk));
   json_uint (&json, "size", disk_size (disk));
@@ -119,7 +108,7 @@ disk_info_file (char **args, GError **error)
   gboolean as_json = FALSE;
   const Option options[] = { { "json", OPTION_FLAG, &as_json }, { NULL } };
   g_autoptr (GPtrArray) words = NULL, chain = NULL;
-  g_autofree char *path = NULL, *size = NULL;
+  g_autofree char *path = NULL, *size = NULL, *shown = NULL;
   g_autoptr (Disk) disk = NULL;
   struct stat file = { 0 };
   const char *base;
@@ -130,15 +119,16 @@ disk_info_file (char **args, GError **error)
       || !(disk = disk_open (path, DISK_OPEN_READ_ONLY | DISK_OPEN_LAYER, error)))
     return 1;
   stat (path, &file);
+  shown = disk_shown_path (path);
   base = disk_base_name (disk);
   chain = base ? find_chain (path) : NULL;
   if (as_json)
     {
-      print_info_json (path, disk, &file, base, chain);
+      print_info_json (shown, disk, &file, base, chain);
       return 0;
     }
   size = cli_size_format (disk_size (disk));
-  g_print ("file: %s\nformat: %s\nvariant: %s\nsize: %s\n", path, disk_format_name (disk), disk_variant (disk), size);
+  g_print ("file: %s\nformat: %s\nvariant: %s\nsize: %s\n", shown, disk_format_name (disk), disk_variant (disk), size);
   g_print ("file-size: %" G_GUINT64_FORMAT "\nallocated: %" G_GUINT64_FORMAT "\n", (guint64) file.st_size,
            (guint64) file.st_blocks * 512);
   if (base)
@@ -156,14 +146,30 @@ convert_work (const DiskTask *task, gpointer data, GError **error)
   return disk_convert (job->path, &job->open, job->other, &job->create, task, error);
 }
 
+/* What the user can do about a file that was not followed. FALSE. */
+static gboolean
+tell_of_trust (GError **error)
+{
+  if (error && g_error_matches (*error, DISK_ERROR, DISK_ERROR_NOT_FOLLOWED))
+    {
+      char *message = g_strdup_printf (_("%s (if you trust the image: --trust)"), (*error)->message);
+
+      g_free ((*error)->message);
+      (*error)->message = message;
+    }
+  return FALSE;
+}
+
 static int
 disk_convert_file (char **args, GError **error)
 {
   const char *format = NULL, *variant = NULL, *base = NULL, *source_format = NULL;
+  gboolean trust = FALSE;
   const Option options[] = { { "format", OPTION_STRING, &format },
                              { "variant", OPTION_STRING, &variant },
                              { "backing", OPTION_STRING, &base },
                              { "source-format", OPTION_STRING, &source_format },
+                             { "trust", OPTION_FLAG, &trust },
                              { NULL } };
   g_autoptr (GPtrArray) words = NULL;
   g_autofree char *path = NULL;
@@ -174,10 +180,10 @@ disk_convert_file (char **args, GError **error)
     return 1;
   job.path = path;
   job.other = g_ptr_array_index (words, 1);
-  job.open = (DiskOpenOptions) { .format = source_format, .base = base };
+  job.open = (DiskOpenOptions) { .flags = trust ? DISK_OPEN_TRUST : 0, .format = source_format, .base = base };
   job.create = (DiskCreateOptions) { .format = format, .variant = variant };
-  recover_beside (job.other);
-  return disk_task_run (convert_work, &job, error) ? 0 : 1;
+  disk_file_recover_beside (job.other);
+  return disk_task_run (convert_work, &job, error) || tell_of_trust (error) ? 0 : 1;
 }
 
 static gboolean
@@ -205,7 +211,7 @@ disk_resize_file (char **args, GError **error)
   job.path = path;
   job.size = size;
   job.shrink = shrink;
-  recover_beside (path);
+  disk_file_recover_beside (path);
   return disk_task_run (resize_work, &job, error) ? 0 : 1;
 }
 
@@ -229,7 +235,7 @@ disk_compact_file (char **args, GError **error)
       || !(path = existing_file (g_ptr_array_index (words, 0), error)))
     return 1;
   job.path = path;
-  recover_beside (path);
+  disk_file_recover_beside (path);
   return disk_task_run (compact_work, &job, error) ? 0 : 1;
 }
 
@@ -257,7 +263,7 @@ disk_check_file (char **args, GError **error)
   job.path = path;
   job.other = copy;
   if (copy)
-    recover_beside (copy);
+    disk_file_recover_beside (copy);
   if (!disk_task_run (check_work, &job, error))
     return 1;
   for (char **message = job.report.messages; message && *message; message++)
@@ -283,8 +289,9 @@ static gboolean
 compare_work (const DiskTask *task, gpointer data, GError **error)
 {
   Job *job = data;
-  g_autoptr (Disk) one = disk_open (job->path, DISK_OPEN_READ_ONLY, error);
-  g_autoptr (Disk) other = one ? disk_open (job->other, DISK_OPEN_READ_ONLY, error) : NULL;
+  DiskOpenFlags flags = DISK_OPEN_READ_ONLY | job->open.flags;
+  g_autoptr (Disk) one = disk_open (job->path, flags, error);
+  g_autoptr (Disk) other = one ? disk_open (job->other, flags, error) : NULL;
 
   return other && disk_compare (one, other, &job->same, &job->difference, task, error);
 }
@@ -292,7 +299,8 @@ compare_work (const DiskTask *task, gpointer data, GError **error)
 static int
 disk_compare_files (char **args, GError **error)
 {
-  const Option options[] = { { NULL } };
+  gboolean trust = FALSE;
+  const Option options[] = { { "trust", OPTION_FLAG, &trust }, { NULL } };
   g_autoptr (GPtrArray) words = NULL;
   g_autofree char *one = NULL, *other = NULL;
   Job job = { 0 };
@@ -303,7 +311,8 @@ disk_compare_files (char **args, GError **error)
     return 1;
   job.path = one;
   job.other = other;
-  if (!disk_task_run (compare_work, &job, error))
+  job.open.flags = trust ? DISK_OPEN_TRUST : 0;
+  if (!disk_task_run (compare_work, &job, error) && !tell_of_trust (error))
     return 1;
   if (job.same)
     {

@@ -2,10 +2,12 @@
 /* Verbs on the library: create, list, show, set, delete. */
 
 #include "app/cli.h"
+#include "storage/disk/disk.h"
 #include "app/client.h"
 #include "app/disk-files.h"
 #include "app/json.h"
 #include "app/sizes.h"
+#include "app/snapshot-work.h"
 #include "engine/machine/machine.h"
 
 #include <glib/gi18n.h>
@@ -279,14 +281,22 @@ cli_show (char **args, GError **error)
   g_autoptr (GPtrArray) words = NULL;
   g_autoptr (Library) library = NULL;
   g_autoptr (LibraryMachine) machine = NULL;
+  g_autoptr (GPtrArray) snapshots = NULL;
   g_autofree char *message = NULL, *text = NULL;
-  LibraryState state;
+  SettingStatus status = { 0 };
 
   if (!options_parse (args, options, 1, 1, &words, error) || !(library = library_open (NULL, error)) ||
       !(machine = library_find (library, g_ptr_array_index (words, 0), error)))
     return 1;
-  state = library_machine_state (machine, NULL, &message);
-  text = as_json ? setting_describe_json (machine, state, message) : setting_describe (machine, state, message);
+  status.state = library_machine_state (machine, NULL, &message);
+  status.message = message;
+  status.in_drive = snapshot_in_drive (library, machine->uuid);
+  if (!(snapshots = snapshot_list (library, machine, FALSE, error)))
+    return 1;
+  for (unsigned i = 0; i < snapshots->len; i++)
+    if (((const Snapshot *) g_ptr_array_index (snapshots, i))->is_current)
+      status.snapshot = ((const Snapshot *) g_ptr_array_index (snapshots, i))->name;
+  text = as_json ? setting_describe_json (machine, &status) : setting_describe (machine, &status);
   g_print ("%s", text);
   return 0;
 }
@@ -305,8 +315,12 @@ set_live (const LibraryMachine *machine, SettingScope scope, const char *slot, c
       reply = client_call_machine (machine, "SetCable", g_variant_new ("(ub)", nic, strcmp (value, "on") == 0), error);
       return reply != NULL;
     }
+  if (g_str_has_prefix (value, "cdrom"))
+    value = value[strlen ("cdrom")] == ':' ? value + strlen ("cdrom:") : "none";
   path = strcmp (value, "none") == 0 ? g_strdup ("") : existing_file (value, error);
-  if (path)
+  if (path && scope == SETTING_DISK)
+    reply = client_call_machine (machine, "PlugDisk", g_variant_new ("(ss)", slot, path), error);
+  else if (path)
     reply = client_call_machine (machine, "InsertMedium", g_variant_new ("(ssb)", slot, path, FALSE), error);
   return reply != NULL;
 }
@@ -327,7 +341,7 @@ probe_disks (LibraryMachine *machine, GError **error)
 
 /* @settings: KEY=VALUE words. Powered off: all of them or none. */
 static gboolean
-set_powered_off (Library *library, LibraryMachine *machine, char **settings, GError **error)
+set_powered_off (Library *library, LibraryMachine *machine, gboolean is_locked, char **settings, GError **error)
 {
   for (unsigned i = 0; settings[i] != NULL; i++)
     {
@@ -336,8 +350,11 @@ set_powered_off (Library *library, LibraryMachine *machine, char **settings, GEr
       if (!apply (machine, pair[0], pair[1], error))
         return FALSE;
     }
-  return machine_check_cpu_model (machine->cpu_model, error) && probe_disks (machine, error) &&
-         library_update_machine (library, machine, error);
+  if (!machine_check_cpu_model (machine->cpu_model, error) || !probe_disks (machine, error) ||
+      !library_update_machine (library, machine, error))
+    return FALSE;
+  /* Layers of a disk that was taken out may be needed by nothing any more. */
+  return !is_locked || snapshot_work_recover (library, machine->uuid, NULL, error);
 }
 
 static gboolean
@@ -349,7 +366,7 @@ set_running (Library *library, LibraryMachine *machine, char **settings, GError 
       g_auto (GStrv) pair = g_strsplit (settings[i], "=", 2);
       g_autofree char *slot = NULL;
 
-      if (setting_scope (machine, pair[0], &slot) == SETTING_OFF_ONLY)
+      if (setting_scope (machine, pair[0], pair[1], &slot) == SETTING_OFF_ONLY)
         {
           g_autoptr (LibraryMachine) copy = library_machine_copy (machine);
 
@@ -362,17 +379,47 @@ set_running (Library *library, LibraryMachine *machine, char **settings, GError 
     }
   for (unsigned i = 0; settings[i] != NULL; i++)
     {
+      /* The machine's process stores what it has changed. */
+      g_autoptr (LibraryMachine) record = library_find (library, machine->uuid, error);
       g_auto (GStrv) pair = g_strsplit (settings[i], "=", 2);
       g_autofree char *slot = NULL;
-      SettingScope scope = setting_scope (machine, pair[0], &slot);
+      SettingScope scope = record ? setting_scope (record, pair[0], pair[1], &slot) : SETTING_RECORD_ONLY;
 
-      if (!setting_apply (machine, pair[0], pair[1], error))
+      if (!record || !setting_apply (record, pair[0], pair[1], error))
         return FALSE;
-      if (scope == SETTING_RECORD_ONLY ? !library_update_machine (library, machine, error)
-                                       : !set_live (machine, scope, slot, pair[1], error))
+      if (scope == SETTING_RECORD_ONLY ? !library_update_machine (library, record, error)
+                                       : !set_live (record, scope, slot, pair[1], error))
         return FALSE;
     }
   return TRUE;
+}
+
+/* The state would not fit the changed machine. */
+static gboolean
+has_saved_state (const LibraryMachine *machine, GError **error)
+{
+  g_autofree char *path = library_saved_state_path (machine);
+
+  if (!g_file_test (path, G_FILE_TEST_EXISTS))
+    return FALSE;
+  g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_RUNNING,
+               _("“%s” has a saved state: start it, or discard the state, before its settings are changed"), machine->name);
+  return TRUE;
+}
+
+/* The machine (consumed) as it is when what an earlier run has left is in order: a test drive that was killed would take what is
+ * set now along. */
+static LibraryMachine *
+recover (Library *library, LibraryMachine *machine, GError **error)
+{
+  g_autoptr (LibraryMachine) old = machine;
+  g_auto (GStrv) did = NULL;
+
+  if (!snapshot_work_recover (library, old->uuid, &did, error))
+    return NULL;
+  for (char **sentence = did; sentence && *sentence; sentence++)
+    g_printerr ("%s\n", *sentence);
+  return library_find (library, old->uuid, error);
 }
 
 int
@@ -399,8 +446,12 @@ cli_set (char **args, GError **error)
     return 1;
   /* While it is being changed, it cannot be started. */
   lock = library_lock_machine (machine, NULL);
+  if (lock && !(machine = recover (library, machine, error)))
+    return 1;
+  if (lock && has_saved_state (machine, error))
+    return 1;
   if (lock || library_machine_state (machine, NULL, NULL) == LIBRARY_STATE_POWERED_OFF)
-    return set_powered_off (library, machine, settings, error) ? 0 : 1;
+    return set_powered_off (library, machine, lock != NULL, settings, error) ? 0 : 1;
   return set_running (library, machine, settings, error) ? 0 : 1;
 }
 
@@ -416,8 +467,10 @@ cli_delete (char **args, GError **error)
 
   if (!options_parse (args, options, 1, 1, &words, error) || !(library = library_open (NULL, error)) ||
       !(machine = library_find (library, g_ptr_array_index (words, 0), error)) ||
-      !library_delete_machine (library, machine->uuid, &disks, error) ||
-      !library_delete_files (machine, keep ? NULL : disks, error))
+      !library_delete_machine (library, machine->uuid, &disks, error))
     return 1;
-  return 0;
+  for (char **disk = disks; *disk; disk++)
+    if (keep ? !library_add_medium (library, *disk, LIBRARY_MEDIUM_DISK, NULL, error) : !disk_delete (*disk, error))
+      return 1;
+  return library_delete_files (machine, NULL, error) ? 0 : 1;
 }

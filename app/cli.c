@@ -13,12 +13,14 @@ const CliCommand cli_commands[] = {
   { "create", cli_create,
     "create NAME [--os ID] [--memory 1G] [--cpus 2] [--firmware bios] [--chipset piix3]\n"
     "        [--disk 20G|none] [--disk-format vdi|raw] [--disk-variant dynamic|fixed]\n"
-    "        [--controller ide|ahci|virtio] [--attach FILE]... [--iso FILE] [--floppy FILE]\n"
+    "        [--controller ide|ahci|virtio|scsi|nvme] [--attach FILE]... [--iso FILE] [--floppy FILE]\n"
     "        [--nic nat|nat:host-access|none]... [--nic-model e1000] [--accel auto|kvm|jit|interp] [--cpu-model MODEL]",
     N_("make a new machine"),
+    /* xgettext:no-c-format */
     N_("Makes a machine with a new disk of 20G, unless --disk says otherwise or --attach names existing images,\n"
        "an empty CD drive and a network adapter behind NAT. Prints the machine's UUID. With nat:host-access the\n"
-       "guest reaches servers of this computer's loopback at the gateway's address.\n\n"
+       "guest reaches servers of this computer's loopback at the gateway's address. An image may also lie on a server:\n"
+       "nbd://host[:port][/export] or iscsi://[user%password@]host[:port]/target/number.\n\n"
        "  bunshin create debian --os debian12 --memory 2G --iso debian-12.iso") },
   { "list", cli_list, "list [--json]", N_("list the machines"),
     N_("One line a machine: name, UUID, state, memory.\n\n"
@@ -29,21 +31,31 @@ const CliCommand cli_commands[] = {
   { "set", cli_set, "set NAME KEY=VALUE...", N_("change a machine's settings"),
     N_("Keys: name, description, os, memory, cpus, cpu-model, accel, code-cache (what translated code may take,\n"
        "16M to 4G), firmware, chipset, boot (of floppy, disk, cdrom and network, in order), clock (utc or local),\n"
-       "iso and floppy (FILE, or none to eject), ide0 to ide3 and ahci0 to ahci29 (a disk's FILE, cdrom, cdrom:FILE\n"
-       "or none), virtio0 to virtio15 (a disk's FILE or none), nic1 to nic8 (nat, nat:host-access or none), and of\n"
-       "each adapter nicN-model, nicN-mac and nicN-cable (on or off). On a running machine: name, description,\n"
-       "os, iso, floppy and nicN-cable; all others need it powered off.\n\n"
+       "iso and floppy (FILE, or none to eject), ide0 to ide3, ahci0 to ahci29 and scsi0 to scsi15 (a disk's FILE,\n"
+       "cdrom, cdrom:FILE or none), virtio0 to virtio15 and nvme0 to nvme15 (a disk's FILE or none), of each disk's\n"
+       "place -cache (writeback, or none: past this computer's cache) and -trust (on: files that the image names are\n"
+       "opened wherever they are), as in ide0-cache, nic1 to nic8 (nat, nat:host-access or none), and of each adapter\n"
+       "nicN-model, nicN-mac and nicN-cable (on or off), auto-snapshots (off, before-disc: before a disc that the\n"
+       "machine has not had, every:30m or every:2h of running, or both: before-disc,every:2h), auto-snapshots-keep (how\n"
+       "many of those there may be) and auto-snapshots-space (how much space they may take, as in 10G): beyond that the\n"
+       "oldest of them go. On a running machine: name, description, os, iso, floppy, nicN-cable and auto-snapshots, the\n"
+       "discs of CD drives, and disks on ahciN and scsiN, which come and go; all others need it powered off.\n\n"
        "  bunshin set debian memory=2G boot=cdrom,disk iso=debian-12.iso") },
   { "delete", cli_delete, "delete NAME [--keep-disks]", N_("delete a machine and its disks"),
     N_("Deletes the machine and those disk images in its own folder that no other machine uses. Images elsewhere\n"
        "stay.\n\n"
        "  bunshin delete debian --keep-disks") },
-  { "start", cli_start, "start NAME [--headless] [--serial FILE|stdio|pty|unix:PATH] [--perf-map]", N_("power a machine on"),
+  { "start", cli_start,
+    "start NAME [--headless] [--serial FILE|stdio|pty|unix:PATH] [--discard [--snapshot SNAP] [--no-network]] [--perf-map]",
+    N_("power a machine on"),
     N_("Returns when the machine runs; with --serial stdio, when it has ended. Without --headless its window\n"
        "opens. --serial connects the first serial port to a file, this terminal (Ctrl-] powers off), a new\n"
        "pseudo-terminal, whose name is printed, or a listening socket. --perf-map names translated code in\n"
        "/tmp/perf-PID.map, for perf.\n\n"
-       "  bunshin start debian --headless") },
+       "--discard makes it a test drive, of the present state or of snapshot SNAP: when the machine is off again, what\n"
+       "was changed is thrown away, unless “bunshin drive” has kept it. A window asks. --no-network pulls its cables meanwhile.\n\n"
+       "  bunshin start debian --headless\n"
+       "  bunshin start debian --discard --snapshot installed") },
   { "pause", cli_pause, "pause NAME", N_("let a machine stand still"),
     N_("The guest's clock stands still too.\n\n"
        "  bunshin pause debian") },
@@ -59,8 +71,14 @@ const CliCommand cli_commands[] = {
   { "power-off", cli_power_off, "power-off NAME", N_("pull the plug"),
     N_("The guest gets no chance to save anything. Returns when the disks are closed.\n\n"
        "  bunshin power-off debian") },
+  { "save", cli_save, "save NAME", N_("write a machine's state to disk and switch it off"),
+    N_("The next start goes on from there. Until then its settings stay as they are.\n\n"
+       "  bunshin save debian && bunshin start debian") },
+  { "discard-state", cli_discard_state, "discard-state NAME", N_("throw a saved state away"),
+    N_("The next start begins with the firmware, as after pulling the plug.\n\n"
+       "  bunshin discard-state debian") },
   { "wait", cli_wait, "wait NAME --state STATE [--timeout S]", N_("wait until a machine is in a state"),
-    N_("STATE is powered-off, starting, running, paused or stopping. Fails after S seconds.\n\n"
+    N_("STATE is powered-off, starting, running, paused, saving, saved or stopping. Fails after S seconds.\n\n"
        "  bunshin wait debian --state powered-off --timeout 60") },
   { "screenshot", cli_screenshot, "screenshot NAME FILE.png|FILE.txt", N_("save what a machine shows"),
     N_("A .txt file gets the cells of a text-mode screen as UTF-8 lines.\n\n"
@@ -80,22 +98,69 @@ const CliCommand cli_commands[] = {
     N_("Accelerator, guest time, exits, what the translator did and left to the interpreter, and the counters of\n"
        "disks and network.\n\n"
        "  bunshin info debian") },
+  { "snapshot", cli_snapshot,
+    "snapshot take NAME SNAP [--description T]\n"
+    "  bunshin snapshot list NAME [--json]\n"
+    "  bunshin snapshot restore NAME SNAP [--keep TITLE]\n"
+    "  bunshin snapshot delete NAME SNAP\n"
+    "  bunshin snapshot edit NAME SNAP [--name N] [--description T]\n"
+    "  bunshin snapshot changes NAME SNAP [SNAP2] [--json]\n"
+    "  bunshin snapshot copy-out NAME [SNAP] DISK:PARTITION:/PATH FILE [--replace]",
+    N_("take snapshots, go back to them"),
+    N_("SNAP is a snapshot's name or UUID. take remembers what the machine is now: settings, disks and, while it runs,\n"
+       "memory; it runs on meanwhile. restore puts it back to that, running or not; what it was until then is lost,\n"
+       "unless --keep makes a snapshot TITLE of it first. list shows the tree; * marks the snapshot that the machine's\n"
+       "present state comes from. delete takes one out of the tree, wherever it is; all others stay what they are.\n"
+       "changes lists the files that are different in SNAP2, or in the present state of a machine that is off, as read\n"
+       "from its disks (ext2 to ext4, NTFS): what was done, the sizes before and after, and where. copy-out copies one out,\n"
+       "of SNAP or the present state, and over an existing FILE only with --replace.\n\n"
+       "  bunshin snapshot take debian installed --description 'with all updates'\n"
+       "  bunshin snapshot restore debian installed") },
+  { "clone", cli_clone, "clone NAME NEW [--linked] [--snapshot SNAP] [--keep-macs]", N_("make a machine like another"),
+    N_("Of the machine as it is now, for which it has to be off, or of its snapshot SNAP. Its disks are copied; with\n"
+       "--linked the new machine's disks hold only what differs, and those of NAME stay as long as they are needed.\n"
+       "Adapters get new MAC addresses, unless --keep-macs. Prints the new machine's UUID.\n\n"
+       "  bunshin clone debian web --linked --snapshot installed") },
+  { "drive", cli_drive, "drive NAME discard|keep|keep-as SNAP", N_("end a test drive"),
+    N_("Of a machine that was started with --discard. keep makes what it has changed so far its own, and the machine\n"
+       "runs on as usual; keep-as takes the snapshot SNAP of it, too. discard powers it off and throws everything away.\n"
+       "Of a test drive that came to a sudden end, each says what becomes of it.\n\n"
+       "  bunshin drive debian keep-as tried-out") },
   { "disk", cli_disk,
     "disk create FILE --size S [--format F] [--variant V] [--backing FILE [--backing-format F]]\n"
     "  bunshin disk info FILE [--json]\n"
     "  bunshin disk convert SRC DST [--format F] [--variant V] [--source-format F] [--backing FILE]\n"
+    "                       [--trust]\n"
     "  bunshin disk resize FILE SIZE [--shrink]\n"
     "  bunshin disk compact FILE\n"
     "  bunshin disk check FILE [--repair COPY]\n"
-    "  bunshin disk compare A B",
+    "  bunshin disk compare A B [--trust]",
     N_("make disk images, look at them, change them"),
     N_("A new image never takes the place of an existing file, and has its name only when it is whole. Its format\n"
        "follows from the name when --format is left out; its variant is dynamic or fixed, or a word of the format.\n"
        "With --backing it holds only what differs from that image. An image's own word on the files it is based on\n"
-       "is taken only when they lie in its folder or below: convert --backing names another.\n\n"
+       "is taken only when they lie in its folder or below, or with --trust; convert --backing names another.\n\n"
        "resize cuts off the end of a disk only with --shrink. compact gives back the room of zeros. check --repair\n"
        "leaves FILE as it is and repairs a copy. compare looks at contents, whatever the formats.\n\n"
        "  bunshin disk convert server.vmdk server.qcow2") },
+  { "import", cli_import,
+    "import FILE [--name N] [--memory S] [--cpus N] [--disk-format F] [--keep-mac] [--trust]\n"
+    "        [--dry-run [--json]]",
+    N_("make machines of an appliance"),
+    N_("FILE is an appliance (.ova or .ovf), or a machine of VirtualBox (.vbox), VMware (.vmx) or Parallels (.pvs or\n"
+       "its .pvm folder). Its disks are copied into images of Bunshin's own; FILE and what belongs to it stay as they\n"
+       "are. Digests in its manifest are checked before anything is made, and an import that fails leaves nothing.\n"
+       "Prints the UUIDs of the new machines, and on standard error what is different from the appliance.\n\n"
+       "--dry-run shows what would be made, licences included. --keep-mac keeps the adapters' MAC addresses.\n"
+       "--trust follows disks that lie outside of FILE's folder.\n\n"
+       "  bunshin import server.ova --name web --memory 2G") },
+  { "export", cli_export,
+    "export NAME... FILE.ova|FILE.ovf [--manifest sha256|sha1|none] [--ovf-version 1.0|2.0] [--discs]",
+    N_("write machines as an appliance"),
+    N_("Writes powered-off machines as an archive (.ova), or as a description with its disks beside it (.ovf), for\n"
+       "other programs or other computers. Disks become compressed VMDK images. --discs takes along what is in the CD\n"
+       "and floppy drives.\n\n"
+       "  bunshin export debian debian.ova") },
   { "forward", cli_forward, "forward NAME add|remove tcp|udp:HOSTPORT:GUESTPORT [--nic N]\n"
     "  bunshin forward NAME list",
     N_("let a port of this computer lead to the guest"),
@@ -106,7 +171,7 @@ const CliCommand cli_commands[] = {
   { "run", cli_run,
     "run [--memory 512M] [--cpus 1] [--accel auto|kvm|jit|interp] [--cpu-model M] [--iso F] [--disk F]... [--floppy F]\n"
     "        [--bios F] [--kernel F [--initrd F] [--append S]] [--nic nat|nat:host-access|none]...\n"
-    "        [--nic-model e1000] [--controller ide|ahci|virtio] [--headless] [--serial FILE|stdio|pty|unix:PATH]\n"
+    "        [--nic-model e1000] [--controller ide|ahci|virtio|scsi|nvme] [--headless] [--serial FILE|stdio|pty|unix:PATH]\n"
     "        [--debugcon FILE] [--debug-exit] [--screenshot FILE.png|FILE.txt]... [--type TEXT@SECONDS]...\n"
     "        [--timeout S] [--writable] [--info FILE] [--perf-map]",
     N_("run a throw-away machine"),

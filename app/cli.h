@@ -39,6 +39,8 @@ int cli_resume (char **args, GError **error);
 int cli_reset (char **args, GError **error);
 int cli_power_button (char **args, GError **error);
 int cli_power_off (char **args, GError **error);
+int cli_save (char **args, GError **error);
+int cli_discard_state (char **args, GError **error);
 int cli_wait (char **args, GError **error);
 int cli_screenshot (char **args, GError **error);
 int cli_type (char **args, GError **error);
@@ -46,7 +48,15 @@ int cli_key (char **args, GError **error);
 int cli_mouse (char **args, GError **error);
 int cli_info (char **args, GError **error);
 int cli_forward (char **args, GError **error);
+int cli_snapshot (char **args, GError **error);
+/* What follows “snapshot changes” and “snapshot copy-out”. */
+int cli_snapshot_changes (char **args, GError **error);
+int cli_snapshot_copy_out (char **args, GError **error);
+int cli_clone (char **args, GError **error);
+int cli_drive (char **args, GError **error);
 int cli_disk (char **args, GError **error);
+int cli_import (char **args, GError **error);
+int cli_export (char **args, GError **error);
 int cli_run (char **args, GError **error);
 int cli_help (char **args, GError **error);
 /* The machine's own process, started by others: not listed. */
@@ -75,18 +85,27 @@ gboolean parse_size_option (const char *option, const char *text, guint64 *value
 /* “nat”, “nat:host-access”, “none”. */
 gboolean parse_net (const char *option, const char *text, LibraryNetKind *kind, char **param, GError **error);
 const char *net_kind_name (LibraryNetKind kind);
-/* The value of --controller: “ide”, “ahci” or “virtio”; NULL is IDE. */
+/* The value of --controller: “ide”, “ahci”, “virtio”, “scsi” or “nvme”; NULL is IDE. */
 gboolean parse_controller (const char *text, LibraryController *controller, GError **error);
 
 /* Sets one KEY of a record, as in “bunshin set NAME KEY=VALUE”; relative paths are taken from the current folder. */
 gboolean setting_apply (LibraryMachine *machine, const char *key, const char *value, GError **error);
-/* Whether a change of @key reaches a running machine: its slot is set for media. */
-typedef enum { SETTING_OFF_ONLY, SETTING_RECORD_ONLY, SETTING_MEDIUM, SETTING_CABLE } SettingScope;
-SettingScope setting_scope (const LibraryMachine *machine, const char *key, char **slot);
+/* Whether a change of @key to @value reaches a running machine: its slot is set for media, disks and cables. */
+typedef enum { SETTING_OFF_ONLY, SETTING_RECORD_ONLY, SETTING_MEDIUM, SETTING_DISK, SETTING_CABLE } SettingScope;
+SettingScope setting_scope (const LibraryMachine *machine, const char *key, const char *value, char **slot);
+/* What a record does not say of its machine. */
+typedef struct
+{
+  LibraryState state;
+  const char *message;  /* NULL: none */
+  const char *snapshot; /* the name of the one that its present state descends from, or NULL */
+  gboolean in_drive;    /* it is on a test drive */
+} SettingStatus;
+
 /* The record as text: lines of “key: value”, or a JSON document. Caller frees. */
-char *setting_describe (const LibraryMachine *machine, LibraryState state, const char *message);
-char *setting_describe_json (const LibraryMachine *machine, LibraryState state, const char *message);
-/* Adds an empty CD drive, on AHCI where disks are there, else on IDE. NULL when its place is taken. */
+char *setting_describe (const LibraryMachine *machine, const SettingStatus *status);
+char *setting_describe_json (const LibraryMachine *machine, const SettingStatus *status);
+/* Adds an empty CD drive, on AHCI or SCSI where disks are there, else on IDE. NULL when its place is taken. */
 LibraryAttachment *setting_add_cd_drive (LibraryMachine *machine, LibraryController controller);
 /* An existing file's absolute path; the error names the file. */
 char *existing_file (const char *path, GError **error);

@@ -35,6 +35,12 @@ client_machine_arguments (const LibraryMachine *machine, const SpawnOptions *opt
     g_ptr_array_add (words, g_strdup_printf ("--serial=%s", options->serial));
   if (options->perf_map)
     g_ptr_array_add (words, g_strdup ("--perf-map"));
+  if (options->is_drive)
+    g_ptr_array_add (words, g_strdup ("--discard"));
+  if (options->no_network)
+    g_ptr_array_add (words, g_strdup ("--no-network"));
+  if (options->snapshot)
+    g_ptr_array_add (words, g_strdup_printf ("--snapshot=%s", options->snapshot));
   if (report_fd >= 0)
     g_ptr_array_add (words, g_strdup_printf ("--report-fd=%d", report_fd));
   g_ptr_array_add (words, NULL);
@@ -98,15 +104,38 @@ on_child_ended (GPid pid, int status, gpointer data)
   g_spawn_close_pid (pid);
 }
 
+/* The first line is the notice; each other one that is not empty a sentence. */
+static void
+read_notices (const char *text, char **notice, char ***did)
+{
+  g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
+  GStrvBuilder *sentences = g_strv_builder_new ();
+  unsigned count = 0;
+
+  g_strstrip (lines[0]);
+  if (notice)
+    *notice = *lines[0] ? g_strdup (lines[0]) : NULL;
+  for (unsigned i = 1; lines[i] != NULL; i++)
+    if (*lines[i])
+      {
+        g_strv_builder_add (sentences, lines[i]);
+        count++;
+      }
+  if (did)
+    *did = count > 0 ? g_strv_builder_end (sentences) : NULL;
+  g_strv_builder_unref (sentences);
+}
+
 gboolean
-client_spawn (const LibraryMachine *machine, const SpawnOptions *options, char **notice, GError **error)
+client_spawn (const LibraryMachine *machine, const SpawnOptions *options, char **notice, char ***did, GError **error)
 {
   g_autofree char *report = NULL, *text = NULL;
+  /* Known beforehand in the common case; the process checks again, by taking the lock. */
+  LibraryState state = library_machine_state (machine, NULL, NULL);
   GPid pid;
   int ends[2];
 
-  /* Known beforehand in the common case; the process checks again, by taking the lock. */
-  if (library_machine_state (machine, NULL, NULL) != LIBRARY_STATE_POWERED_OFF)
+  if (state != LIBRARY_STATE_POWERED_OFF && state != LIBRARY_STATE_SAVED)
     {
       g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_RUNNING, _("the machine “%s” is running already"),
                    machine->name);
@@ -128,9 +157,7 @@ client_spawn (const LibraryMachine *machine, const SpawnOptions *options, char *
     {
       /* When the process ends some day, a caller with a main loop collects its status. */
       g_child_watch_add (pid, on_child_ended, NULL);
-      text = g_strstrip (g_strdup (report + 2));
-      if (notice)
-        *notice = *text ? g_steal_pointer (&text) : NULL;
+      read_notices (report + 2, notice, did);
       return TRUE;
     }
 
@@ -166,7 +193,7 @@ client_connect (const LibraryMachine *machine, GError **error)
     {
       LibraryState state = library_machine_state (machine, &socket, NULL);
 
-      if (state == LIBRARY_STATE_POWERED_OFF)
+      if (state == LIBRARY_STATE_POWERED_OFF || state == LIBRARY_STATE_SAVED)
         {
           g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_RUNNING, _("the machine “%s” is powered off"),
                        machine->name);
@@ -212,16 +239,31 @@ client_call_machine (const LibraryMachine *machine, const char *method, GVariant
   return connection ? client_call (connection, method, taken, error) : NULL;
 }
 
-gboolean
-client_wait_state (const LibraryMachine *machine, LibraryState state, gint64 timeout_ms)
+static gboolean
+wait_for (const LibraryMachine *machine, LibraryState state, LibraryState other, gint64 timeout_ms)
 {
   gint64 end = g_get_monotonic_time () + timeout_ms * 1000;
 
-  while (library_machine_state (machine, NULL, NULL) != state)
+  for (;;)
     {
+      LibraryState now = library_machine_state (machine, NULL, NULL);
+
+      if (now == state || now == other)
+        return TRUE;
       if (timeout_ms >= 0 && g_get_monotonic_time () >= end)
         return FALSE;
       g_usleep (POLL_US);
     }
-  return TRUE;
+}
+
+gboolean
+client_wait_state (const LibraryMachine *machine, LibraryState state, gint64 timeout_ms)
+{
+  return wait_for (machine, state, state, timeout_ms);
+}
+
+gboolean
+client_wait_off (const LibraryMachine *machine, gint64 timeout_ms)
+{
+  return wait_for (machine, LIBRARY_STATE_POWERED_OFF, LIBRARY_STATE_SAVED, timeout_ms);
 }

@@ -9,11 +9,15 @@ typedef struct
   gboolean headless;
   const char *serial;      /* as in “bunshin start --serial”, or NULL */
   gboolean perf_map;       /* as in MachineConfig */
+  gboolean is_drive;       /* a test drive, and */
+  gboolean no_network;     /* one without a network */
+  const char *snapshot;    /* of a test drive: the UUID of which it begins, or NULL */
 } SpawnOptions;
 
 /* Starts the machine's own process, detached, and waits until the machine runs. @notice (optional) is what the
- * process has to say, such as the name of a pseudo-terminal, or NULL. The error is the process's own. */
-gboolean client_spawn (const LibraryMachine *machine, const SpawnOptions *options, char **notice, GError **error);
+ * process has to say, such as the name of a pseudo-terminal, or NULL; @did (optional) sentences about what an earlier run had
+ * left, or NULL. The error is the process's own. */
+gboolean client_spawn (const LibraryMachine *machine, const SpawnOptions *options, char **notice, char ***did, GError **error);
 
 /* The words after the program's name that make it the machine's process; @report_fd < 0: it reports to nobody. */
 GPtrArray *client_machine_arguments (const LibraryMachine *machine, const SpawnOptions *options, int report_fd);
@@ -27,3 +31,5 @@ GVariant *client_call (GDBusConnection *connection, const char *method, GVariant
 GVariant *client_call_machine (const LibraryMachine *machine, const char *method, GVariant *arguments, GError **error);
 /* Waits until the machine's state is @state; FALSE after @timeout_ms (< 0: never). */
 gboolean client_wait_state (const LibraryMachine *machine, LibraryState state, gint64 timeout_ms);
+/* Likewise until it does not run: after a test drive it may have its saved state again. */
+gboolean client_wait_off (const LibraryMachine *machine, gint64 timeout_ms);

@@ -8,6 +8,7 @@
 #include <glib/gi18n.h>
 #include <errno.h>
 #include <glib/gstdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 struct ControlServer
@@ -52,13 +53,122 @@ VERB_HANDLER (power_button, BUNSHIN_VERB_POWER_BUTTON)
 VERB_HANDLER (power_off, BUNSHIN_VERB_POWER_OFF)
 VERB_HANDLER (show_window, BUNSHIN_VERB_SHOW_WINDOW)
 
+static void
+on_saved (GObject *source, GAsyncResult *result, gpointer data)
+{
+  GError *error = NULL;
+  gboolean ok = bunshin_session_save_finish (BUNSHIN_SESSION (source), result, &error);
+
+  answer (data, ok, error);
+}
+
+static gboolean
+on_save (BunshinDBusMachine *skeleton, GDBusMethodInvocation *invocation, gpointer data)
+{
+  bunshin_session_save_async (((ControlServer *) data)->session, NULL, on_saved, invocation);
+  return TRUE;
+}
+
+static void
+on_snapshot_done (GObject *source, GAsyncResult *result, gpointer data)
+{
+  GError *error = NULL;
+  gboolean ok = bunshin_session_snapshot_finish (BUNSHIN_SESSION (source), result, &error);
+
+  answer (data, ok, error);
+}
+
+/* An empty text stands for none. */
+static const char *
+text_or_null (const char *text)
+{
+  return *text != '\0' ? text : NULL;
+}
+
+static gboolean
+on_take_snapshot (BunshinDBusMachine *skeleton, GDBusMethodInvocation *invocation, const char *name,
+                  const char *description, gpointer data)
+{
+  const BunshinSnapshotRequest request = { .verb = BUNSHIN_SNAPSHOT_TAKE, .name = text_or_null (name),
+                                           .description = text_or_null (description) };
+
+  bunshin_session_snapshot_async (((ControlServer *) data)->session, &request, NULL, on_snapshot_done, invocation);
+  return TRUE;
+}
+
+static gboolean
+on_restore_snapshot (BunshinDBusMachine *skeleton, GDBusMethodInvocation *invocation, const char *snapshot, const char *keep,
+                     const char *description, gpointer data)
+{
+  const BunshinSnapshotRequest request = { .verb = BUNSHIN_SNAPSHOT_RESTORE, .snapshot = text_or_null (snapshot),
+                                           .name = text_or_null (keep), .description = text_or_null (description) };
+
+  bunshin_session_snapshot_async (((ControlServer *) data)->session, &request, NULL, on_snapshot_done, invocation);
+  return TRUE;
+}
+
+static gboolean
+on_delete_snapshot (BunshinDBusMachine *skeleton, GDBusMethodInvocation *invocation, const char *snapshot, gpointer data)
+{
+  const BunshinSnapshotRequest request = { .verb = BUNSHIN_SNAPSHOT_DELETE, .snapshot = snapshot };
+
+  bunshin_session_snapshot_async (((ControlServer *) data)->session, &request, NULL, on_snapshot_done, invocation);
+  return TRUE;
+}
+
+static gboolean
+on_end_drive (BunshinDBusMachine *skeleton, GDBusMethodInvocation *invocation, const char *how, const char *name,
+              const char *description, gpointer data)
+{
+  static const char *const words[] = { [SNAPSHOT_DRIVE_DISCARD] = "discard", [SNAPSHOT_DRIVE_KEEP] = "keep",
+                                       [SNAPSHOT_DRIVE_KEEP_AS_SNAPSHOT] = "keep-as" };
+  BunshinSnapshotRequest request = { .verb = BUNSHIN_SNAPSHOT_END_DRIVE, .name = text_or_null (name),
+                                     .description = text_or_null (description) };
+
+  for (unsigned i = 0; i < G_N_ELEMENTS (words); i++)
+    if (strcmp (how, words[i]) == 0)
+      {
+        request.how = i;
+        bunshin_session_snapshot_async (((ControlServer *) data)->session, &request, NULL, on_snapshot_done, invocation);
+        return TRUE;
+      }
+  g_dbus_method_invocation_return_error (invocation, LIBRARY_ERROR, LIBRARY_ERROR_INVALID,
+                                         _("“%s” must be discard, keep or keep-as"), how);
+  return TRUE;
+}
+
+static gboolean
+on_cancel_snapshot (BunshinDBusMachine *skeleton, GDBusMethodInvocation *invocation, gpointer data)
+{
+  bunshin_session_snapshot_cancel (((ControlServer *) data)->session);
+  return answer (invocation, TRUE, NULL);
+}
+
+static void
+on_inserted (GObject *source, GAsyncResult *result, gpointer data)
+{
+  GError *error = NULL;
+  gboolean ok = bunshin_session_insert_finish (BUNSHIN_SESSION (source), result, &error);
+
+  answer (data, ok, error);
+}
+
 static gboolean
 on_insert_medium (BunshinDBusMachine *skeleton, GDBusMethodInvocation *invocation, const char *slot, const char *path,
                   gboolean force, gpointer data)
 {
+  bunshin_session_insert_async (((ControlServer *) data)->session, slot, text_or_null (path), force, NULL, on_inserted,
+                                invocation);
+  return TRUE;
+}
+
+static gboolean
+on_plug_disk (BunshinDBusMachine *skeleton, GDBusMethodInvocation *invocation, const char *slot, const char *path,
+              gpointer data)
+{
   ControlServer *server = data;
   GError *error = NULL;
-  gboolean ok = bunshin_session_insert (server->session, slot, *path != '\0' ? path : NULL, force, &error);
+  gboolean ok = bunshin_session_plug (server->session, slot, *path != '\0' ? path : NULL, &error);
 
   return answer (invocation, ok, error);
 }
@@ -178,6 +288,7 @@ on_session_changed (BunshinMachineControl *control, GParamSpec *pspec, gpointer 
 
   bunshin_dbus_machine_set_state (server->skeleton,
                                   library_state_name (bunshin_machine_control_get_state (control)));
+  bunshin_dbus_machine_set_progress (server->skeleton, bunshin_machine_control_get_progress (control));
   bunshin_dbus_machine_set_message (server->skeleton, message ? message : "");
 }
 
@@ -218,7 +329,13 @@ make_skeleton (ControlServer *server)
     { "handle-pause", G_CALLBACK (on_pause) }, { "handle-resume", G_CALLBACK (on_resume) },
     { "handle-reset", G_CALLBACK (on_reset) }, { "handle-power-button", G_CALLBACK (on_power_button) },
     { "handle-power-off", G_CALLBACK (on_power_off) }, { "handle-show-window", G_CALLBACK (on_show_window) },
-    { "handle-insert-medium", G_CALLBACK (on_insert_medium) }, { "handle-screenshot", G_CALLBACK (on_screenshot) },
+    { "handle-save", G_CALLBACK (on_save) },
+    { "handle-take-snapshot", G_CALLBACK (on_take_snapshot) },
+    { "handle-restore-snapshot", G_CALLBACK (on_restore_snapshot) },
+    { "handle-delete-snapshot", G_CALLBACK (on_delete_snapshot) }, { "handle-end-drive", G_CALLBACK (on_end_drive) },
+    { "handle-cancel-snapshot", G_CALLBACK (on_cancel_snapshot) },
+    { "handle-insert-medium", G_CALLBACK (on_insert_medium) }, { "handle-plug-disk", G_CALLBACK (on_plug_disk) },
+    { "handle-screenshot", G_CALLBACK (on_screenshot) },
     { "handle-type", G_CALLBACK (on_type) }, { "handle-key", G_CALLBACK (on_key) },
     { "handle-mouse", G_CALLBACK (on_mouse) }, { "handle-info", G_CALLBACK (on_info) },
     { "handle-set-accelerator", G_CALLBACK (on_set_accelerator) },

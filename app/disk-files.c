@@ -51,8 +51,14 @@ disk_file_create (const char *path, guint64 size, const char *format, const char
 gboolean
 disk_file_probe (const char *path, char **format, GError **error)
 {
-  g_autoptr (Disk) disk = disk_open (path, DISK_OPEN_READ_ONLY, error);
+  g_autoptr (GError) own = NULL;
+  g_autoptr (Disk) disk = disk_open (path, DISK_OPEN_READ_ONLY, &own);
 
+  /* Whether its base may be followed is asked when a machine starts. */
+  if (g_error_matches (own, DISK_ERROR, DISK_ERROR_NOT_FOLLOWED))
+    disk = disk_open (path, DISK_OPEN_LAYER, error);
+  else if (own)
+    g_propagate_error (error, g_steal_pointer (&own));
   if (!disk)
     return FALSE;
   if (format)
@@ -67,4 +73,14 @@ disk_file_check_disc (const char *path, GError **error)
   g_autoptr (Disk) disc = disk_open (absolute, DISK_OPEN_READ_ONLY | DISK_OPEN_DISC, error);
 
   return disc != NULL;
+}
+
+void
+disk_file_recover_beside (const char *path)
+{
+  g_autofree char *folder = g_path_get_dirname (path);
+  g_auto (GStrv) sentences = disk_recover (folder);
+
+  for (char **sentence = sentences; sentence && *sentence; sentence++)
+    g_printerr ("bunshin: %s\n", *sentence);
 }

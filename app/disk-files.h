@@ -12,3 +12,5 @@ gboolean disk_file_create (const char *path, guint64 size, const char *format, c
 gboolean disk_file_probe (const char *path, char **format, GError **error);
 /* Whether the file can be put into a CD or DVD drive. */
 gboolean disk_file_check_disc (const char *path, GError **error);
+/* What verbs that were killed have left beside @path is finished or undone; standard error says so. */
+void disk_file_recover_beside (const char *path);

@@ -2,6 +2,7 @@
 /* From a library's record to the engine's machine; see the header. */
 
 #include "app/machine-build.h"
+#include "app/disk-files.h"
 #include "app/forwards.h"
 #include "network/nat.h"
 
@@ -23,6 +24,33 @@ machine_build_open_medium (LibraryMediumKind kind, const char *path, gboolean di
   return disk_open (path, flags, error);
 }
 
+/* As the machine's owner wants the disk to be opened. @machine: the name to tell him to set it by, or NULL. */
+static Disk *
+open_drive (const LibraryAttachment *drive, const char *machine, gboolean discard_changes, GError **error)
+{
+  g_autofree char *slot = library_attachment_slot (drive);
+  DiskOpenOptions options = { .flags = discard_changes ? DISK_OPEN_DISCARD_CHANGES : 0,
+                              .chain = (const char *const *) drive->chain };
+  GError *own = NULL;
+  Disk *disk;
+
+  if (drive->kind != LIBRARY_MEDIUM_DISK)
+    return machine_build_open_medium (drive->kind, drive->path, discard_changes, error);
+  disk_file_recover_beside (drive->path);
+  if (drive->no_cache)
+    options.flags |= DISK_OPEN_NO_CACHE;
+  if (drive->trusted)
+    options.flags |= DISK_OPEN_TRUST;
+  disk = disk_open_with (drive->path, &options, &own);
+  if (g_error_matches (own, DISK_ERROR, DISK_ERROR_NOT_FOLLOWED) && machine)
+    g_set_error (error, DISK_ERROR, DISK_ERROR_NOT_FOLLOWED,
+                 _("%s (if you trust the image: bunshin set %s %s-trust=on)"), own->message, machine, slot);
+  else if (own)
+    g_propagate_error (error, g_steal_pointer (&own));
+  g_clear_error (&own);
+  return disk;
+}
+
 /* What a guest wrote into its raw disk must not turn it into an image of another format. */
 static gboolean
 check_format (const LibraryAttachment *drive, const Disk *disk, GError **error)
@@ -32,7 +60,7 @@ check_format (const LibraryAttachment *drive, const Disk *disk, GError **error)
   if (drive->kind != LIBRARY_MEDIUM_DISK || !drive->format || strcmp (drive->format, format) == 0)
     return TRUE;
   g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_INVALID,
-               _("“%s” looks like %s but was attached as %s: attach it anew if that is right"), drive->path, format,
+               _("“%s” looks like %s but was attached as %s: attach it anew if that is right"), disk_path (disk), format,
                drive->format);
   return FALSE;
 }
@@ -54,6 +82,12 @@ place_drive (MachineConfig *config, const LibraryAttachment *drive, Disk *disk)
     case LIBRARY_CONTROLLER_VIRTIO:
       config->virtio[drive->unit] = filled;
       break;
+    case LIBRARY_CONTROLLER_NVME:
+      config->nvme[drive->unit] = filled;
+      break;
+    case LIBRARY_CONTROLLER_SCSI:
+      config->scsi[drive->unit] = filled;
+      break;
     case LIBRARY_CONTROLLER_IDE:
     default:
       config->ide[drive->unit] = filled;
@@ -71,7 +105,7 @@ open_drives (const LibraryMachine *record, const SessionOptions *options, Machin
 
       if (drive->path)
         {
-          disk = machine_build_open_medium (drive->kind, drive->path, options->discard_changes, error);
+          disk = open_drive (drive, record->folder ? record->name : NULL, options->discard_changes, error);
           if (!disk || !check_format (drive, disk, error))
             {
               g_clear_pointer (&disk, disk_unref);
@@ -92,6 +126,10 @@ close_drives (MachineConfig *config)
     g_clear_pointer (&config->ahci[i].disk, disk_unref);
   for (unsigned i = 0; i < MACHINE_MAX_VIRTIO; i++)
     g_clear_pointer (&config->virtio[i].disk, disk_unref);
+  for (unsigned i = 0; i < MACHINE_MAX_SCSI; i++)
+    g_clear_pointer (&config->scsi[i].disk, disk_unref);
+  for (unsigned i = 0; i < MACHINE_MAX_NVME; i++)
+    g_clear_pointer (&config->nvme[i].disk, disk_unref);
   for (unsigned i = 0; i < MACHINE_MAX_FLOPPIES; i++)
     g_clear_pointer (&config->floppy[i], disk_unref);
 }
@@ -117,7 +155,7 @@ make_nat (const LibraryAdapter *adapter, unsigned index, GMainContext *context, 
 }
 
 static gboolean
-connect_adapters (const LibraryMachine *record, MachineConfig *config, GError **error)
+connect_adapters (const LibraryMachine *record, const SessionOptions *options, MachineConfig *config, GError **error)
 {
   for (unsigned i = 0; i < record->adapters->len; i++)
     {
@@ -133,7 +171,7 @@ connect_adapters (const LibraryMachine *record, MachineConfig *config, GError **
       nic->port = make_nat (adapter, adapter->slot, config->context, error);
       if (!nic->port)
         return FALSE;
-      net_port_set_connected (nic->port, adapter->cable);
+      net_port_set_connected (nic->port, adapter->cable && !options->no_network);
     }
   return TRUE;
 }
@@ -158,6 +196,8 @@ machine_build_parse_accel (const char *name, MachineAccel *accel, GError **error
     *accel = MACHINE_ACCEL_KVM;
   else if (strcmp (name, "lockstep") == 0)
     *accel = MACHINE_ACCEL_LOCKSTEP;
+  else if (strcmp (name, "kvm-user-irqchip") == 0)
+    *accel = MACHINE_ACCEL_KVM_USER_IRQCHIP;
   else
     {
       g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_INVALID, _("accelerator “%s”: must be auto, kvm, jit or interp"), name);
@@ -175,7 +215,7 @@ machine_build (const LibraryMachine *record, const SessionOptions *options, cons
   g_autoptr (GMainContext) context = g_main_context_new ();
   MachineConfig config = {
     .name = record->name, .context = context, .uuid = record->uuid, .memory = record->memory, .cpus = record->cpus,
-    .cpu_model = record->cpu_model, .code_cache = record->code_cache, .bios = options->bios, .rtc_local_time = !record->rtc_utc,
+    .cpu_model = options->cpu_model ? options->cpu_model : record->cpu_model, .code_cache = record->code_cache, .bios = options->bios, .rtc_local_time = !record->rtc_utc,
     .serial = { serial }, .kernel = options->kernel, .initrd = options->initrd, .append = options->append,
     .debugcon = debugcon, .debug_exit = options->debug_exit, .perf_map = options->perf_map
   };
@@ -184,7 +224,7 @@ machine_build (const LibraryMachine *record, const SessionOptions *options, cons
   for (unsigned i = 0; i < LIBRARY_MAX_BOOT; i++)
     config.boot[i] = boot[record->boot[i]];
   if (machine_build_parse_accel (record->accel, &config.accel, error) && open_drives (record, options, &config, error) &&
-      connect_adapters (record, &config, error))
+      connect_adapters (record, options, &config, error))
     machine = machine_new (&config, error);
   close_drives (&config);
   if (!machine)

@@ -15,7 +15,7 @@ struct MachineLoop
   GMainLoop *loop;
   gboolean has_display;
   GtkWindow *window;            /* NULL: not wanted yet */
-  guint signals[3];
+  guint signals[3], end_source;
 };
 
 gboolean
@@ -27,11 +27,40 @@ machine_loop_prepare (gboolean with_window, GError **error)
   return !with_window || ui_init (error);
 }
 
+/* What becomes of the test drive is known. */
+static void
+on_drive_ended (MachineLoop *loop)
+{
+  if (!bunshin_machine_control_get_drive_ended (BUNSHIN_MACHINE_CONTROL (loop->session)))
+    g_main_loop_quit (loop->loop);
+}
+
+/* The machine has ended; its window may have something to ask before the end of the process. */
+static void
+end (MachineLoop *loop)
+{
+  if (loop->window && bunshin_session_wait_drive (loop->session))
+    g_signal_connect_swapped (loop->session, "notify::drive-ended", G_CALLBACK (on_drive_ended), loop);
+  else
+    g_main_loop_quit (loop->loop);
+}
+
+static gboolean
+on_end_idle (gpointer data)
+{
+  MachineLoop *loop = data;
+
+  loop->end_source = 0;
+  end (loop);
+  return G_SOURCE_REMOVE;
+}
+
+/* In the loop: whoever ended it is still at it. */
 static void
 on_state (MachineLoop *loop)
 {
-  if (bunshin_session_has_ended (loop->session))
-    g_main_loop_quit (loop->loop);
+  if (bunshin_session_has_ended (loop->session) && !loop->end_source)
+    loop->end_source = g_idle_add_full (G_PRIORITY_DEFAULT, on_end_idle, loop, NULL);
 }
 
 /* A polite request to end is the power plug: the guest's disks are flushed, its own shutdown takes too long. */
@@ -40,7 +69,10 @@ on_signal (gpointer data)
 {
   MachineLoop *loop = data;
 
-  bunshin_session_verb (loop->session, BUNSHIN_VERB_POWER_OFF, NULL);
+  if (bunshin_machine_control_get_drive_ended (BUNSHIN_MACHINE_CONTROL (loop->session)))
+    g_main_loop_quit (loop->loop); /* nobody answers any more */
+  else
+    bunshin_session_verb (loop->session, BUNSHIN_VERB_POWER_OFF, NULL);
   return G_SOURCE_CONTINUE;
 }
 
@@ -106,6 +138,7 @@ machine_loop_free (MachineLoop *loop)
 {
   for (unsigned i = 0; i < G_N_ELEMENTS (loop->signals); i++)
     g_source_remove (loop->signals[i]);
+  g_clear_handle_id (&loop->end_source, g_source_remove);
   g_signal_handlers_disconnect_by_data (loop->session, loop);
   g_clear_pointer (&loop->window, gtk_window_destroy);
   g_main_loop_unref (loop->loop);

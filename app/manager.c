@@ -4,6 +4,7 @@
 #include "app/manager.h"
 #include "app/cli.h"
 #include "app/remote.h"
+#include "ui/import-run.h"
 #include "ui/ui.h"
 
 static BunshinMachineControl *
@@ -35,13 +36,17 @@ int
 manager_run (GError **error)
 {
   static const BunshinMachineHost host = { .control_for = control_for };
-  g_autofree char *demo_script = NULL;
+  g_autofree char *demo_script = NULL, *program = cli_program_path ();
   g_autoptr (Library) library = NULL;
+  g_auto (GStrv) sentences = NULL;
   UiManagerEnv env;
 
   if (!(library = library_open (NULL, error)))
     return 1;
+  sentences = import_recover (library);
+  for (char **sentence = sentences; sentence != NULL && *sentence != NULL; sentence++)
+    g_printerr ("bunshin: %s\n", *sentence);
   demo_script = find_demo_script ();
-  env = (UiManagerEnv) { .library = library, .host = &host, .demo_script = demo_script };
+  env = (UiManagerEnv) { .library = library, .host = &host, .demo_script = demo_script, .program = program };
   return ui_run_manager (&env);
 }

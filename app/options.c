@@ -114,7 +114,7 @@ parse_controller (const char *text, LibraryController *controller, GError **erro
   if (text == NULL || (library_controller_parse (text, controller) &&
                        library_controller_takes (*controller, LIBRARY_MEDIUM_DISK)))
     return TRUE;
-  return usage_error (error, _("--controller %s: must be ide, ahci or virtio"), text);
+  return usage_error (error, _("--controller %s: must be ide, ahci, virtio, scsi or nvme"), text);
 }
 
 const char *

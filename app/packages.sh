@@ -6,7 +6,8 @@
 build_packages="
 build-essential ccache meson ninja-build pkg-config gettext
 libglib2.0-dev libglib2.0-dev-bin libgtk-4-dev libadwaita-1-dev libosinfo-1.0-dev osinfo-db
-libsqlite3-dev libslirp-dev libzydis-dev libpng-dev zlib1g-dev libzstd-dev libx11-dev libxi-dev libxfixes-dev
+libsqlite3-dev libarchive-dev libext2fs-dev ntfs-3g-dev libxml2-dev libnbd-dev libiscsi-dev libslirp-dev libzydis-dev libpng-dev zlib1g-dev
+libzstd-dev libx11-dev libxi-dev libxfixes-dev
 desktop-file-utils adwaita-icon-theme
 seabios ipxe-qemu"
 
@@ -16,7 +17,7 @@ test_packages="
 $demo_packages
 clang llvm libclang-rt-14-dev
 python3 xvfb xauth openbox imagemagick xdotool dbus fonts-cantarell fonts-noto-cjk appstream
-qemu-utils qemu-system-x86 e2fsprogs cpio kmod curl libxml2-utils acpica-tools sqlite3
+nbdkit tgt qemu-utils qemu-system-x86 e2fsprogs ntfs-3g cpio kmod curl libxml2-utils acpica-tools sqlite3
 tesseract-ocr tesseract-ocr-eng"
 
 # Installs those of "$@" that are missing; says what to do where it may not.

@@ -3,6 +3,7 @@
 
 #include "app/remote.h"
 #include "app/client.h"
+#include "app/snapshot-work.h"
 
 /* What the verbs' threads use: they must not hold the object itself, whose last reference belongs to the main thread.
  */
@@ -21,9 +22,18 @@ struct _BunshinRemote
   GFileMonitor *monitor;
   LibraryState state;
   char *message;
+  double progress;
   guint check_source;
   unsigned checks_left;
 };
+
+/* How far snapshot work is: told on any thread, and by the object to others. */
+typedef struct
+{
+  GWeakRef remote;
+  int permille;   /* atomic */
+  int is_told;    /* atomic: a notification is on its way */
+} Progress;
 
 /* One verb on its thread. */
 typedef struct
@@ -32,9 +42,13 @@ typedef struct
   BunshinVerb verb;
   char *slot, *path;
   gboolean force;
+
+  /* Of snapshot work; its strings are owned. */
+  BunshinSnapshotRequest request;
+  Progress *progress;
 } Job;
 
-enum { PROP_UUID = 1, PROP_STATE, PROP_MESSAGE };
+enum { PROP_UUID = 1, PROP_STATE, PROP_MESSAGE, PROP_MACHINE, PROP_PROGRESS, PROP_DRIVE_ENDED };
 /* The kernel reports a closed file a moment before it releases the lock, so a change is looked at again. */
 enum { RECHECK_MS = 100, RECHECKS = 5 };
 
@@ -54,6 +68,12 @@ link_clear (gpointer data)
 }
 
 static void
+progress_clear (gpointer data)
+{
+  g_weak_ref_clear (&((Progress *) data)->remote);
+}
+
+static void
 job_free (gpointer data)
 {
   Job *job = data;
@@ -61,6 +81,11 @@ job_free (gpointer data)
   g_atomic_rc_box_release_full (job->link, link_clear);
   g_free (job->slot);
   g_free (job->path);
+  g_free ((char *) job->request.snapshot);
+  g_free ((char *) job->request.name);
+  g_free ((char *) job->request.description);
+  if (job->progress)
+    g_atomic_rc_box_release_full (job->progress, progress_clear);
   g_free (job);
 }
 
@@ -155,6 +180,16 @@ bunshin_remote_get_property (GObject *object, guint property, GValue *value, GPa
     case PROP_MESSAGE:
       g_value_set_string (value, self->message);
       break;
+    case PROP_MACHINE:
+      g_value_set_pointer (value, NULL);
+      break;
+    case PROP_PROGRESS:
+      g_value_set_double (value, self->progress);
+      break;
+    case PROP_DRIVE_ENDED:
+      /* Its own process asks. */
+      g_value_set_boolean (value, FALSE);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property, pspec);
     }
@@ -170,12 +205,16 @@ bunshin_remote_class_init (BunshinRemoteClass *class)
   g_object_class_override_property (object_class, PROP_UUID, "uuid");
   g_object_class_override_property (object_class, PROP_STATE, "state");
   g_object_class_override_property (object_class, PROP_MESSAGE, "message");
+  g_object_class_override_property (object_class, PROP_MACHINE, "machine");
+  g_object_class_override_property (object_class, PROP_PROGRESS, "progress");
+  g_object_class_override_property (object_class, PROP_DRIVE_ENDED, "drive-ended");
 }
 
 static void
 bunshin_remote_init (BunshinRemote *self)
 {
   self->link = g_atomic_rc_box_new0 (Link);
+  self->progress = -1;
   g_mutex_init (&self->link->mutex);
 }
 
@@ -228,17 +267,26 @@ run_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellab
   static const char *const methods[] = {
     [BUNSHIN_VERB_PAUSE] = "Pause", [BUNSHIN_VERB_RESUME] = "Resume", [BUNSHIN_VERB_RESET] = "Reset",
     [BUNSHIN_VERB_POWER_BUTTON] = "PowerButton", [BUNSHIN_VERB_POWER_OFF] = "PowerOff",
-    [BUNSHIN_VERB_SHOW_WINDOW] = "ShowWindow",
+    [BUNSHIN_VERB_SHOW_WINDOW] = "ShowWindow", [BUNSHIN_VERB_SAVE] = "Save",
   };
   const Job *job = data;
   GVariant *reply = NULL;
   GError *error = NULL;
 
-  if (job->verb == BUNSHIN_VERB_START || job->verb == BUNSHIN_VERB_START_HEADLESS)
+  if (job->verb == BUNSHIN_VERB_START || job->verb == BUNSHIN_VERB_START_HEADLESS || job->verb == BUNSHIN_VERB_START_DRIVE
+      || job->verb == BUNSHIN_VERB_START_DRIVE_OFFLINE)
     {
-      const SpawnOptions options = { .headless = job->verb == BUNSHIN_VERB_START_HEADLESS };
+      const gboolean is_offline = job->verb == BUNSHIN_VERB_START_DRIVE_OFFLINE;
+      const SpawnOptions options = { .headless = job->verb == BUNSHIN_VERB_START_HEADLESS,
+                                     .is_drive = is_offline || job->verb == BUNSHIN_VERB_START_DRIVE,
+                                     .no_network = is_offline };
 
-      if (client_spawn (job->link->record, &options, NULL, &error))
+      if (client_spawn (job->link->record, &options, NULL, NULL, &error))
+        reply = g_variant_ref_sink (g_variant_new ("()"));
+    }
+  else if (job->verb == BUNSHIN_VERB_DISCARD_STATE)
+    {
+      if (library_discard_saved_state (job->link->record, &error))
         reply = g_variant_ref_sink (g_variant_new ("()"));
     }
   else
@@ -277,6 +325,60 @@ info_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancella
   return_reply (task, reply, error);
 }
 
+static void
+set_progress (BunshinRemote *self, double progress)
+{
+  if (self->progress == progress)
+    return;
+  self->progress = progress;
+  g_object_notify (G_OBJECT (self), "progress");
+}
+
+static void
+progress_release (gpointer data)
+{
+  g_atomic_rc_box_release_full (data, progress_clear);
+}
+
+static gboolean
+on_progress_idle (gpointer data)
+{
+  Progress *progress = data;
+  g_autoptr (BunshinRemote) self = g_weak_ref_get (&progress->remote);
+
+  g_atomic_int_set (&progress->is_told, FALSE);
+  /* The work may be done meanwhile. */
+  if (self && g_atomic_int_get (&progress->permille) >= 0)
+    set_progress (self, g_atomic_int_get (&progress->permille) / 1000.0);
+  return G_SOURCE_REMOVE;
+}
+
+/* On any thread. */
+static void
+on_progress (uint64_t done, uint64_t total, void *opaque)
+{
+  Progress *progress = opaque;
+
+  g_atomic_int_set (&progress->permille, total > 0 ? (int) ((double) done / (double) total * 1000) : 1000);
+  if (g_atomic_int_compare_and_exchange (&progress->is_told, FALSE, TRUE))
+    g_idle_add_full (G_PRIORITY_DEFAULT, on_progress_idle, g_atomic_rc_box_acquire (progress), progress_release);
+}
+
+static void
+snapshot_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+{
+  const Job *job = data;
+  const DiskTask disk_task = { .cancellable = cancellable, .progress = on_progress, .opaque = job->progress };
+  g_auto (GStrv) did = NULL;
+  GError *error = NULL;
+  gboolean ok = snapshot_work_run (job->link->record, &job->request, &disk_task, &did, &error);
+
+  for (char **sentence = did; sentence && *sentence; sentence++)
+    g_message ("%s", *sentence);
+  g_atomic_int_set (&job->progress->permille, -1);
+  return_reply (task, ok ? g_variant_ref_sink (g_variant_new ("()")) : NULL, error);
+}
+
 /* Back on the caller's thread: the reply goes to the task that holds the object, and the state is up to date. */
 static void
 on_job_done (GObject *source, GAsyncResult *result, gpointer data)
@@ -286,6 +388,7 @@ on_job_done (GObject *source, GAsyncResult *result, gpointer data)
   GVariant *reply = g_task_propagate_pointer (G_TASK (result), &error);
 
   look (g_task_get_source_object (task));
+  set_progress (g_task_get_source_object (task), -1);
   return_reply (task, reply, error);
 }
 
@@ -298,6 +401,12 @@ start_job (BunshinMachineControl *control, Job job, GTaskThreadFunc func, GCance
   g_autoptr (GTask) work = g_task_new (NULL, cancellable, on_job_done, task);
   Job *copy = g_memdup2 (&job, sizeof job);
 
+  if (job.progress)
+    {
+      /* What was done although it was cancelled, was done. */
+      g_task_set_check_cancellable (task, FALSE);
+      g_task_set_check_cancellable (work, FALSE);
+    }
   copy->link = g_atomic_rc_box_acquire (BUNSHIN_REMOTE (control)->link);
   g_task_set_task_data (work, copy, job_free);
   g_task_run_in_thread (work, func);
@@ -353,6 +462,19 @@ control_insert_async (BunshinMachineControl *control, const char *slot, const ch
 }
 
 static void
+control_snapshot_async (BunshinMachineControl *control, const BunshinSnapshotRequest *request, GCancellable *cancellable,
+                        GAsyncReadyCallback callback, gpointer data)
+{
+  Job job = { .request = *request, .progress = g_atomic_rc_box_new0 (Progress) };
+
+  job.request.snapshot = g_strdup (request->snapshot);
+  job.request.name = g_strdup (request->name);
+  job.request.description = g_strdup (request->description);
+  g_weak_ref_init (&job.progress->remote, control);
+  start_job (control, job, snapshot_thread, cancellable, callback, data);
+}
+
+static void
 control_screenshot_async (BunshinMachineControl *control, GCancellable *cancellable, GAsyncReadyCallback callback,
                           gpointer data)
 {
@@ -398,4 +520,6 @@ bunshin_remote_control_init (BunshinMachineControlInterface *iface)
   iface->screenshot_finish = control_screenshot_finish;
   iface->info_async = control_info_async;
   iface->info_finish = control_info_finish;
+  iface->snapshot_async = control_snapshot_async;
+  iface->snapshot_finish = finish_boolean;
 }

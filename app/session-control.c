@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A session as the windows of its own process see it: every verb is done when the call returns. */
+/* A session as the windows of its own process see it: every short verb is done when the call returns. */
 
 #include "app/session-private.h"
 
@@ -46,9 +46,17 @@ static void
 control_run_async (BunshinMachineControl *control, BunshinVerb verb, GCancellable *cancellable,
                    GAsyncReadyCallback callback, gpointer data)
 {
-  g_autoptr (GTask) task = g_task_new (control, cancellable, callback, data);
+  g_autoptr (GTask) task = NULL;
   GError *error = NULL;
-  gboolean ok = bunshin_session_verb (BUNSHIN_SESSION (control), verb, &error);
+  gboolean ok;
+
+  if (verb == BUNSHIN_VERB_SAVE)
+    {
+      bunshin_session_save_async (BUNSHIN_SESSION (control), cancellable, callback, data);
+      return;
+    }
+  task = g_task_new (control, cancellable, callback, data);
+  ok = bunshin_session_verb (BUNSHIN_SESSION (control), verb, &error);
 
   return_boolean (task, ok, error);
 }
@@ -57,11 +65,7 @@ static void
 control_insert_async (BunshinMachineControl *control, const char *slot, const char *path, gboolean force,
                       GCancellable *cancellable, GAsyncReadyCallback callback, gpointer data)
 {
-  g_autoptr (GTask) task = g_task_new (control, cancellable, callback, data);
-  GError *error = NULL;
-  gboolean ok = bunshin_session_insert (BUNSHIN_SESSION (control), slot, path, force, &error);
-
-  return_boolean (task, ok, error);
+  bunshin_session_insert_async (BUNSHIN_SESSION (control), slot, path, force, cancellable, callback, data);
 }
 
 static void
@@ -100,6 +104,19 @@ control_info_finish (BunshinMachineControl *control, GAsyncResult *result, GErro
   return g_task_propagate_pointer (G_TASK (result), error);
 }
 
+static void
+control_snapshot_async (BunshinMachineControl *control, const BunshinSnapshotRequest *request, GCancellable *cancellable,
+                        GAsyncReadyCallback callback, gpointer data)
+{
+  bunshin_session_snapshot_async (BUNSHIN_SESSION (control), request, cancellable, callback, data);
+}
+
+static gboolean
+control_snapshot_finish (BunshinMachineControl *control, GAsyncResult *result, GError **error)
+{
+  return bunshin_session_snapshot_finish (BUNSHIN_SESSION (control), result, error);
+}
+
 void
 session_control_init (BunshinMachineControlInterface *iface)
 {
@@ -115,4 +132,6 @@ session_control_init (BunshinMachineControlInterface *iface)
   iface->screenshot_finish = control_screenshot_finish;
   iface->info_async = control_info_async;
   iface->info_finish = control_info_finish;
+  iface->snapshot_async = control_snapshot_async;
+  iface->snapshot_finish = control_snapshot_finish;
 }

@@ -30,8 +30,8 @@ def state(bunshin):
     return json.loads(bunshin.ok('show', 'guest', '--json'))['state']
 
 
-def process_of(bunshin):
-    folder = pathlib.Path(json.loads(bunshin.ok('show', 'guest', '--json'))['folder'])
+def process_of(bunshin, name='guest'):
+    folder = pathlib.Path(json.loads(bunshin.ok('show', name, '--json'))['folder'])
     return int((folder / 'lock').read_text().splitlines()[1])
 
 
@@ -102,6 +102,46 @@ def media():
         assert json.loads(bunshin.ok('show', 'guest', '--json'))['drives'][0]['path'] == other
 
 
+def disks():
+    """Disks come and go, and discs change, on controllers that can tell the guest."""
+    with cli() as bunshin:
+        iso, disk, other = bunshin.file('one.iso'), bunshin.file('disk.raw'), bunshin.file('other.raw')
+        bunshin.ok('create', 'guest', '--memory', '32M', '--disk', 'none', '--controller', 'ahci')
+        bunshin.ok('set', 'guest', 'scsi0=cdrom')
+        bunshin.ok('start', 'guest', '--headless')
+
+        def drives():
+            return {drive['slot']: (drive['path'], drive['format'])
+                    for drive in json.loads(bunshin.ok('show', 'guest', '--json'))['drives']}
+        try:
+            for controller in ('ahci', 'scsi'):
+                bunshin.ok('set', 'guest', f'{controller}3=disk.raw', f'description={controller}')
+                assert drives()[f'{controller}3'] == (disk, 'raw'), drives()
+                bunshin.refused(1, ['set', 'guest', f'{controller}3=other.raw'], f'{controller}3', 'already')
+                bunshin.refused(1, ['set', 'guest', f'{controller}4=disk.raw'], 'disk.raw', 'in use')
+                bunshin.ok('set', 'guest', f'{controller}3=none')
+                assert f'{controller}3' not in drives()
+                bunshin.refused(1, ['set', 'guest', f'{controller}3=none'], f'{controller}3')
+            bunshin.ok('set', 'guest', 'scsi0=cdrom:one.iso')
+            assert drives()['scsi0'][0] == iso
+            bunshin.ok('set', 'guest', 'scsi0=cdrom')
+            assert drives()['scsi0'][0] is None
+            bunshin.refused(1, ['set', 'guest', 'scsi0=none'], 'scsi0', 'powered off')
+            bunshin.refused(1, ['set', 'guest', 'ide0=other.raw'], 'ide0', 'powered off')
+            bunshin.ok('set', 'guest', 'ahci0=other.raw')
+        finally:
+            bunshin.ok('power-off', 'guest')
+        assert drives()['ahci0'] == (other, 'raw')
+    with cli() as bunshin:
+        bunshin.file('disk.raw')
+        bunshin.ok('create', 'guest', '--memory', '32M', '--disk', 'none')
+        bunshin.ok('start', 'guest', '--headless')
+        try:
+            bunshin.refused(1, ['set', 'guest', 'ahci0=disk.raw'], 'ahci0', 'without')
+        finally:
+            bunshin.ok('power-off', 'guest')
+
+
 def forwards():
     with running() as bunshin:
         port = free_port()
@@ -146,6 +186,46 @@ def start_refused():
         bunshin.refused(1, ['start', 'a', '--headless'], 'one.iso', 'No such file')
         bunshin.refused(1, ['start', 'b', '--headless', '--serial', '/nowhere/log'], '/nowhere/log')
         assert 'running' not in bunshin.ok('list')
+
+
+def trusted_chain():
+    """An image may name a file anywhere; only the machine's owner has it opened."""
+    with cli() as bunshin:
+        base, top = bunshin.folder / 'base.vdi', bunshin.folder / 'other' / 'top.qcow2'
+        os.mkdir(top.parent)
+        bunshin.ok('disk', 'create', str(base), '--size', '16M')
+        bunshin.ok('disk', 'create', str(top), '--backing', str(base))
+        bunshin.ok('create', 'a', '--memory', '32M', '--attach', str(top))
+        bunshin.refused(1, ['start', 'a', '--headless'], 'top.qcow2', 'base.vdi', 'bunshin set a ide0-trust=on')
+        bunshin.ok('set', 'a', 'ide0-trust=on', 'ide0-cache=none')
+        assert f'ide0: disk {top} (qcow2), cache none, trusted\n' in bunshin.ok('show', 'a')
+        # What a killed verb left beside the disk is dealt with before the machine writes to it.
+        os.mkdir(top.parent / '.top.qcow2.bunshin-new')
+        result = bunshin.run('start', 'a', '--headless')
+        assert result.returncode == 0 and 'interrupted run had left' in result.stderr, result.stderr
+        assert os.listdir(top.parent) == ['top.qcow2']
+        try:
+            assert json.loads(bunshin.ok('show', 'a', '--json'))['drives'][0]['trust'] is True
+            folder = f'/proc/{process_of(bunshin, "a")}'
+            opened = {}
+            for entry in os.listdir(f'{folder}/fd'):
+                opened.setdefault(os.readlink(f'{folder}/fd/{entry}'), []).append(
+                    int(open(f'{folder}/fdinfo/{entry}').read().split('flags:')[1].split()[0], 8))
+            for path in (base, top):
+                # A file system without direct access serves from its cache.
+                assert str(path) in opened, opened
+                if can_open_direct(path):
+                    assert any(flags & os.O_DIRECT for flags in opened[str(path)]), opened
+        finally:
+            bunshin.ok('power-off', 'a')
+
+
+def can_open_direct(path):
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_DIRECT))
+        return True
+    except OSError:
+        return False
 
 
 def no_room_for_memory():
@@ -249,4 +329,4 @@ def run_ends():
 
 if __name__ == '__main__':
     tap.run([(function.__name__.replace('_', '-'), function) for function in (
-        verbs, screen_and_keys, media, forwards, start_refused, no_room_for_memory, no_kvm, killed, private_socket, serial_terminal, run_ends)])
+        verbs, screen_and_keys, media, disks, forwards, start_refused, trusted_chain, no_room_for_memory, no_kvm, killed, private_socket, serial_terminal, run_ends)])

@@ -40,6 +40,10 @@ def convert():
                 bunshin.ok('disk', 'check', path)
                 previous = path
         assert (bunshin.folder / 'fixed.raw').read_bytes() == (bunshin.folder / 'source.raw').read_bytes()
+        # Hundreds of pages of a map that has nothing.
+        bunshin.ok('disk', 'create', 'large.vhd', '--size', '500G')
+        bunshin.ok('disk', 'convert', 'large.vhd', 'large.qcow2')
+        bunshin.ok('disk', 'compare', 'large.vhd', 'large.qcow2')
         bunshin.refused(1, ['disk', 'convert', 'source.raw', 'fixed.vdi'], 'fixed.vdi', 'exists')
         bunshin.refused(1, ['disk', 'convert', 'nothing.raw', 'x.vdi'], 'nothing.raw')
         bunshin.refused(2, ['disk', 'convert', 'source.raw', 'x.vdi', '--format', 'zip'], 'zip')
@@ -137,7 +141,11 @@ def layers():
         bunshin.refused(1, ['disk', 'create', 'x.vdi', '--backing', 'base.vdi', '--variant', 'fixed'], 'x.vdi')
         os.mkdir(bunshin.folder / 'other')
         bunshin.ok('disk', 'create', 'other/far.qcow2', '--backing', str(bunshin.folder / 'base.qcow2'))
-        bunshin.refused(1, ['disk', 'convert', 'other/far.qcow2', 'x.raw'], 'far.qcow2', 'unasked')
+        bunshin.refused(1, ['disk', 'convert', 'other/far.qcow2', 'x.raw'], 'far.qcow2', 'unasked', '--trust')
+        bunshin.refused(1, ['disk', 'compare', 'other/far.qcow2', 'source.raw'], 'far.qcow2', 'unasked', '--trust')
+        bunshin.ok('disk', 'compare', 'other/far.qcow2', 'source.raw', '--trust')
+        bunshin.ok('disk', 'convert', 'other/far.qcow2', 'trusted.raw', '--trust')
+        bunshin.ok('disk', 'compare', 'trusted.raw', 'source.raw')
         bunshin.ok('disk', 'convert', 'other/far.qcow2', 'x.raw', '--backing', 'base.qcow2')
         assert 'base.qcow2' in bunshin.ok('disk', 'info', 'other/far.qcow2')
 

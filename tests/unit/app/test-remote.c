@@ -5,6 +5,7 @@
 
 #include <glib/gstdio.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +23,8 @@ set_up (Fixture *fixture, gconstpointer data)
   g_autoptr (GError) error = NULL;
 
   fixture->home = g_dir_make_tmp ("bunshin-remote-XXXXXX", &error);
+  /* For the verbs' threads, which open it themselves. */
+  g_setenv ("BUNSHIN_HOME", fixture->home, TRUE);
   fixture->library = library_open (fixture->home, &error);
   g_assert_no_error (error);
   fixture->machine = library_machine_new ("one");
@@ -157,11 +160,103 @@ test_powered_off (Fixture *fixture, gconstpointer data)
   expect_error (&answer);
 }
 
+static void
+on_snapshot (GObject *source, GAsyncResult *result, gpointer data)
+{
+  Answer *answer = data;
+
+  bunshin_machine_control_snapshot_finish (BUNSHIN_MACHINE_CONTROL (source), result, &answer->error);
+  answer->done = TRUE;
+}
+
+/* Does it and waits; the caller frees the error, if there is one. */
+static GError *
+run_snapshot (Fixture *fixture, BunshinSnapshotRequest request)
+{
+  Answer answer = { 0 };
+
+  bunshin_machine_control_snapshot_async (fixture->remote, &request, NULL, on_snapshot, &answer);
+  while (!answer.done)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpfloat (bunshin_machine_control_get_progress (fixture->remote), ==, -1);
+  return answer.error;
+}
+
+static GPtrArray *
+list_snapshots (Fixture *fixture)
+{
+  g_autoptr (GError) error = NULL;
+  GPtrArray *snapshots = snapshot_list (fixture->library, fixture->machine, TRUE, &error);
+
+  g_assert_no_error (error);
+  return snapshots;
+}
+
+/* Without a process of the machine the work is done here, and the machine looks as it did. */
+static void
+test_snapshots (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GPtrArray) taken = NULL, left = NULL;
+  g_autoptr (LibraryMachine) restored = NULL;
+  g_autoptr (GError) error = NULL;
+  const Snapshot *first, *second;
+
+  g_assert_no_error (run_snapshot (fixture, (BunshinSnapshotRequest) { .verb = BUNSHIN_SNAPSHOT_TAKE, .name = "first",
+                                                                       .description = "small" }));
+  fixture->machine->memory <<= 1;
+  g_assert_true (library_update_machine (fixture->library, fixture->machine, &error));
+  /* The present state is kept, and then it is the first one again. */
+  g_assert_no_error (run_snapshot (fixture, (BunshinSnapshotRequest) { .verb = BUNSHIN_SNAPSHOT_RESTORE, .name = "second" }));
+  taken = list_snapshots (fixture);
+  g_assert_cmpuint (taken->len, ==, 2);
+  first = g_ptr_array_index (taken, 0);
+  second = g_ptr_array_index (taken, 1);
+  g_assert_cmpstr (first->description, ==, "small");
+  g_assert_cmpstr (second->parent, ==, first->uuid);
+  g_assert_true (first->is_current);
+  restored = library_find (fixture->library, fixture->machine->uuid, &error);
+  g_assert_cmpuint (restored->memory * 2, ==, fixture->machine->memory);
+  g_assert_no_error (run_snapshot (fixture, (BunshinSnapshotRequest) { .verb = BUNSHIN_SNAPSHOT_RESTORE,
+                                                                       .snapshot = second->uuid }));
+  g_clear_pointer (&restored, library_machine_free);
+  restored = library_find (fixture->library, fixture->machine->uuid, &error);
+  g_assert_cmpuint (restored->memory, ==, fixture->machine->memory);
+
+  error = run_snapshot (fixture, (BunshinSnapshotRequest) { .verb = BUNSHIN_SNAPSHOT_END_DRIVE });
+  g_assert_error (error, LIBRARY_ERROR, LIBRARY_ERROR_INVALID);
+  g_clear_error (&error);
+  error = run_snapshot (fixture, (BunshinSnapshotRequest) { .verb = BUNSHIN_SNAPSHOT_DELETE, .snapshot = "none" });
+  g_assert_error (error, LIBRARY_ERROR, LIBRARY_ERROR_NOT_FOUND);
+  g_clear_error (&error);
+  g_assert_no_error (run_snapshot (fixture, (BunshinSnapshotRequest) { .verb = BUNSHIN_SNAPSHOT_DELETE,
+                                                                       .snapshot = first->uuid }));
+  g_assert_no_error (run_snapshot (fixture, (BunshinSnapshotRequest) { .verb = BUNSHIN_SNAPSHOT_DELETE,
+                                                                       .snapshot = second->uuid }));
+  left = list_snapshots (fixture);
+  g_assert_cmpuint (left->len, ==, 0);
+  g_assert_cmpint (bunshin_machine_control_get_state (fixture->remote), ==, LIBRARY_STATE_POWERED_OFF);
+}
+
+/* Somebody else is at it: that is no machine that runs. */
+static void
+test_snapshots_locked (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (LibraryLock) lock = library_lock_machine (fixture->machine, NULL);
+  g_autoptr (GError) error = NULL;
+
+  library_lock_publish (lock, LIBRARY_STATE_POWERED_OFF, NULL, NULL);
+  error = run_snapshot (fixture, (BunshinSnapshotRequest) { .verb = BUNSHIN_SNAPSHOT_TAKE });
+  g_assert_error (error, LIBRARY_ERROR, LIBRARY_ERROR_RUNNING);
+  g_assert_nonnull (strstr (error->message, "worked on"));
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add ("/remote/follows", Fixture, NULL, set_up, test_follows, tear_down);
   g_test_add ("/remote/powered-off", Fixture, NULL, set_up, test_powered_off, tear_down);
+  g_test_add ("/remote/snapshots", Fixture, NULL, set_up, test_snapshots, tear_down);
+  g_test_add ("/remote/snapshots-locked", Fixture, NULL, set_up, test_snapshots_locked, tear_down);
   return g_test_run ();
 }

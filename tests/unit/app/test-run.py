@@ -108,7 +108,7 @@ def disks_keep_what_they_have():
         path = bunshin.folder / 'd.img'
         assert run(bunshin, '--disk', 'd.img', '--controller', 'ide').returncode == DONE
         assert not any(path.read_bytes()), 'changes were not discarded'
-        bunshin.refused(2, ['run', '--headless', '--disk', 'd.img', '--controller', 'scsi'], 'scsi', 'ahci')
+        bunshin.refused(2, ['run', '--headless', '--disk', 'd.img', '--controller', 'sas'], 'sas', 'ahci')
         assert run(bunshin, '--disk', 'd.img', '--writable').returncode == DONE
         assert path.read_bytes().startswith(b'words on the disk')
         assert not bunshin.home.exists()
