@@ -44,6 +44,8 @@ static const struct
 } accels[] = {
   { "app.quit", { "<Control>q" } },
   { "win.new", { "<Control>n" } },
+  { "win.import", { "<Control>i" } },
+  { "win.export", { "<Control>e" } },
   { "win.search", { "<Control>f" } },
   { "win.start", { "<Control>Return" } },
   { "win.pause", { "<Control>p" } },
@@ -53,6 +55,11 @@ static const struct
   { "win.settings", { "<Control>comma" } },
   { "win.delete", { "<Control>Delete" } },
   { "win.menu", { "F10" } },
+  { "win.media", { "<Control>m" } },
+  { "win.test-drive", { "<Control><Shift>Return" } },
+  { "win.snapshots", { "<Control>t" } },
+  { "win.take-snapshot", { "<Control><Shift>t" } },
+  { "win.clone", { "<Control>d" } },
 };
 
 static void

@@ -116,8 +116,10 @@ add_filters (GtkFileChooser *chooser, DialogFiles kind)
 {
   static const char *const discs[] = { "*.iso", "*.ISO", "*.img", "*.cdr", NULL };
   static const char *const floppies[] = { "*.img", "*.IMG", "*.ima", "*.flp", "*.vfd", "*.dsk", NULL };
-  static const char *const disks[] = { "*.vdi", "*.VDI", "*.img", "*.raw", NULL };
+  static const char *const disks[] = { "*.vdi", "*.VDI", "*.vmdk", "*.VMDK", "*.vhd", "*.VHD", "*.vhdx", "*.VHDX",
+                                       "*.hdd", "*.HDD", "*.hds", "*.qcow2", "*.qcow", "*.img", "*.raw", NULL };
   static const char *const pictures[] = { "*.png", NULL };
+  static const char *const appliances[] = { "*.ova", "*.OVA", "*.ovf", "*.OVF", "*.vbox", "*.vmx", "*.pvs", NULL };
   static const char *const all[] = { "*", NULL };
 
   switch (kind)
@@ -131,6 +133,18 @@ add_filters (GtkFileChooser *chooser, DialogFiles kind)
     case DIALOG_FILES_DISK:
       add_filter (chooser, _("Disk images"), disks);
       break;
+    case DIALOG_FILES_MEDIUM:
+      add_filter (chooser, _("All files"), all);
+      add_filter (chooser, _("Disk images"), disks);
+      add_filter (chooser, _("Disc images"), discs);
+      add_filter (chooser, _("Floppy images"), floppies);
+      return;
+    case DIALOG_FILES_APPLIANCE:
+      add_filter (chooser, _("Appliances and machines"), appliances);
+      break;
+    case DIALOG_FILES_FOLDER:
+    case DIALOG_FILES_PLACE:
+      return;
     case DIALOG_FILES_PNG:
       add_filter (chooser, _("PNG pictures"), pictures);
       break;
@@ -155,25 +169,44 @@ on_file_response (GtkNativeDialog *native, int response, gpointer data)
   g_object_unref (native);
 }
 
+/* Where the chooser begins. */
+static void
+propose (GtkFileChooser *chooser, DialogFiles kind, const char *name)
+{
+  g_autofree char *base = name != NULL ? g_path_get_basename (name) : NULL;
+  g_autofree char *shown = base != NULL ? g_filename_display_name (base) : NULL;
+  g_autofree char *folder = NULL;
+
+  if (kind == DIALOG_FILES_PLACE)
+    folder = g_path_get_dirname (name);
+  else if (kind == DIALOG_FILES_PNG)
+    folder = g_strdup (g_get_user_special_dir (G_USER_DIRECTORY_PICTURES));
+  if (shown != NULL)
+    gtk_file_chooser_set_current_name (chooser, shown);
+  if (folder != NULL)
+    {
+      g_autoptr (GFile) file = g_file_new_for_path (folder);
+
+      gtk_file_chooser_set_current_folder (chooser, file, NULL);
+    }
+}
+
 void
 dialog_choose_file (GtkWindow *parent, const char *title, DialogFiles kind, const char *name,
                     DialogFileChosen chosen, gpointer data, GDestroyNotify data_free)
 {
-  gboolean saves = kind == DIALOG_FILES_PNG;
+  gboolean saves = kind == DIALOG_FILES_PNG || kind == DIALOG_FILES_PLACE;
+  GtkFileChooserAction action = saves                         ? GTK_FILE_CHOOSER_ACTION_SAVE
+                                : kind == DIALOG_FILES_FOLDER ? GTK_FILE_CHOOSER_ACTION_SELECT_FOLDER
+                                                              : GTK_FILE_CHOOSER_ACTION_OPEN;
   GtkFileChooserNative *native
-      = gtk_file_chooser_native_new (title, parent, saves ? GTK_FILE_CHOOSER_ACTION_SAVE : GTK_FILE_CHOOSER_ACTION_OPEN,
-                                     saves ? _("_Save") : _("_Open"), _("_Cancel"));
+      = gtk_file_chooser_native_new (title, parent, action, saves ? _("_Save") : _("_Open"), _("_Cancel"));
   Closure *closure = closure_new (data, data_free);
-  const char *folder = saves ? g_get_user_special_dir (G_USER_DIRECTORY_PICTURES) : NULL;
-  g_autoptr (GFile) pictures = folder != NULL ? g_file_new_for_path (folder) : NULL;
 
   closure->chosen = chosen;
   gtk_native_dialog_set_modal (GTK_NATIVE_DIALOG (native), TRUE);
   add_filters (GTK_FILE_CHOOSER (native), kind);
-  if (name != NULL)
-    gtk_file_chooser_set_current_name (GTK_FILE_CHOOSER (native), name);
-  if (pictures != NULL)
-    gtk_file_chooser_set_current_folder (GTK_FILE_CHOOSER (native), pictures, NULL);
+  propose (GTK_FILE_CHOOSER (native), kind, name);
   g_signal_connect_data (native, "response", G_CALLBACK (on_file_response), closure, closure_free, 0);
   gtk_native_dialog_show (GTK_NATIVE_DIALOG (native));
 }

@@ -2,17 +2,14 @@
 /* Makes a disk image on a worker thread; what was cancelled leaves no file. */
 #pragma once
 
-#include <gio/gio.h>
+#include "ui/disk-work.h"
 
 G_BEGIN_DECLS
 
-typedef void (*DiskMakerTick) (gpointer data);
-
-/* Main thread. @format: the block layer's word. @tick (optional) is called every now and then while it is under way, so
- * that something can move; never after the callback. It gets @data, too. */
-void disk_maker_run_async (const char *path, const char *format, gboolean fixed, guint64 size,
-                           DiskMakerTick tick, GCancellable *cancellable, GAsyncReadyCallback callback,
-                           gpointer data);
+/* Main thread. @format, @variant: the block layer's words. @progress (optional) and the callback get @opaque. */
+void disk_maker_run_async (const char *path, const char *format, const char *variant, guint64 size,
+                           DiskWorkProgress progress, GCancellable *cancellable, GAsyncReadyCallback callback,
+                           gpointer opaque);
 gboolean disk_maker_run_finish (GAsyncResult *result, GError **error);
 
 G_END_DECLS

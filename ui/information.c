@@ -14,7 +14,7 @@ enum { ROW_ACCEL, ROW_TIME, ROW_SPEED, ROW_DISK, ROW_NETWORK, ROW_EXITS, N_ROWS 
 
 typedef struct
 {
-  Machine *machine;
+  BunshinMachineControl *control;
   GtkWidget *rows[N_ROWS];
   uint64_t instructions;
   gint64 time;
@@ -47,6 +47,7 @@ static gboolean
 update (gpointer data)
 {
   Information *self = data;
+  Machine *machine = bunshin_machine_control_get_machine (self->control);
   MachineInfo info = { 0 };
   gint64 now = g_get_monotonic_time ();
   g_autofree char *accel = NULL, *reason = NULL, *duration = NULL, *read = NULL, *written = NULL;
@@ -54,7 +55,9 @@ update (gpointer data)
   g_autofree char *disk = NULL, *network = NULL, *exits = NULL;
   g_autofree char *ports = NULL, *mmio = NULL, *interrupts = NULL;
 
-  machine_info (self->machine, &info);
+  if (machine == NULL)
+    return G_SOURCE_CONTINUE;
+  machine_info (machine, &info);
   /* Translators: an accelerator, and why it was taken. */
   reason = record_text_accel_reason (&info);
   accel = g_strdup_printf (_("%s: %s"), record_text_accel (info.accel), reason);
@@ -96,11 +99,12 @@ information_free (gpointer data)
   Information *self = data;
 
   g_source_remove (self->timer);
+  g_object_unref (self->control);
   g_free (self);
 }
 
 void
-information_show (GtkWindow *parent, Machine *machine, const char *name)
+information_show (GtkWindow *parent, BunshinMachineControl *control, const char *name)
 {
   static const char *const titles[N_ROWS] = {
     N_ ("Accelerator"), N_ ("Running Time"), N_ ("Speed"), N_ ("Disks"), N_ ("Network"), N_ ("Device Accesses"),
@@ -109,7 +113,7 @@ information_show (GtkWindow *parent, Machine *machine, const char *name)
   GtkWidget *group = adw_preferences_group_new ();
   Information *self = g_new0 (Information, 1);
 
-  self->machine = machine;
+  self->control = g_object_ref (control);
   for (int i = 0; i < N_ROWS; i++)
     {
       self->rows[i] = adw_action_row_new ();

@@ -2,13 +2,13 @@
 /* A window with a running machine's figures. */
 #pragma once
 
-#include "engine/machine/machine.h"
+#include "ui/machine-control.h"
 
 #include <gtk/gtk.h>
 
 G_BEGIN_DECLS
 
-/* @machine outlives @parent, and the window goes with @parent. */
-void information_show (GtkWindow *parent, Machine *machine, const char *name);
+/* Of the machine that @control has in this process; the window goes with @parent. */
+void information_show (GtkWindow *parent, BunshinMachineControl *control, const char *name);
 
 G_END_DECLS

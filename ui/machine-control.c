@@ -12,9 +12,13 @@ bunshin_machine_control_default_init (BunshinMachineControlInterface *iface)
 
   g_object_interface_install_property (iface, g_param_spec_string ("uuid", NULL, NULL, NULL, flags));
   g_object_interface_install_property (iface, g_param_spec_int ("state", NULL, NULL, LIBRARY_STATE_POWERED_OFF,
-                                                                LIBRARY_STATE_STOPPING, LIBRARY_STATE_POWERED_OFF,
+                                                                LIBRARY_STATE_LAST, LIBRARY_STATE_POWERED_OFF,
                                                                 flags));
   g_object_interface_install_property (iface, g_param_spec_string ("message", NULL, NULL, NULL, flags));
+  g_object_interface_install_property (iface, g_param_spec_pointer ("machine", NULL, NULL, flags));
+  g_object_interface_install_property (iface, g_param_spec_double ("progress", NULL, NULL, -1, 1, -1, flags));
+  g_object_interface_install_property (iface, g_param_spec_boolean ("drive-ended", NULL, NULL, FALSE, flags));
+  g_signal_new ("notice", BUNSHIN_TYPE_MACHINE_CONTROL, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_STRING);
 }
 
 LibraryState
@@ -92,4 +96,35 @@ GVariant *
 bunshin_machine_control_info_finish (BunshinMachineControl *self, GAsyncResult *result, GError **error)
 {
   return BUNSHIN_MACHINE_CONTROL_GET_IFACE (self)->info_finish (self, result, error);
+}
+
+double
+bunshin_machine_control_get_progress (BunshinMachineControl *self)
+{
+  double progress;
+
+  g_object_get (self, "progress", &progress, NULL);
+  return progress;
+}
+
+gboolean
+bunshin_machine_control_get_drive_ended (BunshinMachineControl *self)
+{
+  gboolean ended;
+
+  g_object_get (self, "drive-ended", &ended, NULL);
+  return ended;
+}
+
+void
+bunshin_machine_control_snapshot_async (BunshinMachineControl *self, const BunshinSnapshotRequest *request,
+                                        GCancellable *cancellable, GAsyncReadyCallback callback, gpointer data)
+{
+  BUNSHIN_MACHINE_CONTROL_GET_IFACE (self)->snapshot_async (self, request, cancellable, callback, data);
+}
+
+gboolean
+bunshin_machine_control_snapshot_finish (BunshinMachineControl *self, GAsyncResult *result, GError **error)
+{
+  return BUNSHIN_MACHINE_CONTROL_GET_IFACE (self)->snapshot_finish (self, result, error);
 }

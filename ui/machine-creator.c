@@ -10,9 +10,6 @@
 #include "ui/disk-maker.h"
 
 #include <glib/gi18n.h>
-#include <glib/gstdio.h>
-
-enum { DISK_UNIT = 0 };
 
 typedef struct
 {
@@ -21,7 +18,8 @@ typedef struct
   LibraryLock *lock;
   char *disk;                   /* path of the new disk, once it may exist */
   char *format;
-  void (*tick) (gpointer data);
+  LibraryController controller;
+  DiskWorkProgress progress;
   gpointer data;
 } Creation;
 
@@ -45,8 +43,8 @@ undo (Creation *creation)
   char *disks[] = { NULL };
 
   g_clear_pointer (&creation->lock, library_lock_release);
-  if (creation->disk != NULL)
-    g_unlink (creation->disk);
+  if (creation->disk != NULL && !disk_delete (creation->disk, &error))
+    g_clear_error (&error);
   if (!library_delete_machine (creation->library, creation->record->uuid, NULL, &error)
       || !library_delete_files (creation->record, disks, &error))
     g_warning ("“%s” could not be removed again: %s", creation->record->name, error->message);
@@ -71,8 +69,8 @@ on_disk_made (GObject *source, GAsyncResult *result, gpointer data)
       fail (task, error);
       return;
     }
-  library_machine_add_attachment (creation->record, LIBRARY_CONTROLLER_IDE, DISK_UNIT, LIBRARY_MEDIUM_DISK,
-                                  creation->disk, creation->format);
+  library_machine_add_drive (creation->record, creation->controller, LIBRARY_MEDIUM_DISK, creation->disk,
+                             creation->format);
   g_clear_pointer (&creation->lock, library_lock_release);
   if (!library_update_machine (creation->library, creation->record, &error))
     {
@@ -83,16 +81,16 @@ on_disk_made (GObject *source, GAsyncResult *result, gpointer data)
 }
 
 static void
-on_tick (gpointer data)
+on_progress (double fraction, gpointer data)
 {
   Creation *creation = g_task_get_task_data (data);
 
-  creation->tick (creation->data);
+  creation->progress (fraction, creation->data);
 }
 
 void
 machine_creator_run_async (Library *library, const MachineDraft *draft,
-                           void (*tick) (gpointer data), GCancellable *cancellable,
+                           DiskWorkProgress progress, GCancellable *cancellable,
                            GAsyncReadyCallback callback, gpointer data)
 {
   g_autoptr (GTask) task = g_task_new (NULL, cancellable, callback, data);
@@ -102,7 +100,8 @@ machine_creator_run_async (Library *library, const MachineDraft *draft,
   creation->library = library;
   creation->record = machine_draft_to_record (draft);
   creation->format = g_strdup (draft->disk_format);
-  creation->tick = tick;
+  creation->controller = draft->controller;
+  creation->progress = progress;
   creation->data = data;
   g_task_set_task_data (task, creation, creation_free);
   g_task_set_check_cancellable (task, FALSE);
@@ -124,9 +123,9 @@ machine_creator_run_async (Library *library, const MachineDraft *draft,
       fail (task, error);
       return;
     }
-  creation->disk = library_new_disk_path (creation->record, draft->disk_format);
-  disk_maker_run_async (creation->disk, draft->disk_format, draft->disk_fixed, draft->disk_size,
-                        tick != NULL ? on_tick : NULL, cancellable, on_disk_made, g_object_ref (task));
+  creation->disk = machine_draft_disk_path (draft, creation->record);
+  disk_maker_run_async (creation->disk, draft->disk_format, draft->disk_variant, draft->disk_size,
+                        progress != NULL ? on_progress : NULL, cancellable, on_disk_made, g_object_ref (task));
 }
 
 LibraryMachine *

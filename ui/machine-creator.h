@@ -2,16 +2,15 @@
 /* Turns a draft into a machine of the library with its new disk; what fails halfway is undone. */
 #pragma once
 
+#include "ui/disk-work.h"
 #include "ui/machine-draft.h"
-
-#include <gio/gio.h>
 
 G_BEGIN_DECLS
 
-/* Main thread. @draft is copied. @tick (optional) is called now and then while the disk is made. Cancelling undoes what
- * was done. */
+/* Main thread. @draft is copied. @progress (optional) is called now and then while the disk is made. Cancelling undoes
+ * what was done. */
 void machine_creator_run_async (Library *library, const MachineDraft *draft,
-                                void (*tick) (gpointer data), GCancellable *cancellable,
+                                DiskWorkProgress progress, GCancellable *cancellable,
                                 GAsyncReadyCallback callback, gpointer data);
 /* The new machine's record; caller frees. The error says what could not be made and why. */
 LibraryMachine *machine_creator_run_finish (GAsyncResult *result, GError **error);

@@ -3,6 +3,7 @@
 
 #include "ui/machine-details.h"
 
+#include "storage/disk/disk.h"
 #include "ui/accessible.h"
 #include "ui/os-emblem.h"
 #include "ui/record-text.h"
@@ -28,7 +29,7 @@ struct _BunshinMachineDetails
   GtkWidget *preview_button;
   GtkLabel *name_label, *state_label, *os_value, *memory_value, *cpus_value, *boot_value;
   AdwActionRow *os_row, *description_row;
-  GtkWidget *start_button, *show_button, *running_verbs, *pause_button, *resume_button;
+  GtkWidget *start_button, *drive_button, *show_button, *running_verbs, *pause_button, *resume_button;
   AdwPreferencesGroup *storage_group, *network_group;
 
   /* owned */
@@ -63,16 +64,28 @@ add_row (AdwPreferencesGroup *group, GPtrArray *rows, const char *title, const c
   return row;
 }
 
-/* How large the file is, and whether it is there at all. */
+/* How large its files are, and whether they are there at all. */
 static char *
-describe_file (const char *path)
+describe_file (const LibraryAttachment *attachment)
 {
   GStatBuf status;
+  guint64 total = 0;
   g_autofree char *size = NULL;
 
-  if (g_stat (path, &status) != 0)
+  if (disk_is_remote (attachment->path))
+    return g_strdup (_("On a server"));
+  if (g_stat (attachment->path, &status) != 0)
     return g_strdup (_("The file is missing"));
-  size = size_format (status.st_size);
+  total = (guint64) status.st_size;
+  for (char **below = attachment->chain; below != NULL && *below != NULL; below++)
+    {
+      if (g_stat (*below, &status) != 0)
+        return g_strdup (_("The file is missing"));
+      total += (guint64) status.st_size;
+    }
+  size = size_format (total);
+  if (attachment->chain != NULL && attachment->chain[0] != NULL)
+    return g_strdup_printf (_("%s on this computer, with what snapshots keep"), size);
   /* Translators: %s is a size like "1.5 GiB". */
   return g_strdup_printf (_("%s on this computer"), size);
 }
@@ -92,13 +105,13 @@ fill_storage (BunshinMachineDetails *self, const LibraryMachine *record)
                                  gtk_image_new_from_icon_name (record_text_medium_icon (attachment->kind)));
       if (attachment->path != NULL)
         {
-          g_autofree char *shown = g_filename_display_name (attachment->path);
+          g_autofree char *path = disk_shown_path (record_text_file (attachment)), *shown = g_filename_display_name (path);
 
           gtk_widget_set_tooltip_text (row, shown);
         }
       if (attachment->path != NULL && attachment->kind == LIBRARY_MEDIUM_DISK)
         {
-          g_autofree char *file = describe_file (attachment->path);
+          g_autofree char *file = describe_file (attachment);
 
           adw_action_row_set_subtitle (ADW_ACTION_ROW (row), file);
         }
@@ -186,6 +199,7 @@ update_state (BunshinMachineDetails *self)
                             is_up ? "view-fullscreen-symbolic" : "media-playback-start-symbolic");
   accessible_set_tooltip (self->preview_button, is_up ? _("Show Window") : _("Start"));
   gtk_widget_set_visible (self->start_button, !is_up);
+  gtk_widget_set_visible (self->drive_button, !is_up);
   gtk_widget_set_visible (self->show_button, is_up);
   gtk_widget_set_visible (self->running_verbs, is_up);
   gtk_widget_set_visible (self->pause_button, state == LIBRARY_STATE_RUNNING);
@@ -276,6 +290,7 @@ bunshin_machine_details_class_init (BunshinMachineDetailsClass *klass)
   BIND (os_row);
   BIND (description_row);
   BIND (start_button);
+  BIND (drive_button);
   BIND (show_button);
   BIND (running_verbs);
   BIND (pause_button);

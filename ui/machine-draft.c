@@ -3,10 +3,12 @@
 
 #include "ui/machine-draft.h"
 
+#include "ui/disk-formats.h"
+
 #include <glib/gi18n.h>
 #include <string.h>
 
-enum { DISK_UNIT = 0, CDROM_UNIT = 2 };
+enum { IDE_CDROM_UNIT = 2, AHCI_CDROM_UNIT = 1 };
 
 MachineDraft *
 machine_draft_new (void)
@@ -15,6 +17,7 @@ machine_draft_new (void)
 
   self->name = g_strdup ("");
   self->disk_format = g_strdup ("vdi");
+  self->disk_variant = g_strdup ("dynamic");
   self->network = TRUE;
   self->rtc_utc = TRUE;
   return self;
@@ -27,6 +30,8 @@ machine_draft_free (MachineDraft *self)
   g_free (self->disc);
   g_free (self->os_id);
   g_free (self->disk_format);
+  g_free (self->disk_variant);
+  g_free (self->disk_folder);
   g_free (self->disk_path);
   g_free (self);
 }
@@ -53,6 +58,8 @@ machine_draft_set_os (MachineDraft *self, const OsFacts *facts, const char *name
       g_free (self->name);
       self->name = g_strdup (name);
     }
+  if ((self->edited & DRAFT_CONTROLLER) == 0)
+    self->controller = defaults.controller;
   self->rtc_utc = defaults.rtc_utc;
   self->floppy = defaults.floppy;
 }
@@ -119,12 +126,29 @@ machine_draft_to_record (const MachineDraft *self)
   record->cpus = self->cpus;
   record->rtc_utc = self->rtc_utc;
   if (self->disk == DRAFT_DISK_EXISTING)
-    library_machine_add_attachment (record, LIBRARY_CONTROLLER_IDE, DISK_UNIT, LIBRARY_MEDIUM_DISK, self->disk_path,
+    library_machine_add_drive (record, self->controller, LIBRARY_MEDIUM_DISK, self->disk_path, NULL);
+  /* Discs go where the disk is, if they can: a system that has a driver for that needs no other. */
+  if (self->controller == LIBRARY_CONTROLLER_AHCI)
+    library_machine_add_attachment (record, LIBRARY_CONTROLLER_AHCI, AHCI_CDROM_UNIT, LIBRARY_MEDIUM_OPTICAL,
+                                    self->disc, NULL);
+  else
+    library_machine_add_attachment (record, LIBRARY_CONTROLLER_IDE, IDE_CDROM_UNIT, LIBRARY_MEDIUM_OPTICAL, self->disc,
                                     NULL);
-  library_machine_add_attachment (record, LIBRARY_CONTROLLER_IDE, CDROM_UNIT, LIBRARY_MEDIUM_OPTICAL, self->disc, NULL);
   if (self->floppy)
     library_machine_add_attachment (record, LIBRARY_CONTROLLER_FLOPPY, 0, LIBRARY_MEDIUM_FLOPPY, NULL, NULL);
   adapter = library_machine_add_adapter (record, 0, self->network ? LIBRARY_NET_NAT : LIBRARY_NET_NONE);
   g_assert (adapter != NULL);
   return record;
+}
+
+char *
+machine_draft_disk_path (const MachineDraft *self, const LibraryMachine *record)
+{
+  g_autofree char *own = library_new_disk_path (record, self->disk_format), *name = NULL;
+
+  if (self->disk_folder == NULL)
+    return g_steal_pointer (&own);
+  name = g_path_get_basename (own);
+  name[strlen (name) - strlen (self->disk_format) - 1] = '\0';
+  return disk_free_path (self->disk_folder, name, self->disk_format);
 }

@@ -20,7 +20,8 @@ typedef enum
   DRAFT_OS = 1 << 1,
   DRAFT_MEMORY = 1 << 2,
   DRAFT_CPUS = 1 << 3,
-  DRAFT_DISK_SIZE = 1 << 4
+  DRAFT_DISK_SIZE = 1 << 4,
+  DRAFT_CONTROLLER = 1 << 5
 } DraftField;
 
 typedef struct
@@ -32,9 +33,11 @@ typedef struct
   unsigned cpus;
   DraftDisk disk;
   char *disk_format;            /* of a new one: "vdi" */
-  gboolean disk_fixed;
+  char *disk_variant;           /* "dynamic" */
   uint64_t disk_size;           /* bytes */
+  char *disk_folder;            /* of a new one; NULL: the machine's */
   char *disk_path;              /* of an existing one, or NULL */
+  LibraryController controller; /* of the disk */
   gboolean network;             /* NAT, else none */
   gboolean rtc_utc, floppy;
   unsigned edited;              /* DraftField */
@@ -52,6 +55,8 @@ char *machine_draft_free_name (const char *name, const char *const *taken);
 gboolean machine_draft_check_name (const char *name, const char *const *taken, GError **error);
 /* The record to add. A new disk is not attached yet: it needs the machine's folder first. */
 LibraryMachine *machine_draft_to_record (const MachineDraft *self);
+/* Where the new disk goes; the record has been added. Caller frees. */
+char *machine_draft_disk_path (const MachineDraft *self, const LibraryMachine *record);
 
 /* The sizes a new disk may have. */
 #define DRAFT_MIN_DISK (UINT64_C (4) << 20)

@@ -3,6 +3,8 @@
 
 #include "ui/machine-item.h"
 
+#include "ui/state-text.h"
+
 struct _BunshinMachineItem
 {
   GObject parent_instance;
@@ -39,7 +41,7 @@ on_state_changed (BunshinMachineItem *self)
 {
   LibraryState state = bunshin_machine_item_get_state (self);
 
-  if (state == LIBRARY_STATE_POWERED_OFF)
+  if (state_can_start (state))
     clear_thumbnail (self);
   else if (state == LIBRARY_STATE_RUNNING)
     bunshin_machine_item_update_thumbnail (self);
@@ -62,7 +64,7 @@ on_screenshot (GObject *source, GAsyncResult *result, gpointer data)
   png = bunshin_machine_control_screenshot_finish (BUNSHIN_MACHINE_CONTROL (source), result, NULL);
   self->waits_for_thumbnail = FALSE;
   /* A machine that ends while it is asked gives none: the state change says so. */
-  if (png == NULL || bunshin_machine_item_get_state (self) == LIBRARY_STATE_POWERED_OFF)
+  if (png == NULL || state_can_start (bunshin_machine_item_get_state (self)))
     return;
   if (self->thumbnail_bytes != NULL && g_bytes_equal (self->thumbnail_bytes, png))
     return;
@@ -222,7 +224,7 @@ bunshin_machine_item_class_init (BunshinMachineItemClass *klass)
   object_class->finalize = bunshin_machine_item_finalize;
 
   properties[PROP_NAME] = g_param_spec_string ("name", NULL, NULL, NULL, flags);
-  properties[PROP_STATE] = g_param_spec_int ("state", NULL, NULL, LIBRARY_STATE_POWERED_OFF, LIBRARY_STATE_STOPPING,
+  properties[PROP_STATE] = g_param_spec_int ("state", NULL, NULL, LIBRARY_STATE_POWERED_OFF, LIBRARY_STATE_LAST,
                                              LIBRARY_STATE_POWERED_OFF, flags);
   properties[PROP_BUSY] = g_param_spec_boolean ("busy", NULL, NULL, FALSE, flags);
   properties[PROP_MESSAGE] = g_param_spec_string ("message", NULL, NULL, NULL, flags);

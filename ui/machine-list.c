@@ -14,7 +14,7 @@ struct _BunshinMachineList
   const BunshinMachineHost *host;
 };
 
-enum { FAILED, N_SIGNALS };
+enum { CHANGED, FAILED, N_SIGNALS };
 
 static guint signals[N_SIGNALS];
 
@@ -29,6 +29,12 @@ compare_items (gconstpointer a, gconstpointer b, gpointer data)
   g_autofree char *key_b = g_utf8_collate_key_for_filename (name_b, -1);
 
   return strcmp (key_a, key_b);
+}
+
+static void
+on_state_changed (BunshinMachineList *self)
+{
+  g_signal_emit (self, signals[CHANGED], 0);
 }
 
 static guint
@@ -104,11 +110,13 @@ bunshin_machine_list_reload (BunshinMachineList *self)
           BunshinMachineControl *control = self->host->control_for (self->host->opaque, record);
           g_autoptr (BunshinMachineItem) item = bunshin_machine_item_new (record, control);
 
+          g_signal_connect_object (item, "notify::state", G_CALLBACK (on_state_changed), self, G_CONNECT_SWAPPED);
           g_list_store_insert_sorted (self->store, item, compare_items, NULL);
         }
     }
   if (renamed)
     g_list_store_sort (self->store, compare_items, NULL);
+  g_signal_emit (self, signals[CHANGED], 0);
 }
 
 static void
@@ -139,6 +147,8 @@ static void
 bunshin_machine_list_class_init (BunshinMachineListClass *klass)
 {
   G_OBJECT_CLASS (klass)->dispose = bunshin_machine_list_dispose;
+  signals[CHANGED]
+      = g_signal_new ("changed", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
   signals[FAILED] = g_signal_new ("failed", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
                                   G_TYPE_NONE, 1, G_TYPE_STRING);
 }

@@ -2,6 +2,9 @@
 /*
  * The library's machines as a list model of BunshinMachineItem, ordered by
  * name. It follows changes that other processes make.
+ *
+ * Signals: "changed" when the library or a machine's state did; "failed"
+ * (string) when the library cannot be read.
  */
 #pragma once
 
@@ -18,7 +21,7 @@ BunshinMachineList *bunshin_machine_list_new (Library *library, const BunshinMac
 GListModel *bunshin_machine_list_get_model (BunshinMachineList *self);
 /* NULL when there is none; borrowed. */
 BunshinMachineItem *bunshin_machine_list_find (BunshinMachineList *self, const char *uuid);
-/* Reads the library again; "failed" (string) is emitted when it cannot be read. */
+/* Reads the library again. */
 void bunshin_machine_list_reload (BunshinMachineList *self);
 
 G_END_DECLS

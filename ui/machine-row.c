@@ -31,7 +31,7 @@ update_state (BunshinMachineRow *self)
 {
   LibraryState state = bunshin_machine_item_get_state (self->item);
   gboolean is_busy = bunshin_machine_item_get_busy (self->item) || state == LIBRARY_STATE_STARTING
-                     || state == LIBRARY_STATE_STOPPING;
+                     || state == LIBRARY_STATE_STOPPING || state == LIBRARY_STATE_SAVING;
   const char *style = state_style (state);
 
   if (self->style != NULL)

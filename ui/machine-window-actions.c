@@ -59,6 +59,12 @@ on_resume (GSimpleAction *action, GVariant *parameter, gpointer data)
 }
 
 static void
+on_save (GSimpleAction *action, GVariant *parameter, gpointer data)
+{
+  machine_window_run (data, BUNSHIN_VERB_SAVE);
+}
+
+static void
 on_power_button (GSimpleAction *action, GVariant *parameter, gpointer data)
 {
   machine_window_run (data, BUNSHIN_VERB_POWER_BUTTON);
@@ -102,6 +108,8 @@ on_close_response (AdwMessageDialog *dialog, const char *response, gpointer data
 
   if (g_str_equal (response, "off"))
     machine_window_run (self, BUNSHIN_VERB_POWER_OFF);
+  else if (g_str_equal (response, "save"))
+    machine_window_run (self, BUNSHIN_VERB_SAVE);
   else if (g_str_equal (response, "button"))
     {
       machine_window_run (self, BUNSHIN_VERB_POWER_BUTTON);
@@ -118,6 +126,8 @@ machine_window_ask_close (BunshinMachineWindow *self)
   g_autofree char *heading = g_strdup_printf (_("Close “%s”?"), self->record->name);
   AdwMessageDialog *dialog;
 
+  if (machine_window_close_drive (self))
+    return;
   if (!state_is_up (state))
     {
       gtk_widget_set_visible (GTK_WIDGET (self), FALSE);
@@ -126,11 +136,12 @@ machine_window_ask_close (BunshinMachineWindow *self)
   bunshin_display_view_let_go (self->view);
   dialog = ADW_MESSAGE_DIALOG (adw_message_dialog_new (GTK_WINDOW (self), heading, NULL));
   adw_message_dialog_set_body (dialog, _("The machine is still running.\n\n"
-                                         "In the background it goes on without a window. The power button asks the "
-                                         "guest to shut down by itself. Powering off loses what the guest has not "
-                                         "saved."));
+                                         "In the background it goes on without a window. With its state saved, the next "
+                                         "start goes on from here. The power button asks the guest to shut down by "
+                                         "itself. Powering off loses what the guest has not saved."));
   adw_message_dialog_add_responses (dialog, "cancel", _("_Cancel"), "background", _("Keep Running in _Background"),
-                                    "button", _("_Press Power Button"), "off", _("Power _Off"), NULL);
+                                    "save", _("_Save State"), "button", _("_Press Power Button"), "off", _("Power _Off"), NULL);
+  adw_message_dialog_set_response_enabled (dialog, "save", self->library != NULL);
   adw_message_dialog_set_response_enabled (dialog, "button", state == LIBRARY_STATE_RUNNING);
   adw_message_dialog_set_response_appearance (dialog, "off", ADW_RESPONSE_DESTRUCTIVE);
   adw_message_dialog_set_default_response (dialog, "cancel");
@@ -300,8 +311,11 @@ static GBytes *
 take_picture (BunshinMachineWindow *self)
 {
   g_autoptr (GError) error = NULL;
-  GBytes *png = display_get_png (machine_display (self->machine), &error);
+  GBytes *png = NULL;
 
+  if (self->machine == NULL)
+    return NULL;
+  png = display_get_png (machine_display (self->machine), &error);
   if (png == NULL)
     dialog_error (GTK_WINDOW (self), _("The screenshot could not be taken"), error->message);
   return png;
@@ -348,7 +362,7 @@ on_information (GSimpleAction *action, GVariant *parameter, gpointer data)
 {
   BunshinMachineWindow *self = data;
 
-  information_show (GTK_WINDOW (self), self->machine, self->record->name);
+  information_show (GTK_WINDOW (self), self->control, self->record->name);
 }
 
 static void
@@ -369,6 +383,7 @@ static const GActionEntry entries[] = {
   { .name = "reset", .activate = on_reset },
   { .name = "power-button", .activate = on_power_button },
   { .name = "power-off", .activate = on_power_off },
+  { .name = "save", .activate = on_save },
   { .name = "send-keys", .activate = on_send_keys, .parameter_type = "s" },
   { .name = "type-text", .activate = on_type_text },
   { .name = "type-clipboard", .activate = on_type_clipboard },
@@ -418,10 +433,12 @@ machine_window_update_actions (BunshinMachineWindow *self)
   enable (self, "reset", state_is_up (state));
   enable (self, "power-button", state == LIBRARY_STATE_RUNNING);
   enable (self, "power-off", state_is_up (state));
+  enable (self, "save", state_is_up (state) && self->library != NULL);
   enable (self, "send-keys", state == LIBRARY_STATE_RUNNING);
   enable (self, "type-text", state == LIBRARY_STATE_RUNNING);
   enable (self, "type-clipboard", state == LIBRARY_STATE_RUNNING);
   enable (self, "adapt", !gtk_window_is_fullscreen (GTK_WINDOW (self)));
+  machine_window_update_snapshots (self);
 }
 
 void
@@ -434,7 +451,8 @@ machine_window_command (BunshinMachineWindow *self, unsigned code)
   } commands[] = {
     { KEY_F, "win.fullscreen" }, { KEY_P, "win.pause" },        { KEY_R, "win.reset" },
     { KEY_H, "win.power-button" }, { KEY_E, "win.screenshot" }, { KEY_I, "win.information" },
-    { KEY_A, "win.adapt" },      { KEY_V, "win.type-clipboard" },
+    { KEY_A, "win.adapt" },      { KEY_V, "win.type-clipboard" }, { KEY_T, "win.take-snapshot" },
+    { KEY_B, "win.back" },
   };
   unsigned codes[KEY_COMBINATION_MAX];
 

@@ -114,6 +114,12 @@ on_insert_done (GObject *source, GAsyncResult *result, gpointer data)
       insert_free (insert);
       return;
     }
+  /* It may have been powered off while a snapshot was taken first. */
+  if (!gtk_widget_get_mapped (GTK_WIDGET (self)) || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    {
+      insert_free (insert);
+      return;
+    }
   if (!insert->force && (insert->path == NULL || (drive != NULL && drive->path != NULL))
       && g_error_matches (error, G_IO_ERROR, G_IO_ERROR_BUSY))
     {
@@ -204,6 +210,19 @@ on_drop (GtkDropTarget *target, const GValue *value, double x, double y, gpointe
   slot = library_attachment_slot (drive);
   run (insert_new (self, slot, path, FALSE));
   return TRUE;
+}
+
+void
+machine_window_renew_media (BunshinMachineWindow *self)
+{
+  g_autoptr (LibraryMachine) record = NULL;
+
+  if (self->library == NULL || (record = library_find (self->library, self->record->uuid, NULL)) == NULL)
+    return;
+  library_machine_free (self->record);
+  self->record = g_steal_pointer (&record);
+  fill_menu (self);
+  gtk_widget_set_visible (self->media_button, g_menu_model_get_n_items (G_MENU_MODEL (self->media_menu)) > 0);
 }
 
 /* Another process may have changed the media. */

@@ -29,6 +29,11 @@ struct _BunshinMachineWindow
   GtkWidget *status_bar;
   GtkImage *lights[N_LIGHTS];
   GtkLabel *hint_label, *accel_label;
+  GtkInfoBar *drive_bar;
+  GtkWidget *drive_panel, *drive_discard, *work_panel, *work_stop;
+  GtkLabel *work_label;
+  GtkProgressBar *work_progress;
+  GMenu *snapshot_section;
 
   /* owned */
   BunshinMachineControl *control;
@@ -41,10 +46,12 @@ struct _BunshinMachineWindow
   int wanted_width, wanted_height; /* what the window was made for */
   guint fit_tick, fit_frames;
   double pointer_y;             /* of the window: where the mouse was last */
+  GCancellable *snapshot_work;  /* NULL: none is under way */
+  gboolean in_drive, closes_after_drive;
 
   /* borrowed */
   Library *library;             /* NULL: the machine is not kept */
-  Machine *machine;
+  Machine *machine;             /* NULL while it is put back to a snapshot */
 };
 
 /* machine-window.c */
@@ -65,8 +72,19 @@ void machine_window_command (BunshinMachineWindow *self, unsigned code);
 
 /* machine-window-media.c */
 void machine_window_init_media (BunshinMachineWindow *self);
+/* The library's record is another one now, and with it what is in the drives. */
+void machine_window_renew_media (BunshinMachineWindow *self);
 /* The drive of this name is empty now. */
 void machine_window_note_ejected (BunshinMachineWindow *self, const char *slot);
+
+/* machine-window-snapshots.c */
+void machine_window_init_snapshots (BunshinMachineWindow *self);
+/* What may be done now, and whether this is a test drive. */
+void machine_window_update_snapshots (BunshinMachineWindow *self);
+/* Of the window that is to be closed: whether it is a test drive’s, whose end is asked for then. */
+gboolean machine_window_close_drive (BunshinMachineWindow *self);
+/* Pixels; 0 when it is hidden. */
+int machine_window_drive_bar_height (BunshinMachineWindow *self);
 
 /* machine-window-status.c */
 /* Shows it if it is wanted, and not in fullscreen. */

@@ -61,6 +61,32 @@ on_ejected (void *opaque, Machine *machine, const char *slot)
 
 static const MachineListener machine_listener = { .ejected = on_ejected };
 
+/* The machine is another one now, or gone for a moment. */
+static void
+bind_machine (BunshinMachineWindow *self)
+{
+  Machine *machine = bunshin_machine_control_get_machine (self->control);
+
+  if (machine == self->machine)
+    return;
+  if (self->machine != NULL)
+    machine_remove_listener (self->machine, self);
+  self->machine = machine;
+  bunshin_display_view_set_machine (self->view, machine != NULL ? machine_display (machine) : NULL,
+                                    machine != NULL ? machine_input (machine) : NULL);
+  if (machine == NULL)
+    {
+      machine_window_stop_status (self);
+      return;
+    }
+  machine_add_listener (machine, &machine_listener, self);
+  machine_window_renew_media (self);
+  if (gtk_widget_get_mapped (GTK_WIDGET (self)))
+    machine_window_start_status (self);
+  /* Its screen has not heard how large the window is. */
+  gtk_widget_queue_allocate (GTK_WIDGET (self->view));
+}
+
 /* --- Size --- */
 
 /* Frames that GTK draws around a window belong to its size, but are not known before: corrected once they show. */
@@ -103,6 +129,7 @@ machine_window_adapt (BunshinMachineWindow *self)
       gtk_widget_measure (self->status_bar, GTK_ORIENTATION_VERTICAL, -1, &minimum, &status, NULL, NULL);
       chrome += status;
     }
+  chrome += machine_window_drive_bar_height (self);
   if (monitor != NULL)
     {
       GdkRectangle area;
@@ -389,6 +416,7 @@ bunshin_machine_window_finalize (GObject *object)
 
   g_clear_object (&self->control);
   g_clear_object (&self->media_menu);
+  g_clear_object (&self->snapshot_work);
   g_clear_pointer (&self->record, library_machine_free);
   g_rc_box_release_full (self->listener_target, weak_ref_free);
   G_OBJECT_CLASS (bunshin_machine_window_parent_class)->finalize (object);
@@ -434,6 +462,14 @@ bunshin_machine_window_class_init (BunshinMachineWindowClass *klass)
   BIND (status_bar);
   BIND (hint_label);
   BIND (accel_label);
+  BIND (drive_bar);
+  BIND (drive_panel);
+  BIND (drive_discard);
+  BIND (work_panel);
+  BIND (work_stop);
+  BIND (work_label);
+  BIND (work_progress);
+  BIND (snapshot_section);
 #undef BIND
 }
 
@@ -465,17 +501,18 @@ bunshin_machine_window_new (BunshinMachineControl *control, const LibraryMachine
   self->control = g_object_ref (control);
   self->record = library_machine_copy (record);
   self->library = library;
-  self->machine = bunshin_machine_control_get_machine (control);
   gtk_window_set_title (GTK_WINDOW (self), record->name);
   adw_window_title_set_title (self->title, record->name);
   gtk_window_set_default_size (GTK_WINDOW (self), 800, 600);
   machine_window_init_actions (self);
   machine_window_init_media (self);
+  machine_window_init_snapshots (self);
   init_focus (self);
-  bunshin_display_view_set_machine (self->view, machine_display (self->machine), machine_input (self->machine));
-  machine_add_listener (self->machine, &machine_listener, self);
+  bind_machine (self);
+  g_signal_connect_swapped (control, "notify::machine", G_CALLBACK (bind_machine), self);
   g_signal_connect_swapped (control, "notify::state", G_CALLBACK (update_state), self);
   g_signal_connect_swapped (control, "notify::message", G_CALLBACK (update_state), self);
+  g_signal_connect_swapped (control, "notice", G_CALLBACK (machine_window_toast), self);
   update_state (self);
   return self;
 }

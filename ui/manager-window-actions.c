@@ -2,6 +2,8 @@
 /* What the manager window can do with machines. */
 
 #include "ui/dialogs.h"
+#include "ui/export-window.h"
+#include "ui/import-window.h"
 #include "ui/manager-window-private.h"
 #include "ui/settings-window.h"
 #include "ui/state-text.h"
@@ -25,6 +27,8 @@ failure_heading (BunshinVerb verb)
     {
     case BUNSHIN_VERB_START:
     case BUNSHIN_VERB_START_HEADLESS:
+    case BUNSHIN_VERB_START_DRIVE:
+    case BUNSHIN_VERB_START_DRIVE_OFFLINE:
       return _("The machine could not be started");
     case BUNSHIN_VERB_PAUSE:
       return _("The machine could not be paused");
@@ -37,6 +41,10 @@ failure_heading (BunshinVerb verb)
       return _("The machine could not be powered off");
     case BUNSHIN_VERB_SHOW_WINDOW:
       return _("The machine’s window could not be shown");
+    case BUNSHIN_VERB_SAVE:
+      return _("The machine’s state could not be saved");
+    case BUNSHIN_VERB_DISCARD_STATE:
+      return _("The machine’s saved state could not be discarded");
     }
   g_assert_not_reached ();
 }
@@ -93,25 +101,23 @@ on_confirmed (gpointer data)
 {
   Confirmed *confirmed = data;
 
-  if (state_is_up (bunshin_machine_item_get_state (confirmed->item)))
+  LibraryState state = bunshin_machine_item_get_state (confirmed->item);
+
+  /* It may have changed while the question stood there. */
+  if (confirmed->verb == BUNSHIN_VERB_DISCARD_STATE ? state == LIBRARY_STATE_SAVED : state_is_up (state))
     manager_window_run (confirmed->window, confirmed->item, confirmed->verb);
 }
 
 static void
-confirm (BunshinManagerWindow *self, BunshinVerb verb)
+confirm (BunshinManagerWindow *self, BunshinVerb verb, const char *question, const char *text, const char *answer)
 {
   Confirmed *confirmed = g_new0 (Confirmed, 1);
-  gboolean is_reset = verb == BUNSHIN_VERB_RESET;
-  g_autofree char *heading = g_strdup_printf (is_reset ? _("Reset “%s”?") : _("Power Off “%s”?"),
-                                              bunshin_machine_item_get_name (self->selected));
+  g_autofree char *heading = g_strdup_printf (question, bunshin_machine_item_get_name (self->selected));
 
   confirmed->window = g_object_ref (self);
   confirmed->item = g_object_ref (self->selected);
   confirmed->verb = verb;
-  dialog_confirm (GTK_WINDOW (self), heading,
-                  is_reset ? _("This is like pressing the reset button of a computer: what the guest has not saved is lost.")
-                           : _("This is like pulling the plug of a computer: what the guest has not saved is lost."),
-                  is_reset ? _("_Reset") : _("Power _Off"), on_confirmed, confirmed, confirmed_free);
+  dialog_confirm (GTK_WINDOW (self), heading, text, answer, on_confirmed, confirmed, confirmed_free);
 }
 
 static void
@@ -124,10 +130,13 @@ on_verb (GSimpleAction *action, GVariant *parameter, gpointer data)
   } verbs[] = {
     { "start", BUNSHIN_VERB_START },
     { "start-headless", BUNSHIN_VERB_START_HEADLESS },
+    { "test-drive", BUNSHIN_VERB_START_DRIVE },
+    { "test-drive-offline", BUNSHIN_VERB_START_DRIVE_OFFLINE },
     { "pause", BUNSHIN_VERB_PAUSE },
     { "resume", BUNSHIN_VERB_RESUME },
     { "power-button", BUNSHIN_VERB_POWER_BUTTON },
     { "show-window", BUNSHIN_VERB_SHOW_WINDOW },
+    { "save", BUNSHIN_VERB_SAVE },
   };
   BunshinManagerWindow *self = data;
 
@@ -141,21 +150,31 @@ static void
 on_open (GSimpleAction *action, GVariant *parameter, gpointer data)
 {
   BunshinManagerWindow *self = data;
-  gboolean is_off = state_is_off (bunshin_machine_item_get_state (self->selected));
+  gboolean can_start = state_can_start (bunshin_machine_item_get_state (self->selected));
 
-  manager_window_run (self, self->selected, is_off ? BUNSHIN_VERB_START : BUNSHIN_VERB_SHOW_WINDOW);
+  manager_window_run (self, self->selected, can_start ? BUNSHIN_VERB_START : BUNSHIN_VERB_SHOW_WINDOW);
 }
 
 static void
 on_reset (GSimpleAction *action, GVariant *parameter, gpointer data)
 {
-  confirm (data, BUNSHIN_VERB_RESET);
+  confirm (data, BUNSHIN_VERB_RESET, _("Reset “%s”?"),
+           _("This is like pressing the reset button of a computer: what the guest has not saved is lost."), _("_Reset"));
 }
 
 static void
 on_power_off (GSimpleAction *action, GVariant *parameter, gpointer data)
 {
-  confirm (data, BUNSHIN_VERB_POWER_OFF);
+  confirm (data, BUNSHIN_VERB_POWER_OFF, _("Power Off “%s”?"),
+           _("This is like pulling the plug of a computer: what the guest has not saved is lost."), _("Power _Off"));
+}
+
+static void
+on_discard_state (GSimpleAction *action, GVariant *parameter, gpointer data)
+{
+  confirm (data, BUNSHIN_VERB_DISCARD_STATE, _("Discard the Saved State of “%s”?"),
+           _("The machine will start from its disks, as after a power cut: what the guest had not saved is lost."),
+           _("_Discard"));
 }
 
 /* --- Windows --- */
@@ -193,6 +212,60 @@ static void
 on_new (GSimpleAction *action, GVariant *parameter, gpointer data)
 {
   manager_window_open_wizard (data, NULL);
+}
+
+static void
+on_imported (BunshinImportWindow *window, const char *uuid, gpointer data)
+{
+  BunshinManagerWindow *self = data;
+
+  bunshin_machine_list_reload (self->machines);
+  manager_window_select (self, uuid);
+  adw_leaflet_set_visible_child (self->leaflet, self->detail_pane);
+  manager_window_toast (self, _("The appliance was imported"));
+}
+
+void
+manager_window_open_import (BunshinManagerWindow *self, const char *path)
+{
+  BunshinImportWindow *window
+      = bunshin_import_window_new (GTK_WINDOW (self), self->env.library, self->systems, path);
+
+  g_signal_connect_object (window, "imported", G_CALLBACK (on_imported), self, 0);
+  gtk_window_present (GTK_WINDOW (window));
+}
+
+static void
+on_appliance_chosen (const char *path, gpointer data)
+{
+  manager_window_open_import (data, path);
+}
+
+static void
+on_import (GSimpleAction *action, GVariant *parameter, gpointer data)
+{
+  dialog_choose_file (data, _("Choose an Appliance"), DIALOG_FILES_APPLIANCE, NULL, on_appliance_chosen,
+                      g_object_ref (data), g_object_unref);
+}
+
+static void
+on_exported (BunshinExportWindow *window, const char *path, gpointer data)
+{
+  g_autofree char *name = g_path_get_basename (path), *shown = g_filename_display_name (name);
+  g_autofree char *text = g_strdup_printf (_("Exported to “%s”"), shown);
+
+  manager_window_toast (data, text);
+}
+
+static void
+on_export (GSimpleAction *action, GVariant *parameter, gpointer data)
+{
+  BunshinManagerWindow *self = data;
+  BunshinExportWindow *window = bunshin_export_window_new (GTK_WINDOW (self), self->env.library,
+                                                           bunshin_machine_item_get_uuid (self->selected));
+
+  g_signal_connect_object (window, "exported", G_CALLBACK (on_exported), self, 0);
+  gtk_window_present (GTK_WINDOW (window));
 }
 
 static void
@@ -238,9 +311,22 @@ on_search (GSimpleAction *action, GVariant *parameter, gpointer data)
 {
   BunshinManagerWindow *self = data;
 
+  if (self->shows_media)
+    {
+      bunshin_media_page_search (self->media);
+      return;
+    }
   adw_leaflet_set_visible_child (self->leaflet, self->sidebar);
   gtk_search_bar_set_search_mode (self->search_bar, TRUE);
   gtk_widget_grab_focus (GTK_WIDGET (self->search_entry));
+}
+
+static void
+on_media (GSimpleAction *action, GVariant *parameter, gpointer data)
+{
+  BunshinManagerWindow *self = data;
+
+  manager_window_show_media (self, !self->shows_media);
 }
 
 static void
@@ -264,19 +350,26 @@ on_context_menu (GSimpleAction *action, GVariant *parameter, gpointer data)
 static const GActionEntry entries[] = {
   { .name = "context-menu", .activate = on_context_menu },
   { .name = "new", .activate = on_new },
+  { .name = "import", .activate = on_import },
+  { .name = "export", .activate = on_export },
   { .name = "demo", .activate = on_demo },
   { .name = "cancel-demo", .activate = on_cancel_demo },
   { .name = "search", .activate = on_search },
+  { .name = "media", .activate = on_media },
   { .name = "back", .activate = on_back },
   { .name = "menu", .activate = on_menu },
   { .name = "open", .activate = on_open },
   { .name = "start", .activate = on_verb },
   { .name = "start-headless", .activate = on_verb },
+  { .name = "test-drive", .activate = on_verb },
+  { .name = "test-drive-offline", .activate = on_verb },
   { .name = "pause", .activate = on_verb },
   { .name = "resume", .activate = on_verb },
   { .name = "reset", .activate = on_reset },
   { .name = "power-button", .activate = on_verb },
   { .name = "power-off", .activate = on_power_off },
+  { .name = "save", .activate = on_verb },
+  { .name = "discard-state", .activate = on_discard_state },
   { .name = "show-window", .activate = on_verb },
   { .name = "settings", .activate = on_settings },
   { .name = "open-folder", .activate = on_open_folder },
@@ -303,22 +396,29 @@ enable (BunshinManagerWindow *self, const char *name, gboolean enabled)
 void
 manager_window_update_actions (BunshinManagerWindow *self)
 {
-  gboolean has_machine = self->selected != NULL;
+  /* Nothing is done to a machine that is not in sight. */
+  gboolean has_machine = self->selected != NULL && !self->shows_media;
   LibraryState state = has_machine ? bunshin_machine_item_get_state (self->selected) : LIBRARY_STATE_POWERED_OFF;
   gboolean is_busy = has_machine && bunshin_machine_item_get_busy (self->selected);
-  gboolean is_off = has_machine && !is_busy && state_is_off (state);
+  gboolean can_start = has_machine && !is_busy && state_can_start (state);
   gboolean is_up = has_machine && state_is_up (state);
 
-  enable (self, "open", is_off || is_up);
-  enable (self, "start", is_off);
-  enable (self, "start-headless", is_off);
+  enable (self, "open", can_start || is_up);
+  enable (self, "start", can_start);
+  enable (self, "start-headless", can_start);
+  enable (self, "test-drive", can_start);
+  enable (self, "test-drive-offline", can_start && bunshin_machine_item_get_record (self->selected)->adapters->len > 0);
   enable (self, "pause", state == LIBRARY_STATE_RUNNING);
   enable (self, "resume", state == LIBRARY_STATE_PAUSED);
   enable (self, "reset", is_up);
   enable (self, "power-button", state == LIBRARY_STATE_RUNNING);
   enable (self, "power-off", is_up);
+  enable (self, "save", is_up);
+  enable (self, "discard-state", can_start && state == LIBRARY_STATE_SAVED);
   enable (self, "show-window", is_up);
   enable (self, "settings", has_machine);
   enable (self, "open-folder", has_machine);
-  enable (self, "delete", is_off);
+  enable (self, "export", has_machine && !is_busy && state == LIBRARY_STATE_POWERED_OFF);
+  enable (self, "delete", can_start);
+  manager_window_update_snapshot_actions (self);
 }

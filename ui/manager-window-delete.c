@@ -4,6 +4,7 @@
  * toast has gone without “Undo”.
  */
 
+#include "storage/disk/disk.h"
 #include "ui/dialogs.h"
 #include "ui/manager-window-private.h"
 
@@ -51,7 +52,11 @@ carry_out (Deletion *deletion, GError **error)
 
   if (!library_delete_machine (library, deletion->record->uuid, &disks, error))
     return FALSE;
-  return library_delete_files (deletion->record, deletion->keeps_disks ? none : disks, error);
+  for (guint i = 0; disks[i] != NULL; i++)
+    if (deletion->keeps_disks ? !library_add_medium (library, disks[i], LIBRARY_MEDIUM_DISK, NULL, error)
+                              : !disk_delete (disks[i], error))
+      return FALSE;
+  return library_delete_files (deletion->record, none, error);
 }
 
 static void
@@ -129,6 +134,14 @@ has_own_disks (const LibraryMachine *record)
   return FALSE;
 }
 
+static gboolean
+has_snapshots (BunshinManagerWindow *self, const LibraryMachine *record)
+{
+  g_autoptr (GPtrArray) snapshots = snapshot_list (self->env.library, record, FALSE, NULL);
+
+  return snapshots != NULL && snapshots->len > 0;
+}
+
 typedef struct
 {
   BunshinManagerWindow *window;
@@ -169,8 +182,11 @@ manager_window_delete_selected (BunshinManagerWindow *self)
       return;
     }
   dialog = ADW_MESSAGE_DIALOG (adw_message_dialog_new (GTK_WINDOW (self), heading, NULL));
-  adw_message_dialog_set_body (dialog, _("Its disks hold everything that was saved in the machine. They can be kept as "
-                                         "files, or deleted with it."));
+  adw_message_dialog_format_body (dialog, "%s%s%s",
+                                  _("Its disks hold everything that was saved in the machine. They can be kept as "
+                                    "files, or deleted with it."),
+                                  has_snapshots (self, record) ? "\n\n" : "",
+                                  has_snapshots (self, record) ? _("Its snapshots are deleted in any case.") : "");
   adw_message_dialog_add_responses (dialog, "cancel", _("_Cancel"), "keep", _("_Keep Disks"), "delete",
                                     _("_Delete All"), NULL);
   adw_message_dialog_set_response_appearance (dialog, "delete", ADW_RESPONSE_DESTRUCTIVE);

@@ -5,7 +5,9 @@
 #include "ui/machine-details.h"
 #include "ui/machine-list.h"
 #include "ui/manager-window.h"
+#include "ui/media-page.h"
 #include "ui/os-database.h"
+#include "ui/snapshots-page.h"
 
 struct _BunshinManagerWindow
 {
@@ -19,11 +21,15 @@ struct _BunshinManagerWindow
   GtkSearchBar *search_bar;
   GtkSearchEntry *search_entry;
   GtkListBox *list;
-  AdwWindowTitle *machine_title;
+  AdwViewSwitcherTitle *machine_title;
+  AdwViewStack *views;
+  AdwViewSwitcherBar *switcher_bar;
   BunshinMachineDetails *details;
   GtkWidget *demo_button, *demo_hint, *demo_progress;
   GtkMenuButton *machine_menu_button;
   GtkPopover *context_menu;
+  BunshinMediaPage *media;
+  BunshinSnapshotsPage *snapshots;
 
   /* owned */
   BunshinMachineList *machines;
@@ -32,9 +38,12 @@ struct _BunshinManagerWindow
   GtkFilterListModel *found;    /* those of them that the search finds */
   GHashTable *deletions;        /* uuid → Deletion */
   BunshinMachineItem *selected;
+  GBinding *title_binding;      /* of its name; lives as long as it is selected */
   char *wanted_uuid;            /* to select as soon as it is listed */
   GCancellable *demo_cancellable;
-  guint thumbnail_timer, selection_idle;
+  guint thumbnail_timer, selection_idle, switcher_idle;
+  gboolean shows_media;         /* instead of the machines */
+  gboolean may_close;           /* though work is under way */
 
   UiManagerEnv env;
 };
@@ -49,8 +58,18 @@ void manager_window_show_context_menu (BunshinManagerWindow *self);
 /* Selects the machine of this UUID, now or when it is listed. */
 void manager_window_select (BunshinManagerWindow *self, const char *uuid);
 GtkListBoxRow *manager_window_find_row (BunshinManagerWindow *self, const char *uuid);
+/* The page of media, or the machines. */
+void manager_window_show_media (BunshinManagerWindow *self, gboolean shows);
 /* After the set of machines that are about to be deleted changed. */
 void manager_window_refilter (BunshinManagerWindow *self);
+
+/* manager-window-snapshots.c */
+void manager_window_init_snapshots (BunshinManagerWindow *self);
+void manager_window_clear_snapshots (BunshinManagerWindow *self);
+void manager_window_update_snapshot_actions (BunshinManagerWindow *self);
+/* What the page of snapshots wants to be told, and a machine that was made there. */
+void manager_window_show_toast (BunshinManagerWindow *self, AdwToast *toast);
+void manager_window_show_clone (BunshinManagerWindow *self, const char *uuid);
 
 /* manager-window-delete.c */
 void manager_window_init_deletions (BunshinManagerWindow *self);
@@ -66,4 +85,6 @@ void manager_window_start_demo (BunshinManagerWindow *self);
 /* Runs a verb of the item's control; a failure is shown. */
 /* @disc: an image to install from, or NULL. */
 void manager_window_open_wizard (BunshinManagerWindow *self, const char *disc);
+/* @path: an appliance, or another program's description of a machine. */
+void manager_window_open_import (BunshinManagerWindow *self, const char *path);
 void manager_window_run (BunshinManagerWindow *self, BunshinMachineItem *item, BunshinVerb verb);

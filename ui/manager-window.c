@@ -3,7 +3,10 @@
 
 #include "ui/manager-window-private.h"
 
+#include "storage/appliance/appliance.h"
+
 #include "ui/accessible.h"
+#include "ui/dialogs.h"
 #include "ui/machine-row.h"
 #include "ui/os-emblem.h"
 #include "ui/shortcuts.h"
@@ -30,15 +33,21 @@ set_selected (BunshinManagerWindow *self, BunshinMachineItem *item)
   if (self->selected == item)
     return;
   if (self->selected != NULL)
-    g_signal_handlers_disconnect_by_func (self->selected, manager_window_update_actions, self);
+    {
+      g_signal_handlers_disconnect_by_func (self->selected, manager_window_update_actions, self);
+      g_clear_pointer (&self->title_binding, g_binding_unbind);
+    }
   g_set_object (&self->selected, item);
   if (item != NULL)
     {
       g_signal_connect_swapped (item, "notify::state", G_CALLBACK (manager_window_update_actions), self);
       g_signal_connect_swapped (item, "notify::busy", G_CALLBACK (manager_window_update_actions), self);
       bunshin_machine_details_set_item (self->details, item);
+      self->title_binding
+          = g_object_bind_property (item, "name", self->machine_title, "title", G_BINDING_SYNC_CREATE);
       bunshin_machine_item_update_thumbnail (item);
     }
+  bunshin_snapshots_page_set_item (self->snapshots, item);
   manager_window_update_actions (self);
 }
 
@@ -88,11 +97,40 @@ manager_window_select (BunshinManagerWindow *self, const char *uuid)
 }
 
 static void
-on_machines_changed (BunshinManagerWindow *self)
+show_page (BunshinManagerWindow *self)
 {
   gboolean is_empty = g_list_model_get_n_items (G_LIST_MODEL (self->kept)) == 0;
 
-  gtk_stack_set_visible_child_name (self->stack, is_empty ? "empty" : "machines");
+  gtk_stack_set_visible_child_name (self->stack, self->shows_media ? "media" : is_empty ? "empty" : "machines");
+}
+
+void
+manager_window_show_media (BunshinManagerWindow *self, gboolean shows)
+{
+  self->shows_media = shows;
+  show_page (self);
+  manager_window_update_actions (self);
+  gtk_widget_child_focus (gtk_stack_get_visible_child (self->stack), GTK_DIR_TAB_FORWARD);
+}
+
+static void
+on_media_closed (BunshinManagerWindow *self)
+{
+  manager_window_show_media (self, FALSE);
+}
+
+static void
+on_media_machine (BunshinManagerWindow *self, const char *uuid)
+{
+  manager_window_show_media (self, FALSE);
+  manager_window_select (self, uuid);
+  adw_leaflet_set_visible_child (self->leaflet, self->detail_pane);
+}
+
+static void
+on_machines_changed (BunshinManagerWindow *self)
+{
+  show_page (self);
   if (self->selection_idle == 0)
     self->selection_idle = g_idle_add (on_selection_idle, self);
 }
@@ -146,15 +184,18 @@ on_secondary_click (BunshinManagerWindow *self, int n_press, double x, double y)
   popup_context_menu (self, x, y);
 }
 
-/* A disc that is dropped on the window is one to install from. */
+/* An appliance that is dropped on the window is imported; a disc is one to install from. */
 static gboolean
 on_drop (BunshinManagerWindow *self, const GValue *value)
 {
   g_autofree char *path = g_file_get_path (g_value_get_object (value));
 
-  if (path == NULL)
+  if (path == NULL || self->shows_media)
     return FALSE;
-  manager_window_open_wizard (self, path);
+  if (appliance_is_name (path))
+    manager_window_open_import (self, path);
+  else
+    manager_window_open_wizard (self, path);
   return TRUE;
 }
 
@@ -249,12 +290,30 @@ write_setting (BunshinManagerWindow *self, const char *key, int value)
   library_set_setting (self->env.library, key, text, NULL);
 }
 
+static void
+on_close_confirmed (gpointer data)
+{
+  BunshinManagerWindow *self = data;
+
+  self->may_close = TRUE;
+  gtk_window_close (GTK_WINDOW (self));
+}
+
 static gboolean
 bunshin_manager_window_close_request (GtkWindow *window)
 {
   BunshinManagerWindow *self = BUNSHIN_MANAGER_WINDOW (window);
   int width, height;
 
+  if (bunshin_media_page_is_busy (self->media) && !self->may_close)
+    {
+      dialog_confirm (window, _("Stop Work on Media?"),
+                      _("Disks are being worked on. What is not finished is undone when the window closes."),
+                      _("_Stop"), on_close_confirmed, g_object_ref (self), g_object_unref);
+      return TRUE;
+    }
+  bunshin_media_page_cancel (self->media);
+  bunshin_media_page_finish (self->media);
   manager_window_finish_deletions (self);
   if (self->demo_cancellable != NULL)
     g_cancellable_cancel (self->demo_cancellable);
@@ -293,6 +352,7 @@ bunshin_manager_window_dispose (GObject *object)
   BunshinManagerWindow *self = BUNSHIN_MANAGER_WINDOW (object);
 
   g_clear_handle_id (&self->selection_idle, g_source_remove);
+  manager_window_clear_snapshots (self);
   if (self->demo_cancellable != NULL)
     g_cancellable_cancel (self->demo_cancellable);
   if (self->kept != NULL)
@@ -337,6 +397,8 @@ bunshin_manager_window_class_init (BunshinManagerWindowClass *klass)
   GTK_WINDOW_CLASS (klass)->close_request = bunshin_manager_window_close_request;
 
   g_type_ensure (BUNSHIN_TYPE_MACHINE_DETAILS);
+  g_type_ensure (BUNSHIN_TYPE_MEDIA_PAGE);
+  g_type_ensure (BUNSHIN_TYPE_SNAPSHOTS_PAGE);
   gtk_widget_class_set_template_from_resource (widget_class, "/org/bunshin/Bunshin/manager-window.ui");
 #define BIND(name) gtk_widget_class_bind_template_child (widget_class, BunshinManagerWindow, name)
   BIND (toasts);
@@ -348,18 +410,26 @@ bunshin_manager_window_class_init (BunshinManagerWindowClass *klass)
   BIND (search_entry);
   BIND (list);
   BIND (machine_title);
+  BIND (views);
+  BIND (switcher_bar);
+  BIND (snapshots);
   BIND (details);
   BIND (demo_button);
   BIND (demo_hint);
   BIND (demo_progress);
   BIND (machine_menu_button);
   BIND (context_menu);
+  BIND (media);
 #undef BIND
   gtk_widget_class_bind_template_callback (widget_class, on_secondary_click);
   gtk_widget_class_bind_template_callback (widget_class, on_search_changed);
   gtk_widget_class_bind_template_callback (widget_class, on_search_activated);
   gtk_widget_class_bind_template_callback (widget_class, on_row_selected);
   gtk_widget_class_bind_template_callback (widget_class, on_row_activated);
+  gtk_widget_class_bind_template_callback (widget_class, on_media_closed);
+  gtk_widget_class_bind_template_callback (widget_class, on_media_machine);
+  gtk_widget_class_bind_template_callback (widget_class, manager_window_show_toast);
+  gtk_widget_class_bind_template_callback (widget_class, manager_window_show_clone);
 }
 
 static void
@@ -392,6 +462,8 @@ bunshin_manager_window_new (GtkApplication *application, const UiManagerEnv *env
                                read_setting (self, "manager-height", 680));
   self->machines = bunshin_machine_list_new (env->library, env->host);
   g_signal_connect_swapped (self->machines, "failed", G_CALLBACK (on_library_failed), self);
+  bunshin_media_page_set_library (self->media, env->library, self->machines);
+  bunshin_snapshots_page_set_library (self->snapshots, env->library, env->program);
   machines = bunshin_machine_list_get_model (self->machines);
   self->kept = gtk_filter_list_model_new (g_object_ref (machines),
                                           GTK_FILTER (gtk_custom_filter_new (is_kept, self, NULL)));
@@ -401,6 +473,7 @@ bunshin_manager_window_new (GtkApplication *application, const UiManagerEnv *env
   g_signal_connect_swapped (self->kept, "items-changed", G_CALLBACK (on_machines_changed), self);
   g_signal_connect_swapped (self->found, "items-changed", G_CALLBACK (on_machines_changed), self);
   manager_window_init_actions (self);
+  manager_window_init_snapshots (self);
   manager_window_init_demo (self);
   on_machines_changed (self);
   return self;

@@ -3,8 +3,6 @@
 
 #include "ui/os-defaults.h"
 
-#include "storage/library/library.h"
-
 #include <string.h>
 
 enum { MIB = 1 << 20, DEFAULT_YEAR = 2020 };
@@ -86,6 +84,33 @@ floor_of_its_time (const OsFacts *facts)
   return floor;
 }
 
+/* Which year's systems bring a driver along. */
+static const struct
+{
+  const char *family;
+  int virtio, ahci; /* 0: none does */
+} drivers[] = {
+  { "linux", 2009, 2006 },   { "freebsd", 2013, 2009 },      { "openbsd", 2013, 2008 }, { "netbsd", 2012, 2009 },
+  { "winnt", 0, 2006 },      { "dragonflybsd", 2013, 2009 }, { "haiku", 0, 2010 },      { "darwin", 0, 2006 },
+  { "solaris", 0, 2008 },
+};
+
+static LibraryController
+find_controller (const OsFacts *facts)
+{
+  int year = facts->year > 0 ? facts->year : DEFAULT_YEAR;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (drivers); i++)
+    if (g_strcmp0 (drivers[i].family, facts->family) == 0)
+      {
+        if (drivers[i].virtio != 0 && year >= drivers[i].virtio)
+          return LIBRARY_CONTROLLER_VIRTIO;
+        if (drivers[i].ahci != 0 && year >= drivers[i].ahci)
+          return LIBRARY_CONTROLLER_AHCI;
+      }
+  return LIBRARY_CONTROLLER_IDE;
+}
+
 void
 os_defaults (const OsFacts *facts, uint64_t host_memory, OsDefaults *defaults)
 {
@@ -105,6 +130,7 @@ os_defaults (const OsFacts *facts, uint64_t host_memory, OsDefaults *defaults)
                       && !g_str_equal (facts->family, "msdos");
   defaults->floppy = facts->family == NULL || g_str_equal (facts->family, "msdos")
                      || g_str_equal (facts->family, "win16") || g_str_equal (facts->family, "win9x");
+  defaults->controller = find_controller (facts);
 }
 
 void

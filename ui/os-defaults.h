@@ -2,8 +2,7 @@
 /* What a new machine gets for an operating system. */
 #pragma once
 
-#include <glib.h>
-#include <stdint.h>
+#include "storage/library/library.h"
 
 G_BEGIN_DECLS
 
@@ -24,6 +23,7 @@ typedef struct
   unsigned cpus;
   gboolean rtc_utc;
   gboolean floppy;              /* wants a floppy drive */
+  LibraryController controller; /* of disks: the fastest that its installer has a driver for */
 } OsDefaults;
 
 /* The recommendation, no less than our own floors, and no more memory than half of the host's (unless the system cannot

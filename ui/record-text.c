@@ -3,6 +3,8 @@
 
 #include "ui/record-text.h"
 
+#include "storage/disk/disk.h"
+
 #include <glib/gi18n.h>
 #include <math.h>
 
@@ -36,14 +38,74 @@ record_text_medium_icon (LibraryMediumKind kind)
   g_assert_not_reached ();
 }
 
+const char *
+record_text_controller (LibraryController controller)
+{
+  switch (controller)
+    {
+    case LIBRARY_CONTROLLER_IDE:
+      return _("IDE");
+    case LIBRARY_CONTROLLER_FLOPPY:
+      return _("Floppy");
+    case LIBRARY_CONTROLLER_AHCI:
+      return _("SATA (AHCI)");
+    case LIBRARY_CONTROLLER_VIRTIO:
+      return _("Virtio");
+    case LIBRARY_CONTROLLER_NVME:
+      return _("NVMe");
+    case LIBRARY_CONTROLLER_SCSI:
+      return _("SCSI (virtio)");
+    default:
+      return library_controller_name (controller);
+    }
+}
+
+char *
+record_text_place (LibraryController controller, unsigned unit)
+{
+  static const char *const places[LIBRARY_IDE_UNITS] = {
+    N_ ("IDE primary master"), N_ ("IDE primary slave"), N_ ("IDE secondary master"), N_ ("IDE secondary slave"),
+  };
+
+  switch (controller)
+    {
+    case LIBRARY_CONTROLLER_IDE:
+      return g_strdup (_(places[unit % LIBRARY_IDE_UNITS]));
+    case LIBRARY_CONTROLLER_FLOPPY:
+      /* Translators: the letter of a floppy drive, "Drive A". */
+      return g_strdup_printf (_("Drive %c"), 'A' + (int) unit);
+    case LIBRARY_CONTROLLER_AHCI:
+      return g_strdup_printf (_("SATA port %u"), unit);
+    case LIBRARY_CONTROLLER_VIRTIO:
+      return g_strdup_printf (_("Virtio %u"), unit);
+    case LIBRARY_CONTROLLER_NVME:
+      return g_strdup_printf (_("NVMe %u"), unit);
+    case LIBRARY_CONTROLLER_SCSI:
+      return g_strdup_printf (_("SCSI %u"), unit);
+    default:
+      return g_strdup_printf ("%s %u", library_controller_name (controller), unit);
+    }
+}
+
+const char *
+record_text_file (const LibraryAttachment *attachment)
+{
+  guint layers = attachment->chain != NULL ? g_strv_length (attachment->chain) : 0;
+
+  return layers > 0 ? attachment->chain[layers - 1] : attachment->path;
+}
+
 char *
 record_text_medium (const LibraryAttachment *attachment)
 {
+  const char *path = record_text_file (attachment);
   g_autofree char *name = NULL;
 
-  if (attachment->path == NULL)
+  if (path == NULL)
     return g_strdup (_("Empty"));
-  name = g_path_get_basename (attachment->path);
+  if (disk_is_remote (path))
+    return disk_shown_path (path);
+  name = g_path_get_basename (path);
   return g_filename_display_name (name);
 }
 

@@ -10,6 +10,12 @@ G_BEGIN_DECLS
 /* "Disk", "CD/DVD drive", "Floppy drive". */
 const char *record_text_medium_kind (LibraryMediumKind kind);
 const char *record_text_medium_icon (LibraryMediumKind kind);
+/* "SATA (AHCI)"; and the drive's place there, "SATA port 0". */
+const char *record_text_controller (LibraryController controller);
+char *record_text_place (LibraryController controller, unsigned unit);
+/* The file that the user attached: of a disk with snapshots it lies below the layers that these made. Borrowed; NULL of
+ * an empty drive. */
+const char *record_text_file (const LibraryAttachment *attachment);
 /* "debian.vdi", or "Empty". */
 char *record_text_medium (const LibraryAttachment *attachment);
 /* "Disk, CD/DVD". */

@@ -2,6 +2,7 @@
 /* What the parts of the settings window share. */
 #pragma once
 
+#include "ui/settings-snapshots.h"
 #include "ui/settings-window.h"
 #include "ui/size-row.h"
 
@@ -11,6 +12,8 @@ struct _BunshinSettingsWindow
 
   /* template */
   GtkWidget *running_group;
+  AdwActionRow *running_row;
+  GtkWidget *storage_page;
   GtkEditable *name_row;
   GtkWidget *name_error;
   AdwActionRow *os_row;
@@ -22,9 +25,11 @@ struct _BunshinSettingsWindow
   GtkSwitch *utc_switch;
   AdwComboRow *accel_row;
   AdwPreferencesGroup *storage_group;
+  GtkEditable *remote_row;
   GtkWidget *add_new_disk, *add_existing_disk, *add_cd, *add_floppy;
   AdwPreferencesPage *network_page;
   GtkWidget *add_adapter_group, *add_adapter;
+  BunshinSettingsSnapshots *snapshots_page;
 
   /* owned */
   BunshinMachineItem *item;

@@ -56,6 +56,7 @@ show_all (BunshinSettingsWindow *self)
   settings_show_system (self);
   settings_show_storage (self);
   settings_show_network (self);
+  bunshin_settings_snapshots_set (self->snapshots_page, &self->record->automatic);
 }
 
 gboolean
@@ -203,13 +204,32 @@ on_description_changed (BunshinSettingsWindow *self)
   settings_store_soon (self);
 }
 
+/* --- Automatic snapshots --- */
+
+static void
+on_snapshots_edited (BunshinSettingsWindow *self)
+{
+  bunshin_settings_snapshots_get (self->snapshots_page, &self->record->automatic);
+  settings_store_soon (self);
+}
+
 /* --- The window --- */
 
 static void
 update_state (BunshinSettingsWindow *self)
 {
   gboolean is_off = settings_is_off (self);
+  gboolean is_saved = bunshin_machine_item_get_state (self->item) == LIBRARY_STATE_SAVED;
 
+  adw_preferences_row_set_title (ADW_PREFERENCES_ROW (self->running_row),
+                                 is_saved ? _("The Machine Has a Saved State") : _("The Machine Is Running"));
+  adw_action_row_set_subtitle (self->running_row,
+                               is_saved ? _("Settings that are greyed out can be changed when it was started and powered off, or when "
+                                            "its saved state is discarded.")
+                                        : _("Settings that are greyed out can be changed when it is powered off."));
+  /* What can be changed on a running machine cannot be changed in a state. */
+  gtk_widget_set_sensitive (self->storage_page, !is_saved);
+  gtk_widget_set_sensitive (GTK_WIDGET (self->network_page), !is_saved);
   gtk_widget_set_visible (self->running_group, !is_off);
   gtk_widget_set_sensitive (self->memory_group, is_off);
   gtk_widget_set_sensitive (self->boot_group, is_off);
@@ -277,9 +297,12 @@ bunshin_settings_window_class_init (BunshinSettingsWindowClass *klass)
   GTK_WINDOW_CLASS (klass)->close_request = bunshin_settings_window_close_request;
 
   g_type_ensure (BUNSHIN_TYPE_SIZE_ROW);
+  g_type_ensure (BUNSHIN_TYPE_SETTINGS_SNAPSHOTS);
   gtk_widget_class_set_template_from_resource (widget_class, "/org/bunshin/Bunshin/settings-window.ui");
 #define BIND(name) gtk_widget_class_bind_template_child (widget_class, BunshinSettingsWindow, name)
   BIND (running_group);
+  BIND (running_row);
+  BIND (storage_page);
   BIND (name_row);
   BIND (name_error);
   BIND (os_row);
@@ -296,11 +319,13 @@ bunshin_settings_window_class_init (BunshinSettingsWindowClass *klass)
   BIND (storage_group);
   BIND (add_new_disk);
   BIND (add_existing_disk);
+  BIND (remote_row);
   BIND (add_cd);
   BIND (add_floppy);
   BIND (network_page);
   BIND (add_adapter_group);
   BIND (add_adapter);
+  BIND (snapshots_page);
 #undef BIND
 }
 
@@ -332,6 +357,7 @@ bunshin_settings_window_new (GtkWindow *parent, Library *library, BunshinMachine
   g_signal_connect_swapped (self->os_row, "activated", G_CALLBACK (on_os_activated), self);
   g_signal_connect_swapped (gtk_text_view_get_buffer (self->description_view), "changed",
                             G_CALLBACK (on_description_changed), self);
+  g_signal_connect_swapped (self->snapshots_page, "edited", G_CALLBACK (on_snapshots_edited), self);
   g_signal_connect_swapped (item, "notify::state", G_CALLBACK (update_state), self);
   g_signal_connect_swapped (item, "record-changed", G_CALLBACK (on_record_changed), self);
   g_signal_connect_object (systems, "loaded", G_CALLBACK (show_general), self, G_CONNECT_SWAPPED);

@@ -20,6 +20,10 @@ state_text (LibraryState state)
       return _("Paused");
     case LIBRARY_STATE_STOPPING:
       return _("Stopping…");
+    case LIBRARY_STATE_SAVING:
+      return _("Saving…");
+    case LIBRARY_STATE_SAVED:
+      return _("Saved");
     }
   g_assert_not_reached ();
 }
@@ -42,6 +46,12 @@ gboolean
 state_is_off (LibraryState state)
 {
   return state == LIBRARY_STATE_POWERED_OFF;
+}
+
+gboolean
+state_can_start (LibraryState state)
+{
+  return state == LIBRARY_STATE_POWERED_OFF || state == LIBRARY_STATE_SAVED;
 }
 
 gboolean

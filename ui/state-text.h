@@ -12,6 +12,8 @@ const char *state_text (LibraryState state);
 const char *state_style (LibraryState state);
 /* Which verbs make sense. */
 gboolean state_is_off (LibraryState state);
+/* Off, with a saved state or without. */
+gboolean state_can_start (LibraryState state);
 gboolean state_is_up (LibraryState state);
 
 G_END_DECLS

@@ -24,6 +24,7 @@ typedef struct
   Library *library;                /* outlives the manager; its watch is taken by the manager */
   const BunshinMachineHost *host;
   const char *demo_script;         /* prints the path of an installer's disc image; NULL hides the offer */
+  const char *program;             /* whose command line looks into disks; NULL: nothing does */
 } UiManagerEnv;
 
 /* Runs the manager until its last window closes; the exit status. ui_init() is not needed. */

@@ -4,6 +4,7 @@
 #include "ui/dialogs.h"
 #include "ui/disk-formats.h"
 #include "ui/machine-creator.h"
+#include "ui/record-text.h"
 #include "ui/size-format.h"
 #include "ui/wizard-private.h"
 
@@ -20,7 +21,6 @@ static char *
 describe_disk (const MachineDraft *draft)
 {
   g_autofree char *size = NULL;
-  const DiskFormatChoice *format;
 
   switch (draft->disk)
     {
@@ -32,11 +32,9 @@ describe_disk (const MachineDraft *draft)
       break;
     }
   size = size_format (draft->disk_size);
-  format = disk_format_choice_find (draft->disk_format);
-  /* Translators: a size and a file format, "20 GiB, VDI". */
-  return g_strdup_printf (draft->disk_fixed ? _("New, %s, %s, takes all space now")
-                                            : _("New, %s, %s, grows as needed"),
-                          size, _(format->title));
+  /* Translators: of a new disk: size, file format, how it takes space, and where it is connected. */
+  return g_strdup_printf (_("New, %s, %s, %s; %s"), size, disk_format_short_title (draft->disk_format),
+                          disk_variant_text (draft->disk_variant), record_text_controller (draft->controller));
 }
 
 void
@@ -61,7 +59,7 @@ wizard_show_summary (BunshinWizard *self)
 }
 
 static void
-on_tick (gpointer data)
+on_progress (double fraction, gpointer data)
 {
   gtk_progress_bar_pulse (((BunshinWizard *) data)->progress);
 }
@@ -92,6 +90,6 @@ void
 wizard_create (BunshinWizard *self)
 {
   self->create_cancellable = g_cancellable_new ();
-  machine_creator_run_async (self->library, self->draft, on_tick, self->create_cancellable, on_created,
+  machine_creator_run_async (self->library, self->draft, on_progress, self->create_cancellable, on_created,
                              g_object_ref (self));
 }

@@ -2,6 +2,7 @@
 /* What the parts of the wizard share. */
 #pragma once
 
+#include "ui/format-rows.h"
 #include "ui/machine-draft.h"
 #include "ui/os-chooser.h"
 #include "ui/os-emblem.h"
@@ -34,9 +35,12 @@ struct _BunshinWizard
   /* disk */
   GtkCheckButton *disk_new, *disk_existing, *disk_none;
   GtkWidget *disk_new_group, *disk_existing_group, *disk_file_row;
+  GtkWidget *disk_details_group, *disk_fixed_row, *disk_folder_clear;
   BunshinSizeRow *disk_size_row;
-  AdwComboRow *disk_format_row;
-  GtkSwitch *disk_fixed_switch;
+  AdwExpanderRow *disk_details;
+  AdwComboRow *disk_controller_row;
+  AdwActionRow *disk_folder_row;
+  FormatRows disk_formats;
   /* network */
   GtkCheckButton *network_nat, *network_none;
   /* summary */
@@ -67,11 +71,15 @@ void wizard_update (BunshinWizard *self);
 void wizard_init_source (BunshinWizard *self);
 gboolean wizard_source_is_complete (BunshinWizard *self);
 
-/* wizard-hardware.c: memory, processors, disk, network. */
+/* wizard-hardware.c: memory, processors, network. */
 void wizard_init_hardware (BunshinWizard *self);
 /* The draft's values go into the widgets. */
 void wizard_show_hardware (BunshinWizard *self);
 gboolean wizard_hardware_is_complete (BunshinWizard *self);
+
+/* wizard-disk.c */
+void wizard_init_disk (BunshinWizard *self);
+void wizard_show_disk (BunshinWizard *self);
 gboolean wizard_disk_is_complete (BunshinWizard *self);
 
 /* wizard-finish.c: the summary, and making the machine. */

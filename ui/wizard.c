@@ -73,8 +73,11 @@ go_to (BunshinWizard *self, WizardPage page)
       bunshin_os_chooser_focus_search (self->chooser);
       break;
     case WIZARD_HARDWARE:
-    case WIZARD_DISK:
       wizard_show_hardware (self);
+      gtk_widget_child_focus (gtk_stack_get_visible_child (self->pages), GTK_DIR_TAB_FORWARD);
+      break;
+    case WIZARD_DISK:
+      wizard_show_disk (self);
       gtk_widget_child_focus (gtk_stack_get_visible_child (self->pages), GTK_DIR_TAB_FORWARD);
       break;
     case WIZARD_SUMMARY:
@@ -215,8 +218,12 @@ bunshin_wizard_class_init (BunshinWizardClass *klass)
   BIND (disk_existing_group);
   BIND (disk_file_row);
   BIND (disk_size_row);
-  BIND (disk_format_row);
-  BIND (disk_fixed_switch);
+  BIND (disk_details_group);
+  BIND (disk_details);
+  BIND (disk_fixed_row);
+  BIND (disk_folder_row);
+  BIND (disk_folder_clear);
+  BIND (disk_controller_row);
   BIND (network_nat);
   BIND (network_none);
   BIND (summary_name);
@@ -229,6 +236,14 @@ bunshin_wizard_class_init (BunshinWizardClass *klass)
   BIND (summary_network);
   BIND (start_switch);
   BIND (progress);
+#undef BIND
+#define BIND(name)                                                                                                     \
+  gtk_widget_class_bind_template_child_full (widget_class, "disk_" #name, FALSE,                                       \
+                                             G_STRUCT_OFFSET (BunshinWizard, disk_formats.name))
+  BIND (format_row);
+  BIND (fixed_switch);
+  BIND (split_row);
+  BIND (split_switch);
 #undef BIND
 }
 
@@ -268,6 +283,7 @@ bunshin_wizard_new (GtkWindow *parent, Library *library, BunshinOsDatabase *syst
   bunshin_os_chooser_set_database (self->chooser, systems);
   wizard_init_source (self);
   wizard_init_hardware (self);
+  wizard_init_disk (self);
   go_to (self, WIZARD_SOURCE);
   return self;
 }

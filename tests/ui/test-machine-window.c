@@ -3,7 +3,9 @@
 
 #include "tests/ui/ui-test.h"
 
+#include "storage/snapshot/snapshot.h"
 #include "ui/machine-window-private.h"
+#include "ui/snapshot-dialog.h"
 #include "ui/type-dialog.h"
 
 #include <glib/gi18n.h>
@@ -76,6 +78,59 @@ shows_text (Fixture *fixture, const char *text)
   g_autofree char *screen = display_get_text (machine_display (fixture->machine));
 
   return screen != NULL && strstr (screen, text) != NULL;
+}
+
+static gboolean
+has_label (GtkWidget *widget, const char *text)
+{
+  if (GTK_IS_LABEL (widget) && g_str_equal (gtk_label_get_text (GTK_LABEL (widget)), text))
+    return TRUE;
+  for (GtkWidget *child = gtk_widget_get_first_child (widget); child != NULL; child = gtk_widget_get_next_sibling (child))
+    if (has_label (child, text))
+      return TRUE;
+  return FALSE;
+}
+
+/* What the machine's process has to say while it runs on. */
+static void
+test_notice (Fixture *fixture, gconstpointer data)
+{
+  const char *text = "No <snapshot> & “why”";
+
+  g_assert_false (has_label (GTK_WIDGET (fixture->window), text));
+  g_signal_emit_by_name (fixture->control, "notice", text);
+  test_wait_until (has_label (GTK_WIDGET (fixture->window), text));
+}
+
+/* Put back to a snapshot, the machine is another one: the window lets go of the old one, which may end then, and shows and
+ * drives the new one, with the drives that the library says. */
+static void
+test_another_machine (Fixture *fixture, gconstpointer data)
+{
+  MachineConfig config = { .name = "Another", .memory = 16 << 20, .ide[2] = { .kind = MACHINE_SLOT_CDROM } };
+  g_autoptr (GError) error = NULL;
+
+  test_wait_until (shows_text (fixture, "SeaBIOS"));
+  activate (fixture, "win.information");
+  test_settle ();
+  test_control_set_machine (fixture->control, NULL);
+  g_clear_pointer (&fixture->machine, machine_free);
+  /* It lives on without one; the information window, too. */
+  test_settle ();
+  activate (fixture, "win.screenshot");
+
+  g_ptr_array_remove (fixture->record->attachments, library_machine_find_drive (fixture->record, LIBRARY_MEDIUM_FLOPPY));
+  g_assert_true (library_update_machine (fixture->stage->library, fixture->record, &error));
+  fixture->machine = machine_new (&config, &error);
+  g_assert_no_error (error);
+  test_control_set_machine (fixture->control, fixture->machine);
+  g_assert_true (machine_start (fixture->machine, &error));
+  g_assert_null (library_machine_find_drive (fixture->window->record, LIBRARY_MEDIUM_FLOPPY));
+  g_assert_false (gtk_widget_get_visible (GTK_WIDGET (fixture->window->lights[LIGHT_FLOPPY])));
+  test_wait_until (shows_text (fixture, "SeaBIOS"));
+  test_settle ();
+  test_screenshot ("machine-another");
+  activate (fixture, "win.reset");
 }
 
 /* The firmware's words reach the screen, and the window takes the screen's size. */
@@ -305,12 +360,183 @@ test_scaling (Fixture *fixture, gconstpointer data)
   test_screenshot ("machine-small");
 }
 
+/* --- Snapshots --- */
+
+static void
+answer_snapshot_dialog (const char *name)
+{
+  GtkWindow *dialog;
+
+  test_wait_until ((dialog = test_find_window (BUNSHIN_TYPE_SNAPSHOT_DIALOG)) != NULL);
+  test_settle ();
+  if (name != NULL)
+    test_type (test_find (dialog, "name_row"), name);
+  test_click (test_find (dialog, "done_button"));
+}
+
+static guint
+count_snapshots (Fixture *fixture)
+{
+  g_autoptr (GPtrArray) snapshots = snapshot_list (fixture->stage->library, fixture->record, FALSE, NULL);
+
+  return snapshots->len;
+}
+
+/* The labels of what the menu says about snapshots, by line. */
+static char *
+menu_labels (Fixture *fixture)
+{
+  GMenuModel *menu = G_MENU_MODEL (fixture->window->snapshot_section);
+  g_autoptr (GString) labels = g_string_new (NULL);
+
+  gtk_menu_button_popup (GTK_MENU_BUTTON (fixture->window->menu_button));
+  test_settle ();
+  for (int i = 0; i < g_menu_model_get_n_items (menu); i++)
+    {
+      g_autofree char *label = NULL;
+
+      g_menu_model_get_item_attribute (menu, i, G_MENU_ATTRIBUTE_LABEL, "s", &label);
+      g_string_append_printf (labels, "%s\n", label);
+    }
+  test_screenshot ("machine-snapshot-menu");
+  gtk_menu_button_popdown (GTK_MENU_BUTTON (fixture->window->menu_button));
+  test_settle ();
+  return g_string_free (g_steal_pointer (&labels), FALSE);
+}
+
+static void
+test_snapshots (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *before = menu_labels (fixture), *after = NULL;
+
+  test_control_set_library (fixture->control, fixture->stage->library);
+  g_assert_true (g_str_has_suffix (before, "\n") && strchr (before, '\n') == before + strlen (before) - 1);
+  activate (fixture, "win.take-snapshot");
+  test_wait_until (test_find_window (BUNSHIN_TYPE_SNAPSHOT_DIALOG) != NULL);
+  test_screenshot ("machine-take-snapshot");
+  answer_snapshot_dialog ("Here_and now");
+  test_wait_until (count_snapshots (fixture) == 1);
+  /* Underscores of a name are none of a key. */
+  after = menu_labels (fixture);
+  g_assert_nonnull (strstr (after, "Here__and now"));
+
+  activate (fixture, "win.back");
+  test_wait_for_dialog ();
+  test_screenshot ("machine-back");
+  test_respond ("restore");
+  test_wait_until (count_snapshots (fixture) == 2);
+
+  /* While it is under way nothing else begins; it can be stopped. */
+  test_control_hold_snapshots (fixture->control);
+  activate (fixture, "win.take-snapshot");
+  answer_snapshot_dialog (NULL);
+  g_assert_true (gtk_widget_get_visible (fixture->window->work_panel));
+  test_control_set_progress (fixture->control, 0.3);
+  test_screenshot ("machine-taking");
+  g_assert_false (g_action_get_enabled (g_action_map_lookup_action (fixture->window->actions, "take-snapshot")));
+  test_click (fixture->window->work_stop);
+  test_control_let_go (fixture->control);
+  test_wait_until (!gtk_widget_get_visible (fixture->window->work_panel));
+  g_assert_null (test_find_window (ADW_TYPE_MESSAGE_DIALOG));
+
+  test_control_fail_next (fixture->control, G_IO_ERROR_NO_SPACE, "“disks”: 2 GiB are needed, 1 GiB is free");
+  activate (fixture, "win.take-snapshot");
+  answer_snapshot_dialog (NULL);
+  test_wait_for_dialog ();
+  test_screenshot ("machine-take-failed");
+  test_respond ("close");
+}
+
+/* The library has a drive under way; the window learns of it as of any change. */
+static void
+begin_drive (Fixture *fixture)
+{
+  g_autoptr (GError) error = NULL;
+
+  test_control_set_library (fixture->control, fixture->stage->library);
+  snapshot_drive_begin (fixture->stage->library, fixture->record->uuid, NULL, &error);
+  g_assert_no_error (error);
+  test_control_set_state (fixture->control, LIBRARY_STATE_RUNNING, NULL);
+  g_assert_true (gtk_widget_get_visible (GTK_WIDGET (fixture->window->drive_bar)));
+  test_settle ();
+}
+
+static void
+test_drive_close (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *labels = NULL;
+
+  begin_drive (fixture);
+  g_assert_cmpstr (adw_window_title_get_subtitle (fixture->window->title), ==, _("Test drive"));
+  test_screenshot ("machine-drive");
+  labels = menu_labels (fixture);
+  g_assert_nonnull (strstr (labels, _("_Go Back to the Start of the Test Drive")));
+  /* It begins anew without a question. */
+  test_control_hold_snapshots (fixture->control);
+  activate (fixture, "win.back");
+  g_assert_cmpstr (test_control_get_request (fixture->control), ==, "restore (null) (null) 0");
+  test_control_let_go (fixture->control);
+  test_wait_until (!gtk_widget_get_visible (fixture->window->work_panel));
+
+  gtk_window_close (GTK_WINDOW (fixture->window));
+  g_assert_cmpstr (adw_message_dialog_get_default_response (test_wait_for_dialog ()), ==, "discard");
+  test_screenshot ("machine-drive-close");
+  test_respond ("cancel");
+  g_assert_true (gtk_widget_get_visible (GTK_WIDGET (fixture->window)));
+  gtk_window_close (GTK_WINDOW (fixture->window));
+  test_respond ("discard");
+  test_wait_until (state (fixture) == LIBRARY_STATE_POWERED_OFF);
+  g_assert_false (snapshot_in_drive (fixture->stage->library, fixture->record->uuid));
+}
+
+/* What is kept runs on, and the window still wants to close. */
+static void
+test_drive_keep (Fixture *fixture, gconstpointer data)
+{
+  begin_drive (fixture);
+  gtk_window_close (GTK_WINDOW (fixture->window));
+  test_respond ("keep");
+  g_assert_true (adw_message_dialog_has_response (test_wait_for_dialog (), "off"));
+  g_assert_false (gtk_widget_get_visible (GTK_WIDGET (fixture->window->drive_bar)));
+  test_respond ("cancel");
+  g_assert_cmpint (state (fixture), ==, LIBRARY_STATE_RUNNING);
+  g_assert_cmpstr (adw_window_title_get_subtitle (fixture->window->title), ==, "");
+
+  begin_drive (fixture);
+  activate (fixture, "win.end-drive");
+  test_respond ("keep-as");
+  answer_snapshot_dialog ("Worth it");
+  test_wait_until (count_snapshots (fixture) == 1);
+  g_assert_false (gtk_widget_get_visible (GTK_WIDGET (fixture->window->drive_bar)));
+  g_assert_null (test_find_window (ADW_TYPE_MESSAGE_DIALOG));
+}
+
+/* The guest powers off: the window asks, without a dialog. */
+static void
+test_drive_ended (Fixture *fixture, gconstpointer data)
+{
+  begin_drive (fixture);
+  gtk_widget_set_visible (GTK_WIDGET (fixture->window), FALSE);
+  test_control_set_state (fixture->control, LIBRARY_STATE_STOPPING, NULL);
+  test_control_set_drive_ended (fixture->control, TRUE);
+  g_assert_true (gtk_widget_get_visible (GTK_WIDGET (fixture->window)));
+  g_assert_true (gtk_widget_get_visible (fixture->window->drive_panel));
+  test_settle ();
+  g_assert_true (gtk_window_get_focus (GTK_WINDOW (fixture->window)) == fixture->window->drive_discard);
+  test_screenshot ("machine-drive-ended");
+  test_click (test_find (fixture->window, "drive_keep"));
+  test_wait_until (!snapshot_in_drive (fixture->stage->library, fixture->record->uuid));
+  g_assert_nonnull (strstr (test_control_get_request (fixture->control), "end"));
+}
+
 int
 main (int argc, char *argv[])
 {
   test_ui_init (&argc, &argv);
 #define ADD(path, func) g_test_add ("/ui/machine-window/" path, Fixture, NULL, set_up, func, tear_down)
   ADD ("screen", test_screen);
+  ADD ("notice", test_notice);
+  ADD ("another-machine", test_another_machine);
   ADD ("pause", test_pause);
   ADD ("focus", test_focus);
   ADD ("fullscreen", test_fullscreen);
@@ -319,6 +545,10 @@ main (int argc, char *argv[])
   ADD ("media", test_media);
   ADD ("menus", test_menus);
   ADD ("scaling", test_scaling);
+  ADD ("snapshots", test_snapshots);
+  ADD ("drive-close", test_drive_close);
+  ADD ("drive-keep", test_drive_keep);
+  ADD ("drive-ended", test_drive_ended);
 #undef ADD
   return g_test_run ();
 }

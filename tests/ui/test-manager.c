@@ -216,6 +216,8 @@ test_outside_changes (void)
   test_wait_until (g_strcmp0 (selected_name (window), "Renamed") == 0);
   g_assert_cmpstr (gtk_label_get_label (GTK_LABEL (test_find (test_find (window, "details"), "name_label"))), ==,
                    "Renamed");
+  g_assert_cmpstr (adw_view_switcher_title_get_title (ADW_VIEW_SWITCHER_TITLE (test_find (window, "machine_title"))), ==,
+                   "Renamed");
 
   library_delete_machine (other, record->uuid, NULL, &error);
   g_assert_no_error (error);

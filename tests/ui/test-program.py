@@ -257,4 +257,89 @@ def window_later():
         wait_for('the window', lambda: find_window(NAME))
 
 
-tap.run([('start-up-time', start_up_time), ('first-machine', first_machine), ('window-later', window_later)])
+def snapshots_of(library):
+    return json.loads(library('snapshot', 'list', NAME, '--json').stdout)
+
+
+def names_of(library):
+    return [snapshot['name'] for snapshot in snapshots_of(library)]
+
+
+def name_snapshot(name=None):
+    """Answers the dialog that asks how to call a snapshot."""
+    focus('Take Snapshot')
+    if name:
+        type_text(name)
+    keys('Return')
+
+
+def snapshots():
+    """Off and running, from the manager and from the machine's window, and back: all by keyboard."""
+    with new_library() as library, manager(library):
+        library('create', NAME, '--disk', '64M', '--memory', '32M')
+        manager_window = focus('Bunshin')
+        wait_for('the dialog', lambda: keys('ctrl+shift+t') or find_window('Take Snapshot'), pause=1)
+        name_snapshot('Fresh')
+        wait_for('the snapshot', lambda: names_of(library) == ['Fresh'])
+        assert not snapshots_of(library)[0]['running']
+        picture('program-5-snapshots')
+
+        tool('xdotool', 'windowfocus', '--sync', manager_window)
+        keys('ctrl+Return')
+        window = focus(NAME)
+        host_key('t')
+        name_snapshot()
+        wait_for('the second snapshot', lambda: names_of(library) == ['Fresh', 'Snapshot 2'])
+        assert snapshots_of(library)[1]['running']
+
+        # Back at once to where it was, with what it was now kept; the window stays.
+        tool('xdotool', 'windowfocus', '--sync', window)
+        host_key('b')
+        answer(window, 'Return')
+        wait_for('the kept snapshot', lambda: len(names_of(library)) == 3)
+        wait_for('the end of it', lambda: snapshots_of(library)[1]['current'])
+        wait_for('the machine to run on', lambda: state(library) == 'running')
+        assert find_window(NAME) == window
+        picture('program-6-back')
+        library('power-off', NAME)
+        wait_for('the end of the machine', lambda: state(library) == 'powered-off')
+
+
+def test_drive():
+    """Enter ends a test drive as if it had not been; what is kept stays."""
+    with new_library() as library, manager(library):
+        library('create', NAME, '--disk', '64M', '--memory', '32M')
+        manager_window = focus('Bunshin')
+        wait_for('the test drive', lambda: keys('ctrl+shift+Return') or find_window(NAME), pause=1)
+        window = focus(NAME)
+        picture('program-7-drive')
+        host_key('b')   # begins anew, without a question
+        wait_for('the machine to begin anew', lambda: 'last-restore' in library('info', NAME).stdout)
+        tool('xdotool', 'windowfocus', '--sync', window)
+        # Keys that are down when the machine becomes another one are let go of.
+        process = tool('xdotool', 'getwindowpid', window).strip()
+        wait_for('the question', lambda: len(windows_of(process)) > 1 or host_key('q'), pause=1)
+        answer(window, 'Return')
+        wait_for('the end of the machine', lambda: state(library) == 'powered-off')
+        assert names_of(library) == []
+
+        tool('xdotool', 'windowfocus', '--sync', manager_window)
+        wait_for('the test drive', lambda: keys('ctrl+shift+Return') or find_window(NAME), pause=1)
+        window = focus(NAME)
+        # The guest powers off, so to say: the window asks what becomes of it.
+        wait_for('the machine', lambda: state(library) == 'running')
+        power_off = subprocess.Popen([guest.BUNSHIN, 'power-off', NAME], env=library.environment)
+        wait_for('the end of the guest', lambda: state(library) == 'stopping')
+        tool('xdotool', 'windowfocus', '--sync', window)
+        picture('program-8-drive-ended')
+        wait_for('the answer', lambda: keys('alt+s') or find_window('Keep as Snapshot'), pause=1)
+        focus('Keep as Snapshot')
+        type_text('Kept')
+        keys('Return')
+        wait_for('the end of the machine', lambda: state(library) == 'powered-off')
+        assert power_off.wait(timeout=30) == 0
+        assert names_of(library) == ['Kept']
+
+
+tap.run([('start-up-time', start_up_time), ('first-machine', first_machine), ('window-later', window_later),
+         ('snapshots', snapshots), ('test-drive', test_drive)])

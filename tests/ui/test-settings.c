@@ -126,6 +126,46 @@ test_system (Fixture *fixture, gconstpointer data)
 }
 
 static void
+test_snapshots (Fixture *fixture, gconstpointer data)
+{
+  const LibraryAutomatic other = { .before_disc = FALSE, .every = 90, .keep = 100, .space = LIBRARY_AUTOMATIC_SPACE_MIN };
+  BunshinSettingsSnapshots *page = fixture->settings->snapshots_page;
+  g_autoptr (LibraryMachine) record = NULL, after = NULL;
+  AdwComboRow *every = ADW_COMBO_ROW (test_find (page, "every_row"));
+  LibraryAutomatic shown;
+
+  show (fixture, "snapshots");
+  test_screenshot ("settings-snapshots");
+  g_assert_cmpuint (adw_combo_row_get_selected (every), ==, 0);
+  gtk_switch_set_active (GTK_SWITCH (test_find (page, "disc_switch")), TRUE);
+  adw_combo_row_set_selected (every, 3);
+  gtk_spin_button_set_value (GTK_SPIN_BUTTON (test_find (page, "keep_spin")), 7);
+  test_type (test_find (test_find (page, "space_row"), "entry"), "3 GiB");
+  test_wait_until (fixture->settings->save_timer == 0);
+  record = stored (fixture);
+  g_assert_true (record->automatic.before_disc);
+  g_assert_cmpuint (record->automatic.every, ==, 60);
+  g_assert_cmpuint (record->automatic.keep, ==, 7);
+  g_assert_cmpuint (record->automatic.space, ==, UINT64_C (3) << 30);
+  /* What is no size does not count, and is not stored. */
+  test_type (test_find (test_find (page, "space_row"), "entry"), "much");
+  gtk_switch_set_active (GTK_SWITCH (test_find (page, "disc_switch")), FALSE);
+  test_wait_until (fixture->settings->save_timer == 0);
+  after = stored (fixture);
+  g_assert_false (after->automatic.before_disc);
+  g_assert_cmpuint (after->automatic.space, ==, UINT64_C (3) << 30);
+  /* What was set elsewhere, and is not among the choices. */
+  bunshin_settings_snapshots_set (page, &other);
+  shown = (LibraryAutomatic) { 0 };
+  bunshin_settings_snapshots_get (page, &shown);
+  g_assert_cmpuint (shown.every, ==, 90);
+  g_assert_cmpuint (shown.keep, ==, 100);
+  g_assert_cmpuint (shown.space, ==, LIBRARY_AUTOMATIC_SPACE_MIN);
+  g_assert_false (shown.before_disc);
+  g_assert_cmpint (fixture->settings->save_timer, ==, 0);
+}
+
+static void
 test_storage (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (LibraryMachine) record = NULL, after = NULL;
@@ -170,14 +210,101 @@ test_controllers (Fixture *fixture, gconstpointer data)
                                   "/images/x.vdi", "vdi");
   library_machine_add_attachment (fixture->settings->record, LIBRARY_CONTROLLER_VIRTIO, 2, LIBRARY_MEDIUM_DISK,
                                   "/images/y.vdi", "vdi");
+  library_machine_add_attachment (fixture->settings->record, LIBRARY_CONTROLLER_NVME, 1, LIBRARY_MEDIUM_DISK,
+                                  "/images/z.vdi", "vdi");
+  library_machine_add_attachment (fixture->settings->record, LIBRARY_CONTROLLER_SCSI, 9, LIBRARY_MEDIUM_OPTICAL, NULL,
+                                  NULL);
   settings_show_storage (fixture->settings);
   g_assert_cmpstr (drive_row (fixture, 1), ==, "Disk, SATA port 4");
-  g_assert_cmpstr (drive_row (fixture, 2), ==, "Disk, virtio 2");
+  g_assert_cmpstr (drive_row (fixture, 2), ==, "Disk, Virtio 2");
+  g_assert_cmpstr (drive_row (fixture, 3), ==, "Disk, NVMe 1");
+  g_assert_cmpstr (drive_row (fixture, 4), ==, "CD/DVD drive, SCSI 9");
   test_activate_row (fixture->settings->add_cd);
   test_screenshot ("settings-controllers");
   record = stored (fixture);
   g_assert_cmpint (library_machine_find_attachment (record, LIBRARY_CONTROLLER_AHCI, 0)->kind, ==,
                    LIBRARY_MEDIUM_OPTICAL);
+}
+
+static void
+test_remote (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (LibraryMachine) record = NULL;
+  const LibraryAttachment *disk;
+
+  show (fixture, "storage");
+  test_type (GTK_WIDGET (fixture->settings->remote_row), "http://server/disk");
+  g_signal_emit_by_name (fixture->settings->remote_row, "apply");
+  record = stored (fixture);
+  g_assert_null (library_machine_find_drive (record, LIBRARY_MEDIUM_DISK));
+  library_machine_free (g_steal_pointer (&record));
+  test_type (GTK_WIDGET (fixture->settings->remote_row), " iscsi://joe%secret@server/iqn.2026-11.org.x:y/1");
+  g_signal_emit_by_name (fixture->settings->remote_row, "apply");
+  test_settle ();
+  record = stored (fixture);
+  disk = library_machine_find_drive (record, LIBRARY_MEDIUM_DISK);
+  g_assert_cmpstr (disk->path, ==, "iscsi://joe%secret@server/iqn.2026-11.org.x:y/1");
+  /* The password is for the server alone. */
+  g_assert_cmpstr (adw_expander_row_get_subtitle (fixture->settings->storage_rows->pdata[0]), ==,
+                   "iscsi://server/iqn.2026-11.org.x:y/1");
+  adw_expander_row_set_expanded (fixture->settings->storage_rows->pdata[0], TRUE);
+  test_pass_time (400);
+  test_screenshot ("settings-remote");
+}
+
+/* A drive goes to another controller, and stays where it is when there is no room. */
+static void
+test_change_controller (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (LibraryMachine) record = NULL, after = NULL;
+  g_autoptr (GError) error = NULL;
+  AdwExpanderRow *row;
+  GtkWidget *combo;
+
+  for (unsigned unit = 0; unit < 2; unit++)
+    {
+      g_autofree char *path = g_strdup_printf ("/images/%u.vdi", unit);
+
+      library_machine_add_drive (fixture->settings->record, LIBRARY_CONTROLLER_IDE, LIBRARY_MEDIUM_DISK, path, "vdi");
+    }
+  g_assert_true (settings_store (fixture->settings));
+  settings_show_storage (fixture->settings);
+  show (fixture, "storage");
+  row = fixture->settings->storage_rows->pdata[0];
+  adw_expander_row_set_expanded (row, TRUE);
+  test_pass_time (400);
+  test_activate_row (test_find_label (row, "Bypass This Computer’s Cache"));
+  combo = test_find_label (row, "Controller");
+  adw_combo_row_set_selected (ADW_COMBO_ROW (combo), 1);
+  test_pass_time (400);
+  test_screenshot ("settings-change-controller");
+  record = stored (fixture);
+  g_assert_cmpstr (library_machine_find_attachment (record, LIBRARY_CONTROLLER_AHCI, 0)->path, ==, "/images/0.vdi");
+  g_assert_cmpstr (library_machine_find_attachment (record, LIBRARY_CONTROLLER_AHCI, 0)->format, ==, "vdi");
+  g_assert_null (library_machine_find_attachment (record, LIBRARY_CONTROLLER_IDE, 0));
+  /* What was set for the disk goes with it. */
+  g_assert_true (library_machine_find_attachment (record, LIBRARY_CONTROLLER_AHCI, 0)->no_cache);
+
+  for (unsigned unit = 0; unit < LIBRARY_VIRTIO_UNITS; unit++)
+    {
+      g_autofree char *path = g_strdup_printf ("/images/v%u.vdi", unit);
+
+      library_machine_add_drive (fixture->settings->record, LIBRARY_CONTROLLER_VIRTIO, LIBRARY_MEDIUM_DISK, path, NULL);
+    }
+  g_assert_true (settings_store (fixture->settings));
+  settings_show_storage (fixture->settings);
+  test_settle ();
+  row = fixture->settings->storage_rows->pdata[0];
+  adw_expander_row_set_expanded (row, TRUE);
+  test_pass_time (400);
+  combo = test_find_label (row, "Controller");
+  adw_combo_row_set_selected (ADW_COMBO_ROW (combo), 2);
+  test_settle ();
+  after = stored (fixture);
+  g_assert_cmpuint (after->attachments->len, ==, 3 + LIBRARY_VIRTIO_UNITS);
+  g_assert_cmpuint (adw_combo_row_get_selected (ADW_COMBO_ROW (test_find_label (
+                        fixture->settings->storage_rows->pdata[0], "Controller"))),
+                    ==, 0);
 }
 
 static void
@@ -239,8 +366,11 @@ main (int argc, char *argv[])
   ADD ("general", test_general);
   ADD ("os", test_os);
   ADD ("system", test_system);
+  ADD ("snapshots", test_snapshots);
   ADD ("storage", test_storage);
   ADD ("controllers", test_controllers);
+  ADD ("change-controller", test_change_controller);
+  ADD ("remote", test_remote);
   ADD ("network", test_network);
   ADD ("running", test_running);
 #undef ADD

@@ -3,6 +3,7 @@
 
 #include "tests/ui/ui-test.h"
 
+#include "storage/disk/disk.h"
 #include "ui/size-row.h"
 #include "ui/wizard-private.h"
 
@@ -123,7 +124,7 @@ test_whole_way (Fixture *fixture, gconstpointer data)
   g_assert_cmpstr (record->name, ==, "Debian 12");
   g_assert_cmpstr (record->os_id, ==, "debian12");
   g_assert_cmpuint (record->memory, >=, 64 << 20);
-  disk = library_machine_find_attachment (record, LIBRARY_CONTROLLER_IDE, 0);
+  disk = library_machine_find_attachment (record, LIBRARY_CONTROLLER_VIRTIO, 0);
   g_assert_nonnull (disk);
   g_assert_cmpstr (disk->format, ==, "vdi");
   g_assert_true (g_file_test (disk->path, G_FILE_TEST_EXISTS));
@@ -215,6 +216,53 @@ test_disk_choices (Fixture *fixture, gconstpointer data)
   record = library_find (fixture->stage->library, fixture->uuid, NULL);
   g_assert_null (library_machine_find_drive (record, LIBRARY_MEDIUM_DISK));
   g_assert_cmpint (library_machine_find_adapter (record, 0)->kind, ==, LIBRARY_NET_NONE);
+}
+
+/* Everything a disk can be is under “Details”. */
+static void
+test_disk_details (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *folder = g_build_filename (fixture->stage->home, "disks", NULL);
+  g_autoptr (LibraryMachine) record = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Disk) opened = NULL;
+  const LibraryAttachment *disk;
+  BunshinWizard *wizard;
+
+  g_assert_cmpint (g_mkdir (folder, 0700), ==, 0);
+  open_wizard (fixture);
+  wizard = fixture->wizard;
+  next (fixture);
+  choose_system (fixture, "windows 10");
+  next (fixture);
+  g_assert_cmpstr (page (fixture), ==, "disk");
+  test_type (test_find (wizard->disk_size_row, "entry"), "64 MiB");
+  g_assert_false (gtk_widget_get_mapped (wizard->disk_formats.split_row));
+  adw_expander_row_set_expanded (wizard->disk_details, TRUE);
+  test_pass_time (400);
+  g_assert_cmpstr (adw_expander_row_get_subtitle (wizard->disk_details), ==, "VDI, grows as needed; SATA (AHCI)");
+  format_rows_set_format (&wizard->disk_formats, "vmdk");
+  g_assert_true (gtk_widget_get_mapped (wizard->disk_formats.split_row));
+  gtk_switch_set_active (wizard->disk_formats.split_switch, TRUE);
+  gtk_switch_set_active (wizard->disk_formats.fixed_switch, TRUE);
+  adw_combo_row_set_selected (wizard->disk_controller_row, 0);
+  test_screenshot ("wizard-disk-details");
+  g_assert_cmpint (wizard->draft->controller, ==, LIBRARY_CONTROLLER_IDE);
+  wizard->draft->disk_folder = g_strdup (folder);
+  wizard_show_disk (wizard);
+  next (fixture);
+  next (fixture);
+  test_screenshot ("wizard-disk-summary");
+  next (fixture);
+  test_wait_until (fixture->uuid != NULL);
+  record = library_find (fixture->stage->library, fixture->uuid, NULL);
+  disk = library_machine_find_attachment (record, LIBRARY_CONTROLLER_IDE, 0);
+  g_assert_cmpstr (disk->format, ==, "vmdk");
+  g_assert_true (g_str_has_prefix (disk->path, folder));
+  opened = disk_open (disk->path, DISK_OPEN_READ_ONLY, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (disk_variant (opened), ==, "twoGbMaxExtentFlat");
+  g_assert_cmpuint (disk_size (opened), ==, 64 << 20);
 }
 
 /* A disc that is none says so, and does not stand in the way. */
@@ -333,6 +381,7 @@ main (int argc, char *argv[])
   ADD ("edited-values-stay", test_edited_values_stay);
   ADD ("other-systems", test_other_systems);
   ADD ("disk-choices", test_disk_choices);
+  ADD ("disk-details", test_disk_details);
   ADD ("bad-disc", test_bad_disc);
   ADD ("detection", test_detection);
   ADD ("failure-is-undone", test_failure_is_undone);

@@ -20,6 +20,15 @@ void test_control_fail_next (TestControl *self, GIOErrorEnum code, const char *m
 /* The engine's machine it hands out; NULL unless set. Borrowed. */
 void test_control_set_machine (TestControl *self, Machine *machine);
 TestControl *test_control_new (const char *uuid);
+/* Snapshots are real ones of this library from now on; it outlives the control. */
+void test_control_set_library (TestControl *self, Library *library);
+/* The next snapshot work is under way until it is let go; nothing is done then. */
+void test_control_hold_snapshots (TestControl *self);
+void test_control_let_go (TestControl *self);
+void test_control_set_progress (TestControl *self, double progress);
+void test_control_set_drive_ended (TestControl *self, gboolean ended);
+/* What the last snapshot work was: "restore UUID NAME HOW"; NULL: there was none. */
+const char *test_control_get_request (TestControl *self);
 
 /* --- The stage --- */
 

@@ -93,20 +93,30 @@ test_defaults (void)
     uint64_t memory, disk;
     unsigned cpus;
     gboolean rtc_utc, floppy;
+    LibraryController controller;
   } cases[] = {
     /* Our floor is above the database's recommendation, and the other way round. */
-    { { "debian12", "linux", 2023, GIB, 20 * GIB, 0, 0 }, 2 * GIB, 20 * GIB, 1, TRUE, FALSE },
-    { { "ubuntu22.04", "linux", 2022, 4 * GIB, 25 * GIB, 0, 2 }, 4 * GIB, 25 * GIB, 2, TRUE, FALSE },
-    { { "win11", "winnt", 2021, 0, 0, 0, 0 }, 4 * GIB, 80 * GIB, 2, FALSE, FALSE },
+    { { "debian12", "linux", 2023, GIB, 20 * GIB, 0, 0 }, 2 * GIB, 20 * GIB, 1, TRUE, FALSE,
+      LIBRARY_CONTROLLER_VIRTIO },
+    { { "ubuntu22.04", "linux", 2022, 4 * GIB, 25 * GIB, 0, 2 }, 4 * GIB, 25 * GIB, 2, TRUE, FALSE,
+      LIBRARY_CONTROLLER_VIRTIO },
+    { { "win11", "winnt", 2021, 0, 0, 0, 0 }, 4 * GIB, 80 * GIB, 2, FALSE, FALSE,
+      LIBRARY_CONTROLLER_AHCI },
     /* The longest prefix counts: not win1 for win10. */
-    { { "win10", "winnt", 2018, 0, 0, 0, 0 }, 2 * GIB, 50 * GIB, 1, FALSE, FALSE },
+    { { "win10", "winnt", 2018, 0, 0, 0, 0 }, 2 * GIB, 50 * GIB, 1, FALSE, FALSE,
+      LIBRARY_CONTROLLER_AHCI },
     /* Old releases of a family need less; a system that had one does not. */
-    { { "win7", "winnt", 2009, GIB, 16 * GIB, 0, 0 }, 2 * GIB, 32 * GIB, 1, FALSE, FALSE },
-    { { "debian2.2", "linux", 2000, 0, 0, 0, 0 }, 192 * MIB, 10 * GIB, 1, TRUE, FALSE },
-    { { "msdos6.22", "msdos", 1994, 0, 0, 0, 0 }, 32 * MIB, 500 * MIB, 1, FALSE, TRUE },
-    { { "linux2022", "linux", 2022, 4 * GIB, 25 * GIB, 0, 0 }, 4 * GIB, 25 * GIB, 1, TRUE, FALSE },
+    { { "win7", "winnt", 2009, GIB, 16 * GIB, 0, 0 }, 2 * GIB, 32 * GIB, 1, FALSE, FALSE,
+      LIBRARY_CONTROLLER_AHCI },
+    { { "debian2.2", "linux", 2000, 0, 0, 0, 0 }, 192 * MIB, 10 * GIB, 1, TRUE, FALSE,
+      LIBRARY_CONTROLLER_IDE },
+    { { "msdos6.22", "msdos", 1994, 0, 0, 0, 0 }, 32 * MIB, 500 * MIB, 1, FALSE, TRUE,
+      LIBRARY_CONTROLLER_IDE },
+    { { "linux2022", "linux", 2022, 4 * GIB, 25 * GIB, 0, 0 }, 4 * GIB, 25 * GIB, 1, TRUE, FALSE,
+      LIBRARY_CONTROLLER_VIRTIO },
     /* Nothing known at all. */
-    { { "unknown", NULL, 0, 0, 0, 0, 0 }, 64 * MIB, 2 * GIB, 1, FALSE, TRUE },
+    { { "unknown", NULL, 0, 0, 0, 0, 0 }, 64 * MIB, 2 * GIB, 1, FALSE, TRUE,
+      LIBRARY_CONTROLLER_IDE },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
@@ -119,6 +129,7 @@ test_defaults (void)
       g_assert_cmpuint (defaults.cpus, ==, cases[i].cpus);
       g_assert_cmpint (defaults.rtc_utc, ==, cases[i].rtc_utc);
       g_assert_cmpint (defaults.floppy, ==, cases[i].floppy);
+      g_assert_cmpint (defaults.controller, ==, cases[i].controller);
     }
 }
 
@@ -298,9 +309,16 @@ test_activity (void)
 static void
 test_formats (void)
 {
-  g_assert_nonnull (disk_format_choice_find ("vdi"));
-  g_assert_null (disk_format_choice_find ("zip"));
-  g_assert_null (disk_format_choice_find (NULL));
+  /* Every one has a title that says more than the block layer's word. */
+  for (const char *const *format = disk_formats (); *format != NULL; format++)
+    g_assert_cmpstr (disk_format_title (*format), !=, *format);
+  g_assert_cmpstr (disk_format_title ("zip"), ==, "zip");
+  g_assert_cmpstr (disk_format_variant ("vdi", TRUE, TRUE), ==, "fixed");
+  g_assert_cmpstr (disk_format_variant ("vmdk", FALSE, TRUE), ==, "twoGbMaxExtentSparse");
+  g_assert_cmpstr (disk_format_variant ("vmdk", TRUE, TRUE), ==, "twoGbMaxExtentFlat");
+  g_assert_cmpstr (disk_format_variant ("vmdk", FALSE, FALSE), ==, "dynamic");
+  g_assert_nonnull (disk_variant_text ("dynamic"));
+  g_assert_null (disk_variant_text ("something of the future"));
 }
 
 int
