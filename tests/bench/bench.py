@@ -21,7 +21,9 @@ import tempfile
 import clocks
 import desktop
 import disks
+import guestio
 import programs
+import snapshots
 import systems
 
 PEERS = ('interp', 'jit', 'tcg')
@@ -42,7 +44,7 @@ def parse(benches):
     parser.add_argument('--rounds', type=int, help='the medians are of so many (3; --quick: 1)')
     parser.add_argument('--quick', action='store_true', help='one round, a fifth of the work, of jit alone if no --peers')
     parser.add_argument('--seconds', type=int, default=120, metavar='N', help='how long to watch “clocks” (%(default)s)')
-    parser.add_argument('--only', metavar='NAME,…', help='these sub-benchmarks of “programs”')
+    parser.add_argument('--only', metavar='NAME,…', help='these sub-benchmarks of “programs”, or controllers and formats of “guestio”')
     parser.add_argument('--peers', type=peers, metavar='PEER,…', help=f'where to run besides natively ({",".join(PEERS)})')
     parser.add_argument('--other', metavar='FILE', help='another Bunshin whose jit is to run “programs” too')
     parser.add_argument('--cpu-model', default='host', metavar='MODEL',
@@ -63,7 +65,7 @@ def parse(benches):
 
 
 def main():
-    benches = {name[len('bench_'):]: function for module in (programs, systems, clocks, desktop, disks)
+    benches = {name[len('bench_'):]: function for module in (programs, systems, clocks, desktop, disks, guestio, snapshots)
                for name, function in vars(module).items() if name.startswith('bench_')}
     arguments = parse(benches)
     # So that what runs in a machine does not outlive its measurer.

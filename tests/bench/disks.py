@@ -2,7 +2,6 @@
 """Disk images: converting beside qemu-img, chains of layers, opening large ones."""
 import os
 import random
-import resource
 import statistics
 import subprocess
 import time
@@ -15,6 +14,8 @@ LAYERS = 10
 
 
 def timed(*command):
+    # What was written and removed before is not this command's.
+    os.sync()
     start = time.monotonic()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.monotonic() - start
@@ -33,27 +34,29 @@ def bench_convert(arguments, work):
     """raw to each format and back, as durable as qemu-img -t writeback"""
     source, image, back = work / 'source.raw', work / 'image', work / 'back.raw'
     fill(source, SIZE, 500, 1)
-    print(f'convert: {SIZE >> 20} MiB, about 40 % data; seconds, medians of {arguments.rounds}')
-    for ours, theirs in FORMATS:
-        times = {key: [] for key in ('to', 'to qemu-img', 'from', 'from qemu-img')}
-        for _ in range(arguments.rounds):
-            for to, come, command in (
-                    ('to', 'from', lambda a, b, f: (BUNSHIN, 'disk', 'convert', a, b, '--format', f[0])),
-                    ('to qemu-img', 'from qemu-img', lambda a, b, f: (
-                        'qemu-img', 'convert', '-t', 'writeback', '-O', f[1], a, b))):
-                times[to].append(timed(*command(source, image, (ours, theirs))))
-                times[come].append(timed(*command(image, back, ('raw', 'raw'))))
+    commands = (('', lambda a, b, f: (BUNSHIN, 'disk', 'convert', a, b, '--format', f[0])),
+                (' qemu-img', lambda a, b, f: ('qemu-img', 'convert', '-t', 'writeback', '-O', f[1], a, b)))
+    # The first to take memory that the host has not given yet pays for it, and who comes second takes what he left.
+    rounds = 2 * arguments.rounds
+    print(f'convert: {SIZE >> 20} MiB, about 40 % data; seconds, medians of {rounds}, who is first in turn')
+    for names in FORMATS:
+        times = {key + peer: [] for key in ('to', 'from') for peer, _ in commands}
+        for turn in range(rounds):
+            for peer, command in commands if turn % 2 == 0 else commands[::-1]:
+                times['to' + peer].append(timed(*command(source, image, names)))
+                times['from' + peer].append(timed(*command(image, back, ('raw', 'raw'))))
                 os.unlink(image)
                 os.unlink(back)
         medians = {key: statistics.median(values) for key, values in times.items()}
-        print(f'  {ours:6} raw to it {medians["to"]:.2f} ({medians["to"] / medians["to qemu-img"]:.2f} × qemu-img), '
+        print(f'  {names[0]:6} raw to it {medians["to"]:.2f} ({medians["to"] / medians["to qemu-img"]:.2f} × qemu-img), '
               f'back {medians["from"]:.2f} ({medians["from"] / medians["from qemu-img"]:.2f} × qemu-img)', flush=True)
     os.unlink(source)
 
 
 def bench_chain(arguments, work):
     """a disk of ten layers read whole, against the same in one"""
-    print(f'chain: {LAYERS} layers against one, read whole; seconds, medians of {arguments.rounds}')
+    rounds = 2 * arguments.rounds
+    print(f'chain: two and {LAYERS} layers against one, read whole; seconds, medians of {rounds}, who is first in turn')
     for name in ('vdi', 'qcow2'):
         folder = work / name
         folder.mkdir()
@@ -63,21 +66,41 @@ def bench_chain(arguments, work):
         for layer in range(1, LAYERS):
             subprocess.run((BUNSHIN, 'disk', 'create', folder / f'{layer}.{name}', '--backing', folder / f'{layer - 1}.{name}'),
                            check=True)
-        chain, flat = [], []
-        for _ in range(arguments.rounds):
-            chain.append(timed(BUNSHIN, 'disk', 'compare', folder / f'{LAYERS - 1}.{name}', source))
-            flat.append(timed(BUNSHIN, 'disk', 'compare', folder / f'0.{name}', source))
-        chain, flat = statistics.median(chain), statistics.median(flat)
-        print(f'  {name:6} one {flat:.2f}, {LAYERS} {chain:.2f}: {100 * flat / chain:.0f} % of the speed', flush=True)
+        times = {layers: [] for layers in (1, 2, LAYERS)}
+        for turn in range(rounds):
+            for layers in list(times)[::-1 if turn % 2 else 1]:
+                times[layers].append(timed(BUNSHIN, 'disk', 'compare', folder / f'{layers - 1}.{name}', source))
+        one, two, ten = (statistics.median(values) for values in times.values())
+        print(f'  {name:6} one {one:.2f}; two {two:.2f}, {100 * one / two:.0f} % of the speed; '
+              f'{LAYERS} {ten:.2f}, {100 * one / ten:.0f} %', flush=True)
+
+
+# A small process starts the command: what its parent had before counts as its own.
+PEAK = '''
+import os, sys
+pid = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=[(os.POSIX_SPAWN_OPEN, 1, '/dev/null', os.O_WRONLY, 0)])
+_, status, usage = os.wait4(pid, 0)
+print(usage.ru_maxrss)
+sys.exit(status != 0)
+'''
+
+
+def peak(*command):
+    """MiB of memory that a command had at most."""
+    words = ('python3', '-I', '-S', '-c', PEAK, *command)
+    return int(subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout) / 1024
 
 
 def bench_open(arguments, work):
     """opening an empty 1 TiB image"""
-    print(f'open: 1 TiB, dynamic; milliseconds, medians of {arguments.rounds}; “help” is the program alone')
-    base = statistics.median(timed(BUNSHIN, 'help') for _ in range(max(arguments.rounds, 5)))
+    rounds = max(arguments.rounds, 5)
+    print(f'open: 1 TiB, dynamic; milliseconds and MiB, medians of {rounds}; “help” is the program alone')
+    base = statistics.median(timed(BUNSHIN, 'help') for _ in range(rounds))
+    memory = statistics.median(peak(BUNSHIN, 'help') for _ in range(rounds))
     for name, _ in FORMATS:
         path = work / f'large.{name}'
         subprocess.run((BUNSHIN, 'disk', 'create', path, '--size', '1T'), check=True)
-        span = statistics.median(timed(BUNSHIN, 'disk', 'info', path) for _ in range(max(arguments.rounds, 5)))
-        print(f'  {name:6} {1000 * (span - base):.1f} more than help’s {1000 * base:.1f}')
-    print(f'  at most {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10} MiB')
+        span = statistics.median(timed(BUNSHIN, 'disk', 'info', path) for _ in range(rounds))
+        more = statistics.median(peak(BUNSHIN, 'disk', 'info', path) for _ in range(rounds)) - memory
+        print(f'  {name:6} {1000 * (span - base):.1f} ms more than help’s {1000 * base:.1f}, '
+              f'{more:.1f} MiB more than its {memory:.1f}')

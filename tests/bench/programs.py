@@ -36,8 +36,8 @@ def build(work):
     return program
 
 
-def initramfs(work, program):
-    """A cpio archive (newc) with the program as /init; the kernel's own archive has /dev/console."""
+def initramfs_of(*files):
+    """A cpio archive (newc) of files: name, mode, contents."""
     def entry(name, mode, data=b''):
         name = name.encode() + b'\0'
         fields = [entry.number, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name), 0]
@@ -46,8 +46,13 @@ def initramfs(work, program):
         return head + b'\0' * (-len(head) % 4) + data + b'\0' * (-len(data) % 4)
 
     entry.number = 1
+    return b''.join(entry(*file) for file in files) + entry('TRAILER!!!', 0)
+
+
+def initramfs(work, program):
+    """An archive with the program as /init; the kernel's own archive has /dev/console."""
     path = work / 'programs.cpio'
-    path.write_bytes(entry('proc', 0o040755) + entry('init', 0o100755, program.read_bytes()) + entry('TRAILER!!!', 0))
+    path.write_bytes(initramfs_of(('proc', 0o040755), ('init', 0o100755, program.read_bytes())))
     return path
 
 

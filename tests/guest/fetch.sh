@@ -154,7 +154,7 @@ copy_once grub-rescue-pc usr/lib/grub-rescue/grub-rescue-cdrom.iso grub-rescue-c
 copy_once grub-rescue-pc usr/lib/grub-rescue/grub-rescue-floppy.img grub-rescue-floppy.img
 copy_once ipxe usr/lib/ipxe/ipxe.iso ipxe.iso
 linux cloud linux-image-cloud-amd64
-linux generic linux-image-amd64 ata_piix ahci sd_mod sr_mod virtio_pci virtio_blk ext4 crc32c_generic e1000 button evdev
+linux generic linux-image-amd64 ata_piix ahci nvme sd_mod sr_mod virtio_pci virtio_blk virtio_scsi ext4 crc32c_generic e1000 button evdev
 kernel_tests
 linux_i386
 grub_iso

@@ -96,13 +96,19 @@ class Conversation:
 class Guest:
     """A machine of a Library, running without a window. Its first serial port is the conversation `serial`."""
 
-    def __init__(self, library, *create):
+    def __init__(self, library, *create, settings=()):
         self.library = library
         self.name = 'guest'
         self.last_png = self.last_words = None
         library('create', self.name, '--accel', ACCEL, *create)
-        line = library.folder / 'serial'
-        library('start', self.name, '--headless', '--serial', f'unix:{line}')
+        if settings:
+            library('set', self.name, *settings)
+        self.start()
+
+    def start(self, *words):
+        """Also once more: the first serial port is another conversation then."""
+        line = self.library.folder / 'serial'
+        self.library('start', self.name, '--headless', '--serial', f'unix:{line}', *words)
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.connect(str(line))
         self.serial = Conversation(self.socket.fileno(), self.socket.fileno())
@@ -223,11 +229,11 @@ class Run(Conversation):
 
 
 @contextlib.contextmanager
-def machine(*create):
-    """A started machine in a library of its own, ended and removed afterwards."""
+def machine(*create, settings=()):
+    """A started machine in a library of its own, ended and removed afterwards. @settings: changed before it starts."""
     library = Library()
     try:
-        guest = Guest(library, *create)
+        guest = Guest(library, *create, settings=settings)
         try:
             yield guest
         finally:

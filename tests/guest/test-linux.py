@@ -41,11 +41,11 @@ def direct(guest, architecture):
             raise Failure(f'the shell on the screen did not answer:\n{screen}')
 
 
-def from_grub_on_virtio():
+def from_grub_on_disk(controller):
     # A disk is opened for writing, which the other accelerator's test would be in the way of.
     with tempfile.TemporaryDirectory() as folder:
         disk = shutil.copy(guest_file('grub-linux.iso'), folder)
-        from_grub('generic', 'x86_64', ('--controller', 'virtio', '--attach'), disk)
+        from_grub('generic', 'x86_64', ('--controller', controller, '--attach'), disk)
 
 
 def from_grub(entry, architecture, drive=('--iso',), image=None):
@@ -100,11 +100,11 @@ def small_disc(path, name):
     return path
 
 
-def disc_change_on_ahci():
+def disc_change(controller):
     """The guest reads the disc that is put in while it runs, and notices when there is none."""
     with tempfile.TemporaryDirectory() as folder:
         disc = small_disc(pathlib.Path(folder) / 'two.iso', 'DISC-TWO')
-        with machine('--memory', '256M', '--disk', 'none', '--controller', 'ahci', '--iso', guest_file('grub-linux.iso')) as guest:
+        with machine('--memory', '256M', '--disk', 'none', '--controller', controller, '--iso', guest_file('grub-linux.iso')) as guest:
             guest.wait_screen(r'GNU GRUB', 180)
             guest.key('enter')
             shell_on_serial(guest.serial, 'x86_64')
@@ -118,6 +118,28 @@ def disc_change_on_ahci():
             guest.serial.send(f'while {read} >/dev/null; do sleep 1; done; echo empty-$((1 + 1)); poweroff -f\n')
             guest.serial.expect('empty-2', 120)
             guest.wait_off(120)
+
+
+def hot_plug(controller):
+    """A disk that comes while the guest runs, is read and written, and goes."""
+    with tempfile.TemporaryDirectory() as folder:
+        disk = pathlib.Path(folder) / 'disk.raw'
+        disk.write_bytes(b'BUNSHIN-PLUGGED'.ljust(16 << 20, b'\0'))
+        with machine('--memory', '256M', '--disk', 'none', '--controller', controller, '--iso', guest_file('grub-linux.iso')) as guest:
+            guest.wait_screen(r'GNU GRUB', 180)
+            guest.key('enter')
+            shell_on_serial(guest.serial, 'x86_64')
+            guest.library('set', guest.name, f'{controller}3={disk}')
+            guest.serial.send('until grep -q sda /proc/partitions; do sleep 1; done; head -c 15 /dev/sda; echo; '
+                              'seq 1 1000 > /dev/sda; sync; echo written-$((1 + 1))\n')
+            guest.serial.expect('BUNSHIN-PLUGGED\\s+written-2', 120)
+            guest.library('set', guest.name, f'{controller}3=none')
+            guest.serial.send('while grep -q sda /proc/partitions; do sleep 1; done; echo gone-$((1 + 1)); poweroff -f\n')
+            guest.serial.expect('gone-2', 120)
+            guest.wait_off(120)
+        written = b''.join(b'%d\n' % n for n in range(1, 1001))
+        if not disk.read_bytes().startswith(written):
+            raise Failure('the guest was told that it had written what the disk does not have')
 
 
 def power_button():
@@ -144,13 +166,19 @@ if __name__ == '__main__':
         ('cloud-from-grub', lambda: from_grub('cloud', 'x86_64')),
         ('i386-from-grub', lambda: from_grub('i386', 'i686')),
         # The image is that of a CD and of a disk.
-        ('generic-from-grub-on-virtio', from_grub_on_virtio),
+        ('generic-from-grub-on-virtio', lambda: from_grub_on_disk('virtio')),
+        ('generic-from-grub-on-nvme', lambda: from_grub_on_disk('nvme')),
+        ('generic-from-grub-on-scsi', lambda: from_grub('generic', 'x86_64', ('--controller', 'scsi', '--iso'))),
         ('generic-from-grub-on-ahci', lambda: from_grub('generic', 'x86_64', ('--controller', 'ahci', '--iso'))),
         ('ext4-on-vdi', lambda: ext4_on_vdi('ide', 'sda')),
         ('ext4-on-vdi-on-ahci', lambda: ext4_on_vdi('ahci', 'sda')),
-        ('disc-change-on-ahci', disc_change_on_ahci),
+        ('disc-change-on-ahci', lambda: disc_change('ahci')),
+        ('disc-change-on-scsi', lambda: disc_change('scsi')),
+        ('disc-change-on-ide', lambda: disc_change('ide')),
         ('ext4-on-vdi-on-virtio', lambda: ext4_on_vdi('virtio', 'vda')),
         # As guests of the time before virtio 1.0, and without messages for interrupts.
         ('ext4-on-vdi-on-old-virtio', lambda: ext4_on_vdi('virtio', 'vda', ' virtio_pci.force_legacy=1 pci=nomsi')),
+        ('hot-plug-on-ahci', lambda: hot_plug('ahci')),
+        ('hot-plug-on-scsi', lambda: hot_plug('scsi')),
         ('power-button', power_button),
     ])

@@ -210,7 +210,7 @@ check_ours (Disk *disk, uint64_t size)
     {
       DiskExtent extent;
 
-      g_assert_true (disk_extent (disk, at, &extent, &error));
+      g_assert_true (disk_extent (disk, at, disk_size (disk) - at, &extent, &error));
       g_assert_no_error (error);
       data += extent.is_data ? extent.length : 0;
       at += extent.length;

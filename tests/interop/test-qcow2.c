@@ -257,6 +257,123 @@ test_base (Fixture *f, gconstpointer options)
   work_and_judge (f);
 }
 
+/* The base under other names: it is found, by both, and nothing else in the header is lost. */
+static void
+test_renamed_base (Fixture *f, gconstpointer options)
+{
+  static const char *const names[] = { "b", "a name that is a good deal longer than the one before.img", "base.qcow2" };
+  g_autofree char *size = g_strdup_printf ("%d", SIZE), *last = g_strdup (f->base);
+
+  if (!have_peer ())
+    return;
+  write_raw (f);
+  run ("qemu-img", "convert", "-f", "raw", "-O", "qcow2", f->raw, f->base, NULL);
+  run ("qemu-img", "create", "-q", "-f", "qcow2", "-o", options, "-b", "base.qcow2", "-F", "qcow2", f->image, size, NULL);
+  for (unsigned i = 0; i < 2 * G_N_ELEMENTS (names); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      char *next = g_build_filename (f->folder, names[i % G_N_ELEMENTS (names)], NULL);
+
+      g_assert_cmpint (g_rename (last, next), ==, 0);
+      g_free (last);
+      last = next;
+      disk_set_base (f->image, next, "qcow2", &error);
+      g_assert_no_error (error);
+      {
+        g_autoptr (Disk) disk = disk_open (f->image, DISK_OPEN_LAYER, &error);
+
+        g_assert_no_error (error);
+        g_assert_cmpstr (disk_base_name (disk), ==, names[i % G_N_ELEMENTS (names)]);
+      }
+      work_and_judge (f);
+    }
+}
+
+static void
+push (Fixture *f, Disk *disk, const char *name)
+{
+  g_autofree char *path = g_build_filename (f->folder, name, NULL);
+  const DiskCreateOptions options
+      = { .format = "qcow2", .size = SIZE, .base = disk_path (disk), .base_format = disk_format_name (disk) };
+  g_autoptr (GError) error = NULL;
+  DiskLayer *layer;
+
+  disk_create (path, &options, &error);
+  g_assert_no_error (error);
+  layer = disk_layer_prepare (disk, path, &error);
+  g_assert_no_error (error);
+  disk_layer_push (disk, layer);
+}
+
+/* Others, and we without being told the chain, read the layers by what their headers say. */
+static Disk *
+judge_layers (Fixture *f, Disk *disk)
+{
+  unsigned count = disk_layer_count (disk);
+  g_auto (GStrv) paths = g_new0 (char *, count + 1);
+  g_autofree char *contents = NULL;
+  g_autoptr (GError) error = NULL;
+  gsize length;
+
+  for (unsigned i = 0; i < count; i++)
+    paths[i] = g_strdup (disk_layer_path (disk, i));
+  disk_unref (disk);
+  for (unsigned i = 0; i + 1 < count; i++)
+    run ("qemu-img", "check", "-f", "qcow2", paths[i], NULL);
+  run ("qemu-img", "convert", "-O", "raw", paths[0], f->raw, NULL);
+  g_assert_true (g_file_get_contents (f->raw, &contents, &length, NULL));
+  g_assert_cmpuint (length, >=, SIZE);
+  g_assert_true (memcmp (contents, f->expected, SIZE) == 0);
+  disk = disk_open (paths[0], 0, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (disk_layer_count (disk), ==, count);
+  return disk;
+}
+
+static void
+merge (Disk *disk, unsigned depth)
+{
+  g_autofree char *path = g_strdup (disk_layer_path (disk, depth));
+  const DiskMerge options = { 0 };
+  g_autoptr (GError) error = NULL;
+
+  disk_merge_layer (disk, depth, &options, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (g_unlink (path), ==, 0);
+}
+
+static void
+test_layers (Fixture *f, gconstpointer format)
+{
+  static const char *const names[] = { "one.qcow2", "two.qcow2", "three.qcow2" };
+  const DiskCreateOptions create = { .format = format, .size = SIZE };
+  g_autoptr (GError) error = NULL;
+  Disk *disk;
+
+  if (!have_peer ())
+    return;
+  disk_create (f->base, &create, &error);
+  g_assert_no_error (error);
+  disk = disk_open (f->base, 0, &error);
+  g_assert_no_error (error);
+  work (f, disk);
+  for (unsigned i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      push (f, disk, names[i]);
+      work (f, disk);
+    }
+  disk = judge_layers (f, disk);
+  /* The one above the root first: the next one is told its base's format. */
+  for (unsigned i = G_N_ELEMENTS (names); i-- > 0;)
+    {
+      merge (disk, i);
+        disk = judge_layers (f, disk);
+      work (f, disk);
+    }
+  disk_unref (disk);
+  expect_ours (f, f->base);
+}
+
 /* Refcounts that another program was not done with are counted anew. */
 static void
 test_dirty (Fixture *f, gconstpointer unused)
@@ -321,6 +438,15 @@ main (int argc, char **argv)
   ADD ("theirs/counts-of-4-bits", "cluster_size=4096,refcount_bits=4", test_theirs);
   ADD ("theirs/large-clusters-counts-of-64-bits", "cluster_size=2M,refcount_bits=64", test_theirs);
   ADD ("theirs/preallocated", "preallocation=metadata", test_theirs);
+  ADD ("renamed-base/version-3", "compat=1.1", test_renamed_base);
+  ADD ("renamed-base/version-2", "compat=0.10", test_renamed_base);
+  ADD ("renamed-base/small-clusters", "cluster_size=4096", test_renamed_base);
+  ADD ("layers/raw", "raw", test_layers);
+  ADD ("layers/vdi", "vdi", test_layers);
+  ADD ("layers/vmdk", "vmdk", test_layers);
+  ADD ("layers/vhdx", "vhdx", test_layers);
+  ADD ("layers/hdd", "hdd", test_layers);
+  ADD ("layers/qcow2", "qcow2", test_layers);
   ADD ("compressed/zlib", "compression_type=zlib", test_compressed);
   ADD ("compressed/zstd", "compression_type=zstd", test_compressed);
   ADD ("compressed/small-clusters", "cluster_size=512", test_compressed);

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Snapshots of a running machine: how long the guest stands still for one, how large it is, how soon the guest runs again
+after going back; beside savevm and loadvm of QEMU on qcow2."""
+import json
+import os
+import pathlib
+import select
+import shutil
+import socket
+import statistics
+import subprocess
+import threading
+import time
+
+from common import BUNSHIN, TOP, guest
+from programs import initramfs_of
+
+DISK = 4 << 30
+SIZES = (1, 4) # GiB of memory
+LIMIT = 300
+
+
+def build(work):
+    """A disc that boots a kernel with the ticker as its only program."""
+    folder, program = work / 'disc', work / 'ticker'
+    (folder / 'boot/grub').mkdir(parents=True)
+    subprocess.run(['gcc', '-std=gnu17', '-D_GNU_SOURCE', '-O2', '-static', '-pthread', '-Wall', '-Wextra', '-Wno-unused-parameter', '-Werror', '-o',
+                    str(program), str(TOP / 'tests/bench/guest-io/ticker.c')], check=True)
+    script = b'until [ -b /dev/vda ]; do sleep 0.1; done; /tests/ticker /dev/vda $fill\n'
+    base = pathlib.Path(guest('generic/initrd')).read_bytes()
+    (folder / 'initrd').write_bytes(base + bytes(-len(base) % 4) + initramfs_of(
+        ('tests/tick', 0o100755, script), ('tests/ticker', 0o100755, program.read_bytes())))
+    shutil.copy(guest('generic/vmlinuz'), folder / 'vmlinuz')
+    entries = ''.join(f'menuentry m{size} {{ linux /vmlinuz console=ttyS0 quiet bunshin.run=tick fill={size * 512}\ninitrd /initrd\n}}\n'
+                      for size in SIZES)
+    return folder, entries
+
+
+def disc(work, folder, entries, index):
+    (folder / 'boot/grub/grub.cfg').write_text(f'set timeout=0\nset default={index}\n{entries}')
+    path = work / f'disc-{index}.iso'
+    subprocess.run(['grub-mkrescue', '-o', str(path), str(folder)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return path
+
+
+class Ticks:
+    """The times at which ticks came, read from a socket on a thread of its own."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        end = time.monotonic() + LIMIT
+        while True:
+            try:
+                self.socket.connect(str(path))
+                break
+            except OSError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
+        self.times = []
+        self.more = threading.Condition()
+        threading.Thread(target=self.read, daemon=True).start()
+
+    def read(self):
+        while data := self.socket.recv(65536):
+            if b'tick' in data:
+                with self.more:
+                    self.times.append(time.monotonic())
+                    self.more.notify_all()
+
+    def wait(self, after):
+        """When the first tick came after that time."""
+        with self.more:
+            if not self.more.wait_for(lambda: self.times and self.times[-1] > after, LIMIT):
+                raise SystemExit('the guest does not tick')
+            return next(when for when in self.times if when > after)
+
+    def longest_gap(self, begin, end):
+        times = [when for when in list(self.times) if begin <= when <= end]
+        return max((b - a for a, b in zip(times, times[1:])), default=end - begin)
+
+
+class Ours:
+    def __init__(self, work, size, iso):
+        self.environment = dict(os.environ, BUNSHIN_HOME=str(work / f'home-{size}'), XDG_RUNTIME_DIR=str(work))
+        self.folder = work / f'home-{size}' / 'machines' / 'bench'
+        self.call('create', 'bench', '--memory', f'{size}G', '--cpus', '1', '--disk', str(DISK), '--controller', 'virtio', '--iso', str(iso),
+                  '--nic', 'none', '--accel', 'jit')
+        self.call('start', 'bench', '--headless', '--serial', f'unix:{work / "serial"}')
+        self.ticks = Ticks(work / 'serial')
+
+    def call(self, *words):
+        subprocess.run([BUNSHIN, *words], env=self.environment, check=True, stdout=subprocess.DEVNULL, timeout=LIMIT)
+
+    def take(self, name):
+        self.call('snapshot', 'take', 'bench', name)
+
+    def pause(self):
+        """Seconds that the engine says the guest was halted for the last one."""
+        info = subprocess.run([BUNSHIN, 'info', 'bench', '--json'], env=self.environment, check=True, capture_output=True, timeout=LIMIT)
+        return json.loads(info.stdout)['last-snapshot-pause'] / 1e6
+
+    def restore(self, name):
+        self.call('snapshot', 'restore', 'bench', name)
+
+    def size(self, name):
+        return sum(path.stat().st_blocks * 512 for path in self.folder.rglob('*.state'))
+
+    def close(self):
+        self.call('power-off', 'bench')
+        self.call('wait', 'bench', '--state', 'powered-off', '--timeout', '60')
+
+
+class Theirs:
+    def __init__(self, work, size, iso):
+        image = work / f'peer-{size}.qcow2'
+        self.image, self.serial, self.monitor_path = image, work / 'peer-serial', work / 'peer-monitor'
+        subprocess.run(['qemu-img', 'create', '-q', '-f', 'qcow2', str(image), str(DISK)], check=True)
+        self.process = subprocess.Popen(
+            ['qemu-system-x86_64', '-accel', 'tcg', '-cpu', 'max', '-display', 'none', '-m', f'{size}G', '-nic', 'none', '-drive',
+             f'file={image},if=virtio,cache=writeback', '-cdrom', str(iso), '-serial', f'unix:{self.serial},server=on,wait=off', '-monitor',
+             f'unix:{self.monitor_path},server=on,wait=off'])
+        self.ticks = Ticks(self.serial)
+        self.monitor = socket.socket(socket.AF_UNIX)
+        self.monitor.connect(str(self.monitor_path))
+        self.answer()
+
+    def answer(self):
+        text = b''
+        while not text.endswith(b'(qemu) '):
+            if not select.select([self.monitor], [], [], LIMIT)[0]:
+                raise SystemExit('the monitor does not answer')
+            text += self.monitor.recv(65536)
+        return text
+
+    def command(self, text):
+        self.monitor.send(text.encode() + b'\n')
+        self.answer()
+
+    def take(self, name):
+        self.command(f'savevm {name}')
+
+    def pause(self):
+        return None
+
+    def restore(self, name):
+        self.command(f'loadvm {name}')
+
+    def size(self, name):
+        return None
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.serial.unlink()
+        self.monitor_path.unlink()
+
+
+def measure(machine, rounds):
+    """Medians of the longest silence of the guest while a snapshot was taken, of how long it was halted, how long the verb took,
+    and how soon it ran after going back; and the size of one."""
+    gaps, spans, returns, pauses = [], [], [], []
+    try:
+        machine.ticks.wait(time.monotonic())
+        time.sleep(3)
+        for turn in range(rounds):
+            begin = time.monotonic()
+            machine.take(f's{turn}')
+            end = time.monotonic()
+            spans.append(end - begin)
+            machine.ticks.wait(end)
+            gaps.append(machine.ticks.longest_gap(begin - 0.2, machine.ticks.wait(time.monotonic())))
+            pauses.append(machine.pause())
+            time.sleep(1)
+            if turn == 0:
+                size = machine.size('s0')
+        for turn in range(rounds):
+            begin = time.monotonic()
+            machine.restore(f's{turn}')
+            time.sleep(1)
+            machine.ticks.wait(time.monotonic())
+            # The guest that is left ticks for a moment longer: the one that was restored begins after the longest silence.
+            after = [when for when in list(machine.ticks.times) if when > begin]
+            returns.append(max(zip([begin, *after], after), key=lambda pair: pair[1] - pair[0])[1] - begin)
+    finally:
+        machine.close()
+    pause = statistics.median(pauses) if None not in pauses else None
+    return statistics.median(gaps), pause, statistics.median(spans), statistics.median(returns), size
+
+
+def bench_snapshots(arguments, work):
+    """taking and going back to snapshots of 1 and 4 GiB guests, beside savevm and loadvm"""
+    folder, entries = build(work)
+    print(f'snapshots of a guest that writes to its disk, half of its memory in use; medians of {arguments.rounds}')
+    for index, size in enumerate(SIZES):
+        iso = disc(work, folder, entries, index)
+        for name, kind in (('jit', Ours), ('TCG', Theirs)):
+            if name.lower() not in arguments.peers:
+                continue
+            gap, pause, span, back, bytes_taken = measure(kind(work, size, iso), arguments.rounds)
+            print(f'  {size} GiB, {name}: the longest silence {1000 * gap:.0f} ms' + (f', halted {1000 * pause:.0f} ms' if pause else '') +
+                  f'; taking took {span:.2f} s; running again '
+                  f'{1000 * back:.0f} ms after going back' + (f'; {bytes_taken / (1 << 20):.0f} MiB' if bytes_taken else ''), flush=True)
