@@ -147,9 +147,19 @@ take_value (char **value, const char *line, const char *key)
   return TRUE;
 }
 
-/* FALSE: it is about a part of the disk, and makes no sense. */
+/* The digits of the CID, which are changed in their place later. */
+static void
+note_cid (VmdkDescriptor *descriptor, const char *text, const char *line)
+{
+  const char *digits = skip_spaces (strchr (line, '=') + 1);
+
+  descriptor->cid_at = (unsigned)(digits - text);
+  descriptor->cid_digits = (unsigned)strspn (digits, "0123456789abcdefABCDEF");
+}
+
+/* A line of @text. FALSE: it is about a part of the disk, and makes no sense. */
 static gboolean
-parse_any (VmdkDescriptor *descriptor, Values *values, const char *line)
+parse_any (VmdkDescriptor *descriptor, Values *values, const char *text, const char *line)
 {
   if (g_ascii_strncasecmp (line, "RW ", 3) == 0)
     return parse_line (descriptor, line + 3, 'w');
@@ -157,8 +167,10 @@ parse_any (VmdkDescriptor *descriptor, Values *values, const char *line)
     return parse_line (descriptor, line + 7, 'r');
   if (g_ascii_strncasecmp (line, "NOACCESS ", 9) == 0)
     return parse_line (descriptor, line + 9, 'n');
-  if (!take_value (&values->version, line, "version") && !take_value (&values->encoding, line, "encoding")
-      && !take_value (&values->cid, line, "CID") && !take_value (&values->parent_cid, line, "parentCID")
+  if (take_value (&values->cid, line, "CID"))
+    note_cid (descriptor, text, line);
+  else if (!take_value (&values->version, line, "version") && !take_value (&values->encoding, line, "encoding")
+      && !take_value (&values->parent_cid, line, "parentCID")
       && !take_value (&descriptor->create_type, line, "createType"))
     take_value (&descriptor->parent, line, "parentFileNameHint");
   return TRUE;
@@ -179,19 +191,6 @@ decode (char **name, const char *encoding)
   *name = converted;
 }
 
-/* The digits of the CID are changed in their place later. */
-static void
-note_cid (VmdkDescriptor *descriptor, const char *text, const char *line)
-{
-  const char *digits = strchr (line, '=');
-
-  if (digits == NULL)
-    return;
-  digits = skip_spaces (digits + 1);
-  descriptor->cid_at = (unsigned)(digits - text);
-  descriptor->cid_digits = (unsigned)strspn (digits, "0123456789abcdefABCDEF");
-}
-
 VmdkDescriptor *
 vmdk_descriptor_parse (Image *img, const char *text, size_t length, GError **error)
 {
@@ -210,13 +209,11 @@ vmdk_descriptor_parse (Image *img, const char *text, size_t length, GError **err
         *next++ = '\0';
       g_strchomp (line);
       start = skip_spaces (line);
-      if (!parse_any (descriptor, &values, start) || descriptor->lines->len > VMDK_EXTENTS_MAX)
+      if (!parse_any (descriptor, &values, copy, start) || descriptor->lines->len > VMDK_EXTENTS_MAX)
         {
           image_damaged (error, img, _ ("the descriptor has a line “%.60s”"), start);
           goto fail;
         }
-      if (values.cid != NULL && descriptor->cid_digits == 0)
-        note_cid (descriptor, copy, start);
     }
   descriptor->parent_cid = VMDK_NO_PARENT;
   if (values.version == NULL || strlen (values.version) != 1 || *values.version < '1' || *values.version > '3')

@@ -187,6 +187,28 @@ test_descriptor (Fixture *f, gconstpointer data)
   g_assert_cmpint (back[2047], ==, 'b');
 }
 
+/* The content ID that counts, the last, is the one that is changed; what stands around it is not. */
+static void
+test_content_id (Fixture *f, gconstpointer data)
+{
+  static const char before[] = "# Disk DescriptorFile\nCID=\n Disk=\nversion=2\nCID=0\nCID=abc\nRW 4 FLAT \"flat\" 0\n",
+                    after[] = "\nRW 4 FLAT \"flat\" 0\n";
+  g_autofree char *flat = g_build_filename (f->folder, "flat", NULL), *path = g_build_filename (f->folder, "text.vmdk", NULL),
+                  *zeros = g_malloc0 (2048), *text = NULL;
+  size_t head = (size_t)(strstr (before, "abc") - before);
+  Disk *disk;
+
+  g_assert_true (g_file_set_contents (flat, zeros, 2048, NULL));
+  describe (f, "text.vmdk", before);
+  disk = image_must_open (path);
+  image_write_sector (disk, 0, 'x');
+  disk_unref (disk);
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  g_assert_cmpmem (text, head, before, head);
+  g_assert_true (strncmp (text + head, "abc", 3) != 0 && strspn (text + head, "0123456789abcdef") == 3);
+  g_assert_cmpstr (text + head + 3, ==, after);
+}
+
 /* A part of a split disk alone says what it is. */
 static void
 test_part (Fixture *f, gconstpointer data)
@@ -331,6 +353,7 @@ main (int argc, char **argv)
   ADD ("hostile-header", test_hostile_header);
   ADD ("hostile-descriptor", test_hostile_descriptor);
   ADD ("descriptor", test_descriptor);
+  ADD ("content-id", test_content_id);
   ADD ("part", test_part);
   ADD ("parent", test_parent);
   ADD ("unclean", test_unclean);
