@@ -330,6 +330,15 @@ image_file_allocate (ImageFile *file, uint64_t at, uint64_t length, GError **err
 }
 
 gboolean
+image_file_grow (ImageFile *file, uint64_t size, GError **error)
+{
+  uint64_t end;
+
+  /* Not ftruncate(): others may have written further on meanwhile. */
+  return image_file_length (file, &end, error) && (end >= size || image_file_allocate (file, size - 1, 1, error));
+}
+
+gboolean
 image_file_zero (ImageFile *file, uint64_t at, uint64_t length, GError **error)
 {
   static const uint8_t zeros[65536];
@@ -341,7 +350,7 @@ image_file_zero (ImageFile *file, uint64_t at, uint64_t length, GError **error)
     return FALSE;
   if (at + length > end)
     {
-      if (!image_file_truncate (file, at + length, error))
+      if (!image_file_grow (file, at + length, error))
         return FALSE;
       if (at >= end)
         return TRUE;

@@ -308,6 +308,8 @@ gboolean image_file_read (ImageFile *file, uint64_t at, void *buffer, size_t len
 gboolean image_file_write (ImageFile *file, uint64_t at, const void *buffer, size_t length, GError **error);
 gboolean image_file_sync (ImageFile *file, GError **error);
 gboolean image_file_truncate (ImageFile *file, uint64_t size, GError **error);
+/* It has @size bytes or more, and keeps what others write behind its end at the same time. */
+gboolean image_file_grow (ImageFile *file, uint64_t size, GError **error);
 /* Takes the space now, so that writing there does not fail for want of it. */
 gboolean image_file_allocate (ImageFile *file, uint64_t at, uint64_t length, GError **error);
 /* The range reads as zeros afterwards; a hole where that is possible. May make the file longer. */

@@ -28,10 +28,9 @@ static gboolean
 take_changes (Image *img, Qcow2Changes *c, GError **error)
 {
   Qcow2 *q = img->state;
-  uint64_t end = q->used_end << q->cluster_bits, length;
 
   /* The last cluster is there whole. */
-  if (!image_file_length (img->file, &length, error) || (length < end && !image_file_truncate (img->file, end, error)))
+  if (!image_file_grow (img->file, q->used_end << q->cluster_bits, error))
     return FALSE;
   c->counts = table_cache_seal (q->refcount_blocks);
   c->tables = table_cache_seal (q->l2_tables);

@@ -494,20 +494,14 @@ vdi_flush (Image *img, GError **error)
   Vdi *vdi = img->state;
   gboolean dirty, changed = FALSE, ok = TRUE;
   VdiHeader header;
-  uint64_t length;
 
   g_mutex_lock (&vdi->flush_lock);
   g_mutex_lock (&img->map_lock);
   dirty = vdi->dirty;
   header = vdi->header;
+  /* Other programs want the last block whole. */
   if (dirty)
-    {
-      uint64_t end = place_offset (vdi, header.blocks_allocated);
-
-      /* Other programs want the last block whole. */
-      ok = image_file_length (img->file, &length, error)
-           && (length >= end || image_file_truncate (img->file, end, error));
-    }
+    ok = image_file_grow (img->file, place_offset (vdi, header.blocks_allocated), error);
   if (ok)
     {
       changed = table_cache_seal (vdi->map);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Disk images: creating, reading back, locking, throw-away changes, damage, and the asynchronous interface. */
 
-#include "storage/disk/disk.h"
+#include "storage/disk/format.h"
 
 #include <fcntl.h>
 #include <gio/gio.h>
@@ -9,6 +9,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum
+{
+  GROW_ROUNDS = 10000
+};
 
 typedef struct
 {
@@ -428,6 +433,55 @@ test_no_cache (Fixture *f, gconstpointer name)
   }
 }
 
+typedef struct
+{
+  ImageFile *file;
+  int asked, written; /* sectors behind the zeros */
+} Grower;
+
+static gpointer
+write_behind (gpointer data)
+{
+  Grower *g = data;
+  g_autoptr (GError) error = NULL;
+
+  for (int i = 0; i < GROW_ROUNDS; i++)
+    {
+      while (g_atomic_int_get (&g->asked) <= i)
+        g_thread_yield ();
+      image_file_write (g->file, (uint64_t) (2 * i + 1) * SECTOR_SIZE, "behind", 7, &error);
+      g_assert_no_error (error);
+      g_atomic_int_inc (&g->written);
+    }
+  return NULL;
+}
+
+/* A file that is made longer for zeros keeps what is written behind them at the same time. */
+static void
+test_grow (Fixture *f, gconstpointer name)
+{
+  g_autoptr (GError) error = NULL;
+  Grower g = { .file = image_file_create (f->path, &error) };
+  GThread *thread;
+  char found[7];
+
+  g_assert_no_error (error);
+  thread = g_thread_new ("behind", write_behind, &g);
+  for (int i = 0; i < GROW_ROUNDS; i++)
+    {
+      g_atomic_int_inc (&g.asked);
+      image_file_zero (g.file, (uint64_t) (2 * i) * SECTOR_SIZE, SECTOR_SIZE, &error);
+      g_assert_no_error (error);
+      while (g_atomic_int_get (&g.written) <= i)
+        g_thread_yield ();
+      image_file_read (g.file, (uint64_t) (2 * i + 1) * SECTOR_SIZE, found, sizeof found, &error);
+      g_assert_no_error (error);
+      g_assert_cmpstr (found, ==, "behind");
+    }
+  g_thread_join (thread);
+  image_file_close (g.file);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -452,5 +506,6 @@ main (int argc, char **argv)
   ADD ("/disk/no-file", "a.vdi", test_no_file);
   ADD ("/disk/asynchronous", "a.vdi", test_asynchronous);
   ADD ("/disk/another-context", "a.vdi", test_another_context);
+  ADD ("/disk/grow", "a.bin", test_grow);
   return g_test_run ();
 }
