@@ -220,6 +220,7 @@ add_memory (Machine *m, const MachineConfig *config, GError **error)
   m->ram = ram_block_new ("RAM", config->memory, error);
   if (m->ram == NULL)
     return FALSE;
+  ram_block_allow_dma (m->ram, TRUE);
   address_space_add_ram (m->memory, 0, m->low_memory, 0, m->ram, 0);
   if (m->high_memory > 0)
     address_space_add_ram (m->memory, FOUR_GIB, m->high_memory, 0, m->ram, m->low_memory);

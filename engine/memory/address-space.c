@@ -526,3 +526,11 @@ guest_memory_map (AddressSpace *as, uint64_t gpa, uint64_t *length, gboolean wri
   ram_block_fetch (section->block, (uint64_t) (section->host - section->block->host) + (gpa - section->base), *length);
   return section->host + (gpa - section->base);
 }
+
+void *
+guest_memory_map_dma (AddressSpace *as, uint64_t gpa, uint64_t *length, gboolean writable)
+{
+  const MemorySection *section = address_space_lookup (as, gpa);
+
+  return section->block != NULL && section->block->has_dma ? guest_memory_map (as, gpa, length, writable) : NULL;
+}

@@ -41,6 +41,10 @@ RamBlock *ram_block_new (const char *name, uint64_t size, GError **error);
 void ram_block_free (RamBlock *block);
 uint8_t *ram_block_host (RamBlock *block);
 uint64_t ram_block_size (const RamBlock *block);
+/* Whether other threads may reach the block without the machine lock, for guest_memory_map_dma(): then it has to outlive
+ * all devices, and who watches it sees what they write when they are done. At first it may not. */
+void ram_block_allow_dma (RamBlock *block, gboolean allow);
+gboolean ram_block_allows_dma (const RamBlock *block);
 /* Maps @length bytes of the block from @offset on at @address too, in place of what is there; all in whole pages. FALSE
  * when the host's kernel refuses. The caller unmaps. */
 gboolean ram_block_map (RamBlock *block, uint64_t offset, uint64_t length, void *address, gboolean writable);
@@ -144,4 +148,6 @@ gboolean guest_memory_write (AddressSpace *as, uint64_t gpa, const void *buffer,
  * shortens *@length; NULL when @gpa is no RAM (or ROM and @writable). After
  * writing through it call guest_memory_written(). */
 void *guest_memory_map (AddressSpace *as, uint64_t gpa, uint64_t *length, gboolean writable);
+/* The same of a block that allows it, or NULL: for who goes on without the machine lock. */
+void *guest_memory_map_dma (AddressSpace *as, uint64_t gpa, uint64_t *length, gboolean writable);
 void guest_memory_written (AddressSpace *as, uint64_t gpa, uint64_t length);

@@ -15,6 +15,7 @@ struct RamBlock
   uint8_t *dirty;     /* a byte a page; NULL: no log */
   uint8_t *reported;  /* what the last collection found */
   RamLoader *loader;  /* NULL: everything is here */
+  gboolean has_dma;
 };
 
 /* Makes a new view from the regions and publishes it. */

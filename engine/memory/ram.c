@@ -63,6 +63,18 @@ ram_block_size (const RamBlock *block)
   return block->size;
 }
 
+void
+ram_block_allow_dma (RamBlock *block, gboolean allow)
+{
+  block->has_dma = allow;
+}
+
+gboolean
+ram_block_allows_dma (const RamBlock *block)
+{
+  return block->has_dma;
+}
+
 gboolean
 ram_block_map (RamBlock *block, uint64_t offset, uint64_t length, void *address, gboolean writable)
 {

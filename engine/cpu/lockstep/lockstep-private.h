@@ -118,6 +118,7 @@ typedef struct
   uint8_t *begin;
   uint8_t *written;     /* a flag per page: by the second processor, in this slice */
   gboolean is_compared; /* no device writes it unseen */
+  gboolean had_dma;     /* see ram_block_allow_dma() */
 } Mirror;
 
 /* What the guest's memory looks like: an array of MemorySection. */

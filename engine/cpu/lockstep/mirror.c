@@ -58,13 +58,15 @@ mirror_block (Side *side, const MemorySection *section)
       g_autoptr (GError) error = NULL;
       Mirror added = { .real = real, .mirror = ram_block_new ("mirror", ram_block_size (real), &error),
                        .begin = g_malloc (ram_block_size (real)),
-                       .written = g_malloc0 (ram_block_size (real) >> GUEST_PAGE_SHIFT), .is_compared = section->dirty == NULL };
+                       .written = g_malloc0 (ram_block_size (real) >> GUEST_PAGE_SHIFT), .is_compared = section->dirty == NULL,
+                       .had_dma = ram_block_allows_dma (real) };
 
       if (added.mirror == NULL)
         g_error ("%s", error->message);
       memcpy (ram_block_host (added.mirror), ram_block_host (real), ram_block_size (real));
       memcpy (added.begin, ram_block_host (real), ram_block_size (real));
       ram_block_enable_dirty_log (added.mirror, side->memory);
+      ram_block_allow_dma (real, FALSE);
       g_array_append_val (ls->mirrors, added);
       mirror = mirror_of (ls, real);
     }
@@ -78,6 +80,9 @@ mirror_free (Lockstep *ls)
     {
       Mirror *mirror = &g_array_index (ls->mirrors, Mirror, i);
 
+      /* Other blocks may be gone. */
+      if (mirror->had_dma)
+        ram_block_allow_dma (mirror->real, TRUE);
       ram_block_free (mirror->mirror);
       g_free (mirror->begin);
       g_free (mirror->written);

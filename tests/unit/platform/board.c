@@ -31,6 +31,7 @@ board_new (void)
   board->memory = address_space_new ();
   board->ram = ram_block_new ("RAM", BOARD_RAM, &error);
   g_assert_no_error (error);
+  ram_block_allow_dma (board->ram, TRUE);
   address_space_add_ram (board->memory, 0, BOARD_RAM, 0, board->ram, 0);
   board->clock = clock_new (board->context, &board->lock);
   board->devices = g_ptr_array_new ();
