@@ -85,6 +85,12 @@ Image *disk_top_layer (const Disk *d);
 /* With the lock: who waits for something looks again. */
 void disk_wake (Disk *d);
 
+/* vector.c */
+
+/* Reads or writes within the image. @count > 0 when @length > 0. */
+gboolean image_move_vector (Image *img, uint64_t offset, const struct iovec *vector, unsigned count, size_t length,
+                            gboolean reads, GError **error);
+
 /* layers.c */
 
 /* Makes durable what was written, in the layers below too. Among the requests being carried out. */

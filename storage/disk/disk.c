@@ -3,6 +3,7 @@
 
 #include "storage/disk/disk-private.h"
 
+#include <errno.h>
 #include <gio/gio.h>
 #include <glib/gi18n-lib.h>
 
@@ -11,6 +12,14 @@ enum
   /* Requests that take less than it takes to wake a thread are left to the one that is awake. */
   WAKE_US = 25,
   COST_WEIGHT = 8
+};
+
+/* Of a request. */
+enum
+{
+  STAGE_NONE,
+  STAGE_QUEUED,
+  STAGE_RUNNING
 };
 
 static gboolean
@@ -49,9 +58,11 @@ carry_out (Disk *d, DiskRequest *r, GError **error)
   switch (r->op)
     {
     case DISK_READ:
-      return img->format->read (img, r->offset, r->buffer, r->length, error);
+      return r->buffer != NULL ? img->format->read (img, r->offset, r->buffer, r->length, error)
+                               : image_move_vector (img, r->offset, r->vector, r->vector_count, r->length, TRUE, error);
     case DISK_WRITE:
-      ok = img->format->write (img, r->offset, r->buffer, r->length, error);
+      ok = r->buffer != NULL ? img->format->write (img, r->offset, r->buffer, r->length, error)
+                             : image_move_vector (img, r->offset, r->vector, r->vector_count, r->length, FALSE, error);
       break;
     case DISK_DISCARD:
       return discard (img, r->offset, r->length, error);
@@ -117,6 +128,7 @@ may_start (Disk *d, const DiskRequest *r)
 static void
 start (Disk *d, DiskRequest *r)
 {
+  r->stage = STAGE_RUNNING;
   g_queue_push_tail_link (&d->running, &r->link);
   if (d->track != NULL && d->track->layer == d->image && changes (r))
     disk_track_note (d->track, r->offset, r->length);
@@ -189,6 +201,7 @@ worker (gpointer data)
       g_queue_unlink (&d->running, &r->link);
       if (error != NULL && may_stall (d, r, error))
         {
+          r->stage = STAGE_QUEUED;
           g_queue_push_head_link (&d->queue, &r->link);
           d->stalled = d->stall_untold = TRUE;
           g_clear_error (&d->stall_error);
@@ -197,6 +210,7 @@ worker (gpointer data)
       else
         {
           r->error = error;
+          r->stage = STAGE_NONE;
           g_queue_push_tail_link (&d->completed, &r->link);
         }
       if (d->source != NULL)
@@ -233,8 +247,10 @@ tell (gpointer data)
   for (GList *l; (l = g_queue_pop_head_link (&done)) != NULL;)
     {
       DiskRequest *r = l->data;
+      const DiskRequest *next = done.head != NULL ? done.head->data : NULL;
       GError *error = r->error;
 
+      r->more = next != NULL && next->done == r->done && next->opaque == r->opaque;
       r->done (r);
       g_clear_error (&error);
     }
@@ -515,9 +531,32 @@ disk_submit (Disk *d, DiskRequest *request)
 {
   request->error = NULL;
   request->link = (GList) { .data = request };
+  request->stage = STAGE_QUEUED;
   g_mutex_lock (&d->lock);
   g_queue_push_tail_link (&d->queue, &request->link);
   want_worker (d, g_get_monotonic_time ());
+  g_mutex_unlock (&d->lock);
+}
+
+void
+disk_recall (Disk *d, DiskRequest *r)
+{
+  g_mutex_lock (&d->lock);
+  d->waiting++;
+  while (r->stage == STAGE_RUNNING)
+    g_cond_wait (&d->progress, &d->lock);
+  d->waiting--;
+  /* It may have stalled. */
+  if (r->stage == STAGE_QUEUED)
+    {
+      r->stage = STAGE_NONE;
+      g_queue_unlink (&d->queue, &r->link);
+      g_set_error_literal (&r->error, G_IO_ERROR, G_IO_ERROR_CANCELLED, g_strerror (ECANCELED));
+      g_queue_push_tail_link (&d->completed, &r->link);
+      if (d->source != NULL)
+        g_source_set_ready_time (d->source, 0);
+      disk_wake (d);
+    }
   g_mutex_unlock (&d->lock);
 }
 

@@ -12,6 +12,7 @@
 
 #include <gio/gio.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 typedef struct Disk Disk;
 
@@ -116,11 +117,16 @@ struct DiskRequest
   gboolean force;  /* WRITE, ZERO: done only when durable (FUA) */
   uint64_t offset; /* bytes; the range lies within the disk, else the request fails */
   size_t length;
-  void *buffer;                        /* READ, WRITE: borrowed until done */
+  void *buffer; /* READ, WRITE: borrowed until done. Or NULL, then */
+  /* the same in pieces, none of them empty, of @length bytes together; others may read and write them meanwhile. */
+  const struct iovec *vector;
+  unsigned vector_count;
   void (*done) (DiskRequest *request); /* on the disk's context; @error is NULL when it went well */
   void *opaque;
   GError *error; /* owned by the disk; freed after @done returns */
-  GList link;    /* the disk's own, from disk_submit() to @done */
+  gboolean more; /* while @done runs: another request of the same @done and @opaque comes right after it */
+  GList link;    /* the disk's own, from disk_submit() to @done, as is */
+  unsigned stage;
 };
 
 /* Memory for @length bytes of a request: aligned to pages, which the host's kernel copies to and from several times as fast
@@ -132,6 +138,9 @@ void disk_buffer_free (void *buffer);
 void disk_set_context (Disk *disk, GMainContext *context);
 /* @request is the caller's and stays valid until @done. */
 void disk_submit (Disk *disk, DiskRequest *request);
+/* The memory of a request that was submitted is needed for something else: when this returns nothing touches it any more.
+ * What was begun is waited for (not for @done, which comes as always); what was not fails. */
+void disk_recall (Disk *disk, DiskRequest *request);
 /* Returns when all that was submitted has been carried out (stalled requests do not count). */
 void disk_drain (Disk *disk);
 
