@@ -2,9 +2,10 @@
 /*
  * The block device. Specification: OASIS virtio 1.2, section 5.2.
  *
- * A request is moved in pieces through a buffer of its own, so that the driver cannot make us hold more than a bound.
- * What is under way when the state is saved is saved as the head of its chain, and done again from the start after a
- * load: doing any request twice comes to the same.
+ * The disk reads and writes the guest's memory itself, in parts that end in a bounded time, because a reset waits for
+ * them. Where that memory is no plain RAM, data goes through a buffer of the request, in smaller parts, so that the driver
+ * cannot make us hold more than a bound. What is under way when the state is saved is saved as the head of its chain, and
+ * done again from the start after a load: doing any request twice comes to the same.
  */
 
 #include "engine/devices/virtio/blk.h"
@@ -69,7 +70,8 @@ enum
   SECTORS = 63,
   CYLINDERS_MAX = 16383,
   QUEUE_SIZE = 128,
-  PIECE_MAX = 1 << 20,
+  PART_MAX = 4 << 20,
+  BUFFER_MAX = 1 << 20,
   /* Bounds of what is under way: requests, and bytes of their buffers beyond which no more are begun. */
   REQUESTS_MAX = 256,
   BYTES_MAX = 16 << 20,
@@ -88,9 +90,11 @@ typedef struct
   uint64_t done;          /* bytes; of ranges: how many */
   uint32_t ranges;
   size_t buffer_size;
-  uint8_t *buffer;
+  uint8_t *buffer; /* or NULL */
   DiskRequest request;
   GList link; /* in requests; or in orphans, with no data: the device was reset meanwhile */
+  unsigned piece_count;
+  struct iovec pieces[]; /* of the guest's memory that the disk works on */
 } BlkRequest;
 
 struct VirtioBlk
@@ -104,6 +108,8 @@ struct VirtioBlk
   size_t bytes;        /* of their buffers, both queues' */
   gboolean starved;    /* queues may hold more than we took */
   unsigned next_queue; /* whose turn it is after that */
+  uint32_t untold;     /* a bit for each queue whose driver is to be told; none while the lock is free */
+  gboolean is_batch;   /* request_done() keeps the lock until it is called again */
   VirtioBlkCounters counters;
   uint32_t saved_count, saved_requests[REQUESTS_MAX]; /* queue << 16 | head */
 };
@@ -133,6 +139,13 @@ request_free (BlkRequest *r)
   g_free (r);
 }
 
+/* How many may be needed; more only where memory is in pieces itself. */
+static unsigned
+pieces_max (const VirtChain *chain)
+{
+  return MAX (chain->out_count, chain->in_count) + 1;
+}
+
 /* The last byte of what the driver lets us write is the status; @written bytes before it have been. */
 static void
 complete (BlkRequest *r, uint8_t status, uint64_t written)
@@ -144,8 +157,19 @@ complete (BlkRequest *r, uint8_t status, uint64_t written)
   virtq_push (q, r->chain->head, (uint32_t) MIN (written + 1, G_MAXUINT32));
   g_queue_unlink (&d->requests, &r->link);
   d->bytes -= r->buffer_size;
-  virtio_notify (&d->parent, q);
+  d->untold |= 1u << r->queue;
   request_free (r);
+}
+
+/* Before the machine lock is given up: one interrupt for all that was completed. */
+static void
+tell_driver (VirtioBlk *d)
+{
+  uint32_t untold = d->untold;
+
+  d->untold = 0;
+  for (; untold != 0; untold &= untold - 1)
+    virtio_notify (&d->parent, &d->parent.queues[__builtin_ctz (untold)]);
 }
 
 /* Whether what is written must be durable at once: the driver has no way to ask for it, or does not want to. */
@@ -164,26 +188,50 @@ submit (BlkRequest *r, DiskOp op, uint64_t offset, uint64_t length)
                                .offset = offset,
                                .length = length,
                                .buffer = r->buffer,
+                               .vector = r->pieces,
+                               .vector_count = r->piece_count,
                                .done = request_done,
-                               .opaque = r,
+                               .opaque = r->dev,
                                .force = (op == DISK_WRITE || op == DISK_ZERO) && writes_through (r->dev) };
   disk_submit (r->dev->disk, &r->request);
 }
 
 static void
+get_buffer (BlkRequest *r, uint64_t size)
+{
+  r->buffer_size = size;
+  r->buffer = disk_buffer_new (size);
+  r->dev->bytes += size;
+}
+
+/* Once in a buffer, always in a buffer. */
+static void
 move_data (BlkRequest *r)
 {
   VirtQueue *q = &r->dev->parent.queues[r->queue];
-  uint64_t piece = MIN (r->length - r->done, r->buffer_size);
+  gboolean reads = r->type == T_IN;
+  uint64_t left = r->length - r->done, part = MIN (left, PART_MAX), at = r->done + (reads ? 0 : HEADER_SIZE);
 
-  if (r->done == r->length)
-    complete (r, STATUS_OK, r->type == T_IN ? r->length : 0);
-  else if (r->type == T_IN)
-    submit (r, DISK_READ, r->start + r->done, piece);
-  else if (virtq_read (q, r->chain, HEADER_SIZE + r->done, r->buffer, piece))
-    submit (r, DISK_WRITE, r->start + r->done, piece);
-  else
-    complete (r, STATUS_IOERR, 0);
+  if (left == 0)
+    {
+      complete (r, STATUS_OK, reads ? r->length : 0);
+      return;
+    }
+  r->piece_count = 0;
+  if (r->buffer == NULL)
+    r->piece_count = virtq_map (q, r->chain, reads, at, part, r->pieces, pieces_max (r->chain));
+  if (r->piece_count == 0)
+    {
+      if (r->buffer == NULL)
+        get_buffer (r, MIN (left, BUFFER_MAX));
+      part = MIN (left, r->buffer_size);
+      if (!reads && !virtq_read (q, r->chain, at, r->buffer, part))
+        {
+          complete (r, STATUS_IOERR, 0);
+          return;
+        }
+    }
+  submit (r, reads ? DISK_READ : DISK_WRITE, r->start + r->done, part);
 }
 
 /* Discards and zeroes range after range. */
@@ -222,17 +270,20 @@ go_on (BlkRequest *r)
 }
 
 static void
-piece_done (BlkRequest *r, const GError *error)
+part_done (BlkRequest *r, const GError *error)
 {
   VirtQueue *q = &r->dev->parent.queues[r->queue];
 
+  /* A failed read, too, may have written some. */
+  if (r->type == T_IN && r->buffer == NULL)
+    virtq_written (q, r->chain, r->done, r->request.length);
   if (error != NULL)
     {
       g_debug ("%s", error->message);
       complete (r, STATUS_IOERR, 0);
       return;
     }
-  if (r->type == T_IN && !virtq_write (q, r->chain, r->done, r->buffer, r->request.length))
+  if (r->type == T_IN && r->buffer != NULL && !virtq_write (q, r->chain, r->done, r->buffer, r->request.length))
     {
       complete (r, STATUS_IOERR, 0);
       return;
@@ -274,11 +325,15 @@ feed (VirtioBlk *d)
 static void
 request_done (DiskRequest *request)
 {
-  BlkRequest *r = request->opaque;
-  VirtioBlk *d = r->dev;
+  BlkRequest *r = (BlkRequest *) ((uint8_t *) request - offsetof (BlkRequest, request));
+  VirtioBlk *d = request->opaque;
   MachineLock *lock = d->parent.parent.parent.env.lock;
+  gboolean more = request->more;
 
-  machine_lock_take (lock);
+  /* Only this thread asks, and nothing else of it comes in between. */
+  if (!d->is_batch)
+    machine_lock_take (lock);
+  d->is_batch = more;
   if (r->link.data == NULL)
     {
       g_queue_unlink (&d->orphans, &r->link);
@@ -286,8 +341,11 @@ request_done (DiskRequest *request)
       request_free (r);
     }
   else
-    piece_done (r, request->error);
+    part_done (r, request->error);
+  if (more)
+    return;
   feed (d);
+  tell_driver (d);
   machine_lock_release (lock);
 }
 
@@ -301,14 +359,6 @@ is_on_disk (const VirtioBlk *d, uint64_t sector, uint64_t length)
   return length % SECTOR == 0 && sector <= sectors && length / SECTOR <= sectors - sector;
 }
 
-static void
-get_buffer (BlkRequest *r, uint64_t size)
-{
-  r->buffer_size = size;
-  r->buffer = disk_buffer_new (size);
-  r->dev->bytes += size;
-}
-
 static uint8_t
 begin_data (BlkRequest *r, uint64_t sector, uint64_t length)
 {
@@ -318,8 +368,6 @@ begin_data (BlkRequest *r, uint64_t sector, uint64_t length)
     return STATUS_IOERR;
   r->start = sector * SECTOR;
   r->length = length;
-  if (length > 0)
-    get_buffer (r, MIN (length, PIECE_MAX));
   if (r->type == T_IN)
     {
       d->counters.reads++;
@@ -407,7 +455,7 @@ begin (VirtioBlk *d, unsigned queue, VirtChain *chain)
       virtio_break (&d->parent);
       return;
     }
-  r = g_new0 (BlkRequest, 1);
+  r = g_malloc0 (sizeof *r + pieces_max (chain) * sizeof *r->pieces);
   r->dev = d;
   r->queue = queue;
   r->chain = chain;
@@ -430,6 +478,7 @@ blk_kicked (VirtioPci *v, unsigned queue)
 
   if (!virtio_take (&d->parent, queue, &taker))
     d->starved = TRUE;
+  tell_driver (d);
 }
 
 static void
@@ -439,9 +488,15 @@ blk_stopped (VirtioPci *v)
 
   for (GList *l; (l = g_queue_pop_head_link (&d->requests)) != NULL;)
     {
+      BlkRequest *r = l->data;
+
       l->data = NULL;
       g_queue_push_tail_link (&d->orphans, l);
+      /* The memory may become anything now. */
+      if (r->piece_count > 0)
+        disk_recall (d->disk, &r->request);
     }
+  d->untold = 0;
   d->starved = FALSE;
   d->next_queue = 0;
   v->config[CONFIG_WRITEBACK] = 1;
@@ -605,6 +660,7 @@ blk_after_load (Device *dev, GError **error)
   /* What waits in the queues beside them. */
   d->starved = TRUE;
   feed (d);
+  tell_driver (d);
   return TRUE;
 }
 

@@ -292,3 +292,55 @@ virtq_write (VirtQueue *q, const VirtChain *chain, uint64_t offset, const void *
     }
   return ok && length == 0;
 }
+
+unsigned
+virtq_map (VirtQueue *q, const VirtChain *chain, gboolean in, uint64_t offset, uint64_t length, struct iovec *pieces,
+           unsigned count)
+{
+  const VirtSegment *segments = chain->segments + (in ? chain->out_count : 0);
+  unsigned segment_count = in ? chain->in_count : chain->out_count, used = 0;
+
+  for (unsigned i = 0; i < segment_count && length > 0; i++)
+    {
+      const VirtSegment *s = &segments[i];
+
+      for (; offset < s->length && length > 0;)
+        {
+          uint64_t run = MIN (length, s->length - offset);
+          uint8_t *host = guest_memory_map_dma (q->memory, s->address + offset, &run, in);
+
+          if (host == NULL)
+            return 0;
+          if (used > 0 && (uint8_t *) pieces[used - 1].iov_base + pieces[used - 1].iov_len == host)
+            pieces[used - 1].iov_len += run;
+          else if (used == count)
+            return 0;
+          else
+            pieces[used++] = (struct iovec) { host, run };
+          offset += run;
+          length -= run;
+        }
+      offset -= s->length;
+    }
+  return length == 0 ? used : 0;
+}
+
+void
+virtq_written (VirtQueue *q, const VirtChain *chain, uint64_t offset, uint64_t length)
+{
+  for (unsigned i = 0; i < chain->in_count && length > 0; i++)
+    {
+      const VirtSegment *s = &chain->segments[chain->out_count + i];
+      uint64_t run;
+
+      if (offset >= s->length)
+        {
+          offset -= s->length;
+          continue;
+        }
+      run = MIN (length, s->length - offset);
+      guest_memory_written (q->memory, s->address + offset, run);
+      length -= run;
+      offset = 0;
+    }
+}

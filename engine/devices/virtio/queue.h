@@ -8,6 +8,8 @@
 
 #include "engine/memory/address-space.h"
 
+#include <sys/uio.h>
+
 enum
 {
   VIRTQ_SIZE_MAX = 1024, /* descriptors of a queue, and of one chain, tables included */
@@ -73,3 +75,9 @@ gboolean virtq_wait (VirtQueue *q);
  * of them is no memory. */
 gboolean virtq_read (VirtQueue *q, const VirtChain *chain, uint64_t offset, void *buffer, uint64_t length);
 gboolean virtq_write (VirtQueue *q, const VirtChain *chain, uint64_t offset, const void *buffer, uint64_t length);
+/* Where these bytes of the out segments (or of the in segments, if @in) lie, for who goes on without the machine lock: at
+ * most @count pieces, each longer than 0. Returns how many; 0: not all of them are such memory, or there are too many. */
+unsigned virtq_map (VirtQueue *q, const VirtChain *chain, gboolean in, uint64_t offset, uint64_t length,
+                    struct iovec *pieces, unsigned count);
+/* Bytes of the in segments were written there. */
+void virtq_written (VirtQueue *q, const VirtChain *chain, uint64_t offset, uint64_t length);

@@ -1,145 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The virtio block device, driven as a guest does, and as no guest should. */
 
-#include "engine/devices/virtio/blk.h"
-#include "tests/unit/virtio/driver.h"
+#include "tests/unit/virtio/blk-driver.h"
 
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
-
-enum
-{
-  SECTORS = 8192,
-  SECTOR = 512,
-  HEADERS = 0x20000,
-  STATUSES = 0x21000,
-  TABLE = 0x24000,
-  DATA = 0x40000,
-  READ = 0,
-  WRITE = 1,
-  FLUSH = 4,
-  GET_ID = 8,
-  DISCARD = 11,
-  ZEROES = 13,
-  OK = 0,
-  IOERR = 1,
-  UNSUPPORTED = 2,
-  F_RO = 5,
-  F_FLUSH = 9,
-  F_WCE = 11,
-  F_MQ = 12,
-  F_DISCARD = 13,
-  F_ZEROES = 14,
-  WRITEBACK = 32,
-  UNTOUCHED = 0xee
-};
-
-#define ALL   G_MAXUINT64
-#define PLAIN (G_MAXUINT64 & ~(VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX))
-
-typedef struct
-{
-  Board *board;
-  Driver g;
-  Device *dev;
-  Disk *disk;
-  int fd;
-} Blk;
-
-static uint8_t
-content (uint64_t at)
-{
-  return (uint8_t) (at / SECTOR * 7 + at * 3);
-}
-
-static Device *
-new_device (Disk *disk)
-{
-  Device *dev = device_new (&virtio_blk_type);
-
-  virtio_blk_attach (dev, disk, DRIVER_QUEUES);
-  virtio_blk_set_serial (dev, "BN-serial");
-  return dev;
-}
-
-static void
-setup_flags (Blk *t, gboolean legacy, DiskOpenFlags flags)
-{
-  g_autofree uint8_t *data = g_malloc (SECTORS * SECTOR);
-  g_autofree char *path = NULL;
-  g_autoptr (GError) error = NULL;
-
-  for (unsigned i = 0; i < SECTORS * SECTOR; i++)
-    data[i] = content (i);
-  t->fd = memfd_create ("disk", MFD_CLOEXEC);
-  g_assert_cmpint (pwrite (t->fd, data, SECTORS * SECTOR, 0), ==, SECTORS * SECTOR);
-  path = g_strdup_printf ("/proc/self/fd/%d", t->fd);
-  t->disk = disk_open (path, flags, &error);
-  g_assert_no_error (error);
-  t->board = board_new ();
-  t->dev = new_device (t->disk);
-  driver_add (&t->g, t->board, t->dev, legacy);
-}
-
-static void
-setup (Blk *t, gconstpointer legacy)
-{
-  setup_flags (t, legacy != NULL, 0);
-}
-
-static void
-setup_read_only (Blk *t, gconstpointer legacy)
-{
-  setup_flags (t, legacy != NULL, DISK_OPEN_READ_ONLY);
-}
-
-static void
-teardown (Blk *t, gconstpointer unused)
-{
-  board_free (t->board);
-  disk_unref (t->disk);
-  close (t->fd);
-}
-
-/* Prepares request @n, with one segment of data, in three descriptors, and offers it. */
-static void
-offer (Blk *t, unsigned queue, unsigned n, uint32_t type, uint64_t sector, uint64_t data, uint32_t length)
-{
-  Driver *g = &t->g;
-  uint64_t header = HEADERS + 16 * n, table = g->queues[queue].descriptors;
-  unsigned first = 3 * n, data_flags = type == READ || type == GET_ID ? D_NEXT | D_WRITE : D_NEXT;
-
-  driver_poke (g, header, type, 8);
-  driver_poke (g, header + 8, sector, 8);
-  driver_poke (g, STATUSES + n, UNTOUCHED, 1);
-  driver_descriptor (g, table, first, header, 16, D_NEXT, length > 0 ? first + 1 : first + 2);
-  driver_descriptor (g, table, first + 1, data, length, data_flags, first + 2);
-  driver_descriptor (g, table, first + 2, STATUSES + n, 1, D_WRITE, 0);
-  driver_offer (g, queue, first);
-}
-
-static unsigned
-status_of (Blk *t, unsigned n)
-{
-  return (unsigned) driver_peek (&t->g, STATUSES + n, 1);
-}
-
-static unsigned
-request (Blk *t, uint32_t type, uint64_t sector, uint64_t data, uint32_t length, uint32_t *written)
-{
-  offer (t, 0, 0, type, sector, data, length);
-  driver_kick (&t->g, 0);
-  g_assert_cmpuint (driver_wait (&t->g, 0, written), ==, 0);
-  return status_of (t, 0);
-}
-
-static void
-expect_content (Blk *t, uint64_t address, uint64_t at, uint64_t length)
-{
-  for (uint64_t i = 0; i < length; i++)
-    g_assert_cmphex (driver_peek (&t->g, address + i, 1), ==, content (at + i));
-}
 
 static void
 test_negotiation (Blk *t, gconstpointer legacy)
@@ -191,9 +56,9 @@ test_read_write (Blk *t, gconstpointer legacy)
   uint32_t written;
 
   driver_start (&t->g, PLAIN, DRIVER_QUEUES);
-  g_assert_cmpuint (request (t, READ, 3, DATA, 8 * SECTOR, &written), ==, OK);
+  g_assert_cmpuint (blk_request (t, READ, 3, DATA, 8 * SECTOR, &written), ==, OK);
   g_assert_cmpuint (written, ==, 8 * SECTOR + 1);
-  expect_content (t, DATA, 3 * SECTOR, 8 * SECTOR);
+  blk_expect (t, DATA, 3 * SECTOR, 8 * SECTOR);
   g_assert_cmpuint (t->board->rises[DRIVER_IRQ], ==, 1);
   g_assert_cmpuint (driver_isr (&t->g), ==, 1);
   g_assert_cmpuint (driver_isr (&t->g), ==, 0);
@@ -201,14 +66,14 @@ test_read_write (Blk *t, gconstpointer legacy)
 
   for (unsigned i = 0; i < SECTOR; i++)
     driver_poke (&t->g, DATA + i, i ^ 0x5a, 1);
-  g_assert_cmpuint (request (t, WRITE, 100, DATA, SECTOR, &written), ==, OK);
+  g_assert_cmpuint (blk_request (t, WRITE, 100, DATA, SECTOR, &written), ==, OK);
   g_assert_cmpuint (written, ==, 1);
   g_assert_cmpint (pread (t->fd, back, SECTOR, 100 * SECTOR), ==, SECTOR);
   for (unsigned i = 0; i < SECTOR; i++)
     g_assert_cmphex (back[i], ==, (uint8_t) (i ^ 0x5a));
-  g_assert_cmpuint (request (t, FLUSH, 0, 0, 0, NULL), ==, OK);
+  g_assert_cmpuint (blk_request (t, FLUSH, 0, 0, 0, NULL), ==, OK);
 
-  g_assert_cmpuint (request (t, GET_ID, 0, DATA, 20, &written), ==, OK);
+  g_assert_cmpuint (blk_request (t, GET_ID, 0, DATA, 20, &written), ==, OK);
   g_assert_cmpuint (written, ==, 21);
   g_assert_cmpmem (ram_block_host (t->board->ram) + DATA, 10, "BN-serial", 10);
 }
@@ -217,17 +82,17 @@ static void
 test_refusals (Blk *t, gconstpointer legacy)
 {
   driver_start (&t->g, PLAIN, DRIVER_QUEUES);
-  g_assert_cmpuint (request (t, READ, SECTORS - 1, DATA, 2 * SECTOR, NULL), ==, IOERR);
-  g_assert_cmpuint (request (t, READ, G_MAXUINT64, DATA, 2 * SECTOR, NULL), ==, IOERR);
-  g_assert_cmpuint (request (t, WRITE, G_MAXUINT64 / SECTOR, DATA, SECTOR, NULL), ==, IOERR);
-  g_assert_cmpuint (request (t, READ, 0, DATA, SECTOR - 1, NULL), ==, IOERR);
-  g_assert_cmpuint (request (t, READ, 0, DATA, 0, NULL), ==, OK);
-  g_assert_cmpuint (request (t, READ, 0, 0x80000000, 0xfffffe00, NULL), ==, IOERR);
-  g_assert_cmpuint (request (t, READ, 0, BOARD_RAM - SECTOR, 2 * SECTOR, NULL), ==, IOERR);
-  g_assert_cmpuint (request (t, WRITE, 0, BOARD_RAM - SECTOR, 2 * SECTOR, NULL), ==, IOERR);
-  g_assert_cmpuint (request (t, 2, 0, DATA, SECTOR, NULL), ==, UNSUPPORTED);
-  g_assert_cmpuint (request (t, 0xffffffff, 0, DATA, SECTOR, NULL), ==, UNSUPPORTED);
-  g_assert_cmpuint (request (t, READ, SECTORS - 2, DATA, 2 * SECTOR, NULL), ==, OK);
+  g_assert_cmpuint (blk_request (t, READ, SECTORS - 1, DATA, 2 * SECTOR, NULL), ==, IOERR);
+  g_assert_cmpuint (blk_request (t, READ, G_MAXUINT64, DATA, 2 * SECTOR, NULL), ==, IOERR);
+  g_assert_cmpuint (blk_request (t, WRITE, G_MAXUINT64 / SECTOR, DATA, SECTOR, NULL), ==, IOERR);
+  g_assert_cmpuint (blk_request (t, READ, 0, DATA, SECTOR - 1, NULL), ==, IOERR);
+  g_assert_cmpuint (blk_request (t, READ, 0, DATA, 0, NULL), ==, OK);
+  g_assert_cmpuint (blk_request (t, READ, 0, 0x80000000, 0xfffffe00, NULL), ==, IOERR);
+  g_assert_cmpuint (blk_request (t, READ, 0, BOARD_RAM - SECTOR, 2 * SECTOR, NULL), ==, IOERR);
+  g_assert_cmpuint (blk_request (t, WRITE, 0, BOARD_RAM - SECTOR, 2 * SECTOR, NULL), ==, IOERR);
+  g_assert_cmpuint (blk_request (t, 2, 0, DATA, SECTOR, NULL), ==, UNSUPPORTED);
+  g_assert_cmpuint (blk_request (t, 0xffffffff, 0, DATA, SECTOR, NULL), ==, UNSUPPORTED);
+  g_assert_cmpuint (blk_request (t, READ, SECTORS - 2, DATA, 2 * SECTOR, NULL), ==, OK);
 }
 
 static void
@@ -246,28 +111,28 @@ test_ranges (Blk *t, gconstpointer legacy)
   driver_start (&t->g, PLAIN, DRIVER_QUEUES);
   put_range (t, 0, 1, 1, 0);
   put_range (t, 1, 3, 1, 1);
-  g_assert_cmpuint (request (t, ZEROES, 0, DATA, 32, NULL), ==, OK);
+  g_assert_cmpuint (blk_request (t, ZEROES, 0, DATA, 32, NULL), ==, OK);
   g_assert_cmpint (pread (t->fd, back, sizeof back, 0), ==, sizeof back);
   for (unsigned i = 0; i < sizeof back; i++)
-    g_assert_cmphex (back[i], ==, i / SECTOR % 2 == 1 ? 0 : content (i));
+    g_assert_cmphex (back[i], ==, i / SECTOR % 2 == 1 ? 0 : blk_content (i));
   /* A discard may keep what was there; it must not touch what lies beside. */
   put_range (t, 0, 16, 16, 0);
-  g_assert_cmpuint (request (t, DISCARD, 0, DATA, 16, NULL), ==, OK);
-  g_assert_cmpuint (request (t, READ, 15, DATA, SECTOR, NULL), ==, OK);
-  expect_content (t, DATA, 15 * SECTOR, SECTOR);
-  g_assert_cmpuint (request (t, READ, 32, DATA, SECTOR, NULL), ==, OK);
-  expect_content (t, DATA, 32 * SECTOR, SECTOR);
+  g_assert_cmpuint (blk_request (t, DISCARD, 0, DATA, 16, NULL), ==, OK);
+  g_assert_cmpuint (blk_request (t, READ, 15, DATA, SECTOR, NULL), ==, OK);
+  blk_expect (t, DATA, 15 * SECTOR, SECTOR);
+  g_assert_cmpuint (blk_request (t, READ, 32, DATA, SECTOR, NULL), ==, OK);
+  blk_expect (t, DATA, 32 * SECTOR, SECTOR);
 
   put_range (t, 0, 0, 1, 1);
-  g_assert_cmpuint (request (t, DISCARD, 0, DATA, 16, NULL), ==, UNSUPPORTED);
+  g_assert_cmpuint (blk_request (t, DISCARD, 0, DATA, 16, NULL), ==, UNSUPPORTED);
   put_range (t, 0, SECTORS, 1, 0);
-  g_assert_cmpuint (request (t, DISCARD, 0, DATA, 16, NULL), ==, IOERR);
-  g_assert_cmpuint (request (t, ZEROES, 0, DATA, 16, NULL), ==, IOERR);
+  g_assert_cmpuint (blk_request (t, DISCARD, 0, DATA, 16, NULL), ==, IOERR);
+  g_assert_cmpuint (blk_request (t, ZEROES, 0, DATA, 16, NULL), ==, IOERR);
   put_range (t, 0, 0, 0xffffffff, 0);
-  g_assert_cmpuint (request (t, ZEROES, 0, DATA, 16, NULL), ==, IOERR);
-  g_assert_cmpuint (request (t, ZEROES, 0, DATA, 8, NULL), ==, IOERR);
-  g_assert_cmpuint (request (t, ZEROES, 0, DATA, 0, NULL), ==, IOERR);
-  g_assert_cmpuint (request (t, ZEROES, 0, DATA, 17 * 16, NULL), ==, IOERR);
+  g_assert_cmpuint (blk_request (t, ZEROES, 0, DATA, 16, NULL), ==, IOERR);
+  g_assert_cmpuint (blk_request (t, ZEROES, 0, DATA, 8, NULL), ==, IOERR);
+  g_assert_cmpuint (blk_request (t, ZEROES, 0, DATA, 0, NULL), ==, IOERR);
+  g_assert_cmpuint (blk_request (t, ZEROES, 0, DATA, 17 * 16, NULL), ==, IOERR);
 }
 
 static void
@@ -277,12 +142,12 @@ test_read_only (Blk *t, gconstpointer legacy)
   g_assert_false (driver_offered (&t->g) & (VIRTIO_FEATURE (F_DISCARD) | VIRTIO_FEATURE (F_ZEROES)));
   driver_start (&t->g, PLAIN, DRIVER_QUEUES);
   put_range (t, 0, 0, 1, 0);
-  g_assert_cmpuint (request (t, WRITE, 0, DATA, SECTOR, NULL), ==, IOERR);
-  g_assert_cmpuint (request (t, DISCARD, 0, DATA, 16, NULL), ==, IOERR);
-  g_assert_cmpuint (request (t, ZEROES, 0, DATA, 16, NULL), ==, IOERR);
-  g_assert_cmpuint (request (t, FLUSH, 0, 0, 0, NULL), ==, OK);
-  g_assert_cmpuint (request (t, READ, 5, DATA, SECTOR, NULL), ==, OK);
-  expect_content (t, DATA, 5 * SECTOR, SECTOR);
+  g_assert_cmpuint (blk_request (t, WRITE, 0, DATA, SECTOR, NULL), ==, IOERR);
+  g_assert_cmpuint (blk_request (t, DISCARD, 0, DATA, 16, NULL), ==, IOERR);
+  g_assert_cmpuint (blk_request (t, ZEROES, 0, DATA, 16, NULL), ==, IOERR);
+  g_assert_cmpuint (blk_request (t, FLUSH, 0, 0, 0, NULL), ==, OK);
+  g_assert_cmpuint (blk_request (t, READ, 5, DATA, SECTOR, NULL), ==, OK);
+  blk_expect (t, DATA, 5 * SECTOR, SECTOR);
 }
 
 /* Forty requests in each of two queues at once, with one kick each. */
@@ -297,7 +162,7 @@ test_many (Blk *t, gconstpointer legacy)
 
   driver_start (&t->g, PLAIN, DRIVER_QUEUES);
   for (unsigned i = 0; i < COUNT; i++)
-    offer (t, i % 2, i, READ, 10 * i, DATA + i * SECTOR, SECTOR);
+    blk_offer (t, i % 2, i, READ, 10 * i, DATA + i * SECTOR, SECTOR);
   driver_kick (&t->g, 1);
   driver_kick (&t->g, 0);
   for (unsigned i = 0; i < COUNT; i++)
@@ -308,36 +173,9 @@ test_many (Blk *t, gconstpointer legacy)
       g_assert_cmpuint (n % 2, ==, i % 2);
       g_assert_false (seen[n]);
       seen[n] = TRUE;
-      g_assert_cmpuint (status_of (t, n), ==, OK);
-      expect_content (t, DATA + n * SECTOR, 10 * n * SECTOR, SECTOR);
+      g_assert_cmpuint (blk_status (t, n), ==, OK);
+      blk_expect (t, DATA + n * SECTOR, 10 * n * SECTOR, SECTOR);
     }
-}
-
-/* A request longer than the device's buffers, in a table of its own. */
-static void
-test_indirect (Blk *t, gconstpointer legacy)
-{
-  enum
-  {
-    PIECES = 60,
-    PIECE = 48 * 1024
-  };
-  Driver *g = &t->g;
-
-  driver_start (g, ALL & ~VIRTIO_F_EVENT_IDX, DRIVER_QUEUES);
-  driver_poke (g, HEADERS, READ, 8);
-  driver_poke (g, HEADERS + 8, 64, 8);
-  driver_descriptor (g, TABLE, 0, HEADERS, 16, D_NEXT, 1);
-  for (unsigned i = 1; i <= PIECES; i++)
-    driver_descriptor (g, TABLE, i, DATA + (i % 2) * PIECE, PIECE, D_NEXT | D_WRITE, i + 1);
-  driver_descriptor (g, TABLE, PIECES + 1, STATUSES, 1, D_WRITE, 0);
-  driver_descriptor (g, g->queues[0].descriptors, 7, TABLE, 16 * (PIECES + 2), D_INDIRECT, 0);
-  driver_offer (g, 0, 7);
-  driver_kick (g, 0);
-  g_assert_cmpuint (driver_wait (g, 0, NULL), ==, 7);
-  g_assert_cmpuint (status_of (t, 0), ==, OK);
-  expect_content (t, DATA + PIECE, 64 * SECTOR + (PIECES - 2) * PIECE, PIECE);
-  expect_content (t, DATA, 64 * SECTOR + (PIECES - 1) * PIECE, PIECE);
 }
 
 static void
@@ -349,17 +187,17 @@ test_event_index (Blk *t, gconstpointer legacy)
   driver_start (g, ALL, DRIVER_QUEUES);
   used_event = g->queues[0].available + 4 + 2 * DRIVER_QUEUE_SIZE;
   avail_event = g->queues[0].used + 4 + 8 * DRIVER_QUEUE_SIZE;
-  request (t, READ, 0, DATA, SECTOR, NULL); /* the first is told of in any case */
+  blk_request (t, READ, 0, DATA, SECTOR, NULL); /* the first is told of in any case */
   g_assert_cmpuint (t->board->rises[DRIVER_IRQ], ==, 1);
   driver_isr (g);
   g_assert_cmpuint (driver_peek (g, avail_event, 2), ==, 1);
   driver_poke (g, used_event, 3, 2);
   for (unsigned i = 2; i <= 3; i++)
     {
-      request (t, READ, 0, DATA, SECTOR, NULL);
+      blk_request (t, READ, 0, DATA, SECTOR, NULL);
       g_assert_cmpint (t->board->level[DRIVER_IRQ], ==, 0);
     }
-  request (t, READ, 0, DATA, SECTOR, NULL);
+  blk_request (t, READ, 0, DATA, SECTOR, NULL);
   g_assert_cmpint (t->board->level[DRIVER_IRQ], ==, 1);
   g_assert_cmpuint (driver_peek (g, avail_event, 2), ==, 4);
 }
@@ -369,7 +207,7 @@ test_no_interrupt (Blk *t, gconstpointer legacy)
 {
   driver_start (&t->g, PLAIN, DRIVER_QUEUES);
   driver_poke (&t->g, t->g.queues[0].available, 1, 2);
-  request (t, READ, 0, DATA, SECTOR, NULL);
+  blk_request (t, READ, 0, DATA, SECTOR, NULL);
   g_assert_cmpuint (t->board->rises[DRIVER_IRQ], ==, 0);
 }
 
@@ -401,7 +239,7 @@ test_msix (Blk *t, gconstpointer unused)
   board_write (t->board, entry + 8, 0x41, 4);
   g_assert_cmphex (board_read (t->board, entry + 12, 4), ==, 1);
 
-  request (t, READ, 0, DATA, SECTOR, NULL);
+  blk_request (t, READ, 0, DATA, SECTOR, NULL);
   g_assert_cmpuint (g->messages, ==, 0);
   g_assert_cmphex (board_read (t->board, DRIVER_MSIX_BASE + 0x800, 8), ==, 1 << VECTOR);
   pci_config_write (t->board->pci, 0, devfn, CAPABILITY + 2, ENABLE | MASK_ALL, 2);
@@ -412,7 +250,7 @@ test_msix (Blk *t, gconstpointer unused)
   g_assert_cmphex (g->message_address, ==, 0xfee01000);
   g_assert_cmphex (g->message_data, ==, 0x41);
   g_assert_cmphex (board_read (t->board, DRIVER_MSIX_BASE + 0x800, 8), ==, 0);
-  request (t, READ, 0, DATA, SECTOR, NULL);
+  blk_request (t, READ, 0, DATA, SECTOR, NULL);
   g_assert_cmpuint (g->messages, ==, 2);
   g_assert_cmpuint (t->board->rises[DRIVER_IRQ], ==, 0);
 }
@@ -551,16 +389,16 @@ test_hostile (Blk *t, gconstpointer unused)
   for (unsigned i = 0; i < G_N_ELEMENTS (spoils); i++)
     {
       driver_start (&t->g, ALL & ~VIRTIO_F_EVENT_IDX, DRIVER_QUEUES);
-      g_assert_cmpuint (request (t, READ, i, DATA, SECTOR, NULL), ==, OK);
-      expect_content (t, DATA, i * SECTOR, SECTOR);
+      g_assert_cmpuint (blk_request (t, READ, i, DATA, SECTOR, NULL), ==, OK);
+      blk_expect (t, DATA, i * SECTOR, SECTOR);
 
       driver_start (&t->g, ALL & ~VIRTIO_F_EVENT_IDX, DRIVER_QUEUES);
-      offer (t, 0, 0, READ, 0, DATA, SECTOR);
+      blk_offer (t, 0, 0, READ, 0, DATA, SECTOR);
       spoils[i](t);
       driver_kick (&t->g, 0);
       g_assert_cmphex (driver_status (&t->g) & VIRTIO_STATUS_NEEDS_RESET, ==, VIRTIO_STATUS_NEEDS_RESET);
       /* Not even what is right. */
-      offer (t, 1, 1, READ, 0, DATA, SECTOR);
+      blk_offer (t, 1, 1, READ, 0, DATA, SECTOR);
       driver_kick (&t->g, 1);
       g_main_context_iteration (t->board->context, FALSE);
       g_assert_cmpuint (driver_peek (&t->g, t->g.queues[0].used + 2, 2), ==, 0);
@@ -618,47 +456,7 @@ test_hostile_registers (Blk *t, gconstpointer legacy)
       driver_kick (g, 500);
     }
   driver_start (g, PLAIN, DRIVER_QUEUES);
-  g_assert_cmpuint (request (t, READ, 1, DATA, SECTOR, NULL), ==, OK);
-}
-
-/* What is under way when the driver resets the device reaches no memory any more. */
-static void
-test_reset (Blk *t, gconstpointer legacy)
-{
-  enum
-  {
-    COUNT = 8,
-    ROUNDS = 20
-  };
-
-  for (unsigned round = 0; round < ROUNDS; round++)
-    {
-      driver_start (&t->g, PLAIN, DRIVER_QUEUES);
-      for (unsigned i = 0; i < COUNT * SECTOR; i++)
-        driver_poke (&t->g, DATA + i, UNTOUCHED, 1);
-      for (unsigned i = 0; i < COUNT; i++)
-        offer (t, 0, i, READ, i, DATA + i * SECTOR, SECTOR);
-      driver_kick (&t->g, 0);
-      if (round % 2 == 0)
-        driver_set_status (&t->g, 0);
-      else
-        device_reset (t->dev);
-      disk_drain (t->disk);
-      while (g_main_context_iteration (t->board->context, FALSE))
-        ;
-      for (unsigned i = 0; i < COUNT * SECTOR; i++)
-        g_assert_cmphex (driver_peek (&t->g, DATA + i, 1), ==, UNTOUCHED);
-      for (unsigned i = 0; i < COUNT; i++)
-        g_assert_cmphex (status_of (t, i), ==, UNTOUCHED);
-      if (round % 2 != 0)
-        {
-          uint8_t devfn = ((PciDevice *) t->dev)->devfn;
-
-          pci_config_write (t->board->pci, 0, devfn, 0x10, DRIVER_IO, 4);
-          pci_config_write (t->board->pci, 0, devfn, 0x20, DRIVER_BASE, 4);
-          pci_config_write (t->board->pci, 0, devfn, 4, 7, 2);
-        }
-    }
+  g_assert_cmpuint (blk_request (t, READ, 1, DATA, SECTOR, NULL), ==, OK);
 }
 
 static void
@@ -669,7 +467,7 @@ test_state (Blk *t, gconstpointer legacy)
     COUNT = 8,
     ROUNDS = 300
   };
-  Device *copy = new_device (t->disk);
+  Device *copy = blk_new_device (t->disk);
   Driver other;
   g_autoptr (GByteArray) state = g_byte_array_new (), again = g_byte_array_new ();
   g_autoptr (GError) error = NULL;
@@ -677,11 +475,11 @@ test_state (Blk *t, gconstpointer legacy)
 
   board_add (t->board, copy);
   driver_start (&t->g, ALL & ~VIRTIO_F_EVENT_IDX, DRIVER_QUEUES);
-  request (t, READ, 1, DATA, SECTOR, NULL);
+  blk_request (t, READ, 1, DATA, SECTOR, NULL);
 
   /* Requests under way go on in the copy; the one they came from is gone. */
   for (unsigned i = 0; i < COUNT; i++)
-    offer (t, 1, i, i % 2 ? WRITE : READ, 10 * i, DATA + i * SECTOR, SECTOR);
+    blk_offer (t, 1, i, i % 2 ? WRITE : READ, 10 * i, DATA + i * SECTOR, SECTOR);
   driver_kick (&t->g, 1);
   device_save (t->dev, state);
   g_assert_false (device_load (t->dev, state->data, state->len, &used, NULL));
@@ -694,16 +492,14 @@ test_state (Blk *t, gconstpointer legacy)
     driver_wait (&t->g, 1, NULL);
   for (unsigned i = 0; i < COUNT; i++)
     {
-      g_assert_cmpuint (status_of (t, i), ==, OK);
+      g_assert_cmpuint (blk_status (t, i), ==, OK);
       if (i % 2 == 0)
-        expect_content (t, DATA + i * SECTOR, 10 * i * SECTOR, SECTOR);
+        blk_expect (t, DATA + i * SECTOR, 10 * i * SECTOR, SECTOR);
     }
-  disk_drain (t->disk);
-  while (g_main_context_iteration (t->board->context, FALSE))
-    ;
+  blk_settle (t);
 
   /* With rings that ask for nothing, damage cannot make it begin anything. */
-  driver_add (&other, t->board, new_device (t->disk), legacy != NULL);
+  driver_add (&other, t->board, blk_new_device (t->disk), legacy != NULL);
   driver_start (&other, ALL, DRIVER_QUEUES);
   board_check_state (t->board, other.dev, copy, ROUNDS);
 }
@@ -713,7 +509,7 @@ add (const char *name, gconstpointer legacy, void (*set_up) (Blk *, gconstpointe
 {
   g_autofree char *path = g_strdup_printf ("/virtio-blk/%s/%s", legacy != NULL ? "legacy" : "modern", name);
 
-  g_test_add (path, Blk, legacy, set_up, test, teardown);
+  g_test_add (path, Blk, legacy, set_up, test, blk_teardown);
 }
 
 int
@@ -724,22 +520,20 @@ main (int argc, char **argv)
     {
       gconstpointer legacy = i == 0 ? NULL : "legacy";
 
-      add ("negotiation", legacy, setup, test_negotiation);
-      add ("read-write", legacy, setup, test_read_write);
-      add ("refusals", legacy, setup, test_refusals);
-      add ("ranges", legacy, setup, test_ranges);
-      add ("read-only", legacy, setup_read_only, test_read_only);
-      add ("many", legacy, setup, test_many);
-      add ("indirect", legacy, setup, test_indirect);
-      add ("event-index", legacy, setup, test_event_index);
-      add ("no-interrupt", legacy, setup, test_no_interrupt);
-      add ("hostile", legacy, setup, test_hostile);
-      add ("hostile-registers", legacy, setup, test_hostile_registers);
-      add ("reset", legacy, setup, test_reset);
-      add ("state", legacy, setup, test_state);
+      add ("negotiation", legacy, blk_setup, test_negotiation);
+      add ("read-write", legacy, blk_setup, test_read_write);
+      add ("refusals", legacy, blk_setup, test_refusals);
+      add ("ranges", legacy, blk_setup, test_ranges);
+      add ("read-only", legacy, blk_setup_read_only, test_read_only);
+      add ("many", legacy, blk_setup, test_many);
+      add ("event-index", legacy, blk_setup, test_event_index);
+      add ("no-interrupt", legacy, blk_setup, test_no_interrupt);
+      add ("hostile", legacy, blk_setup, test_hostile);
+      add ("hostile-registers", legacy, blk_setup, test_hostile_registers);
+      add ("state", legacy, blk_setup, test_state);
     }
-  add ("bad-features", NULL, setup, test_bad_features);
-  add ("msix", NULL, setup, test_msix);
-  add ("window", NULL, setup, test_window);
+  add ("bad-features", NULL, blk_setup, test_bad_features);
+  add ("msix", NULL, blk_setup, test_msix);
+  add ("window", NULL, blk_setup, test_window);
   return g_test_run ();
 }
