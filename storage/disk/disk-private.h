@@ -90,6 +90,10 @@ void disk_wake (Disk *d);
 /* Reads or writes within the image. @count > 0 when @length > 0. */
 gboolean image_move_vector (Image *img, uint64_t offset, const struct iovec *vector, unsigned count, size_t length,
                             gboolean reads, GError **error);
+/* Whether it may have several requests as one. */
+gboolean image_takes_runs (const Image *img);
+/* The same of reads, or writes, that lie in a row within the image. */
+gboolean image_move_requests (Image *img, DiskRequest *const *requests, unsigned count, GError **error);
 
 /* layers.c */
 

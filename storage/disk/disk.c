@@ -11,8 +11,20 @@ enum
 {
   /* Requests that take less than it takes to wake a thread are left to the one that is awake. */
   WAKE_US = 25,
-  COST_WEIGHT = 8
+  COST_WEIGHT = 8,
+  /* What is carried out in one go: little enough for another worker, or the guest, to do something meanwhile. */
+  RUN_MAX = 32,
+  RUN_BYTES = 2 << 20
 };
+
+/* Requests that lie in a row on the disk, or one. */
+typedef struct
+{
+  DiskRequest *requests[RUN_MAX];
+  GError *errors[RUN_MAX];
+  unsigned count;
+  size_t length;
+} Run;
 
 /* Of a request. */
 enum
@@ -134,17 +146,70 @@ start (Disk *d, DiskRequest *r)
     disk_track_note (d->track, r->offset, r->length);
 }
 
-static DiskRequest *
-next_request (Disk *d)
+static void
+take (Disk *d, Run *run, GList *l)
 {
-  for (GList *l = d->stalled || d->held ? NULL : d->queue.head; l != NULL; l = l->next)
-    if (may_start (d, l->data))
-      {
-        g_queue_unlink (&d->queue, l);
-        start (d, l->data);
-        return l->data;
-      }
-  return NULL;
+  DiskRequest *r = l->data;
+
+  g_queue_unlink (&d->queue, l);
+  start (d, r);
+  run->errors[run->count] = NULL;
+  run->requests[run->count++] = r;
+  run->length += r->length;
+}
+
+static gboolean
+goes_on (const Run *run, const DiskRequest *r)
+{
+  const DiskRequest *first = run->requests[0];
+
+  return run->count < RUN_MAX && r->op == first->op && r->force == first->force && r->offset == first->offset + run->length
+         && r->length <= RUN_BYTES - run->length;
+}
+
+/* FALSE: there is nothing that may be started. */
+static gboolean
+next_run (Disk *d, Run *run)
+{
+  GList *l = d->stalled || d->held ? NULL : d->queue.head, *next;
+
+  while (l != NULL && !may_start (d, l->data))
+    l = l->next;
+  if (l == NULL)
+    return FALSE;
+  run->count = 0;
+  run->length = 0;
+  next = l->next;
+  take (d, run, l);
+  if (run->requests[0]->op > DISK_WRITE || run->length > RUN_BYTES || !image_takes_runs (d->image))
+    return TRUE;
+  while ((l = next) != NULL && goes_on (run, l->data) && may_start (d, l->data))
+    {
+      next = l->next;
+      take (d, run, l);
+    }
+  return TRUE;
+}
+
+/* Returns how many are done: the next one has failed, and those after it were not tried. */
+static unsigned
+carry_out_run (Disk *d, Run *run)
+{
+  DiskRequest *first = run->requests[0];
+
+  if (run->count > 1 && run->length <= d->size && first->offset <= d->size - run->length
+      && (first->op == DISK_READ || !d->image->read_only)
+      && image_move_requests (d->image, run->requests, run->count, NULL)
+      && (!first->force || disk_flush_layers (d, NULL)))
+    return run->count;
+  /* One by one they tell which of them fails. */
+  for (unsigned i = 0; i < run->count; i++)
+    {
+      carry_out (d, run->requests[i], &run->errors[i]);
+      if (run->errors[i] != NULL)
+        return i;
+    }
+  return run->count;
 }
 
 static gpointer worker (gpointer data);
@@ -179,39 +244,47 @@ worker (gpointer data)
   d->waking = 0;
   for (;;)
     {
-      DiskRequest *r;
-      GError *error = NULL;
       int64_t start;
+      gboolean found, stalls;
+      unsigned done;
+      Run run;
 
-      while ((r = next_request (d)) == NULL && !d->quit)
+      while (!(found = next_run (d, &run)) && !d->quit)
         {
           d->idle_workers++;
           g_cond_wait (&d->work, &d->lock);
           d->idle_workers--;
           d->waking = 0;
         }
-      if (r == NULL)
+      if (!found)
         break;
       start = d->last_start = g_get_monotonic_time ();
       want_worker (d, start);
       g_mutex_unlock (&d->lock);
-      carry_out (d, r, &error);
+      done = carry_out_run (d, &run);
       g_mutex_lock (&d->lock);
       d->cost += g_get_monotonic_time () - start - d->cost / COST_WEIGHT;
-      g_queue_unlink (&d->running, &r->link);
-      if (error != NULL && may_stall (d, r, error))
+      for (unsigned i = 0; i < run.count; i++)
+        g_queue_unlink (&d->running, &run.requests[i]->link);
+      stalls = done < run.count && may_stall (d, run.requests[done], run.errors[done]);
+      if (done < run.count && !stalls)
+        done++;
+      for (unsigned i = 0; i < done; i++)
         {
-          r->stage = STAGE_QUEUED;
-          g_queue_push_head_link (&d->queue, &r->link);
+          run.requests[i]->error = run.errors[i];
+          run.requests[i]->stage = STAGE_NONE;
+          g_queue_push_tail_link (&d->completed, &run.requests[i]->link);
+        }
+      if (stalls)
+        {
           d->stalled = d->stall_untold = TRUE;
           g_clear_error (&d->stall_error);
-          d->stall_error = error;
+          d->stall_error = run.errors[done];
         }
-      else
+      for (unsigned i = run.count; i-- > done;)
         {
-          r->error = error;
-          r->stage = STAGE_NONE;
-          g_queue_push_tail_link (&d->completed, &r->link);
+          run.requests[i]->stage = STAGE_QUEUED;
+          g_queue_push_head_link (&d->queue, &run.requests[i]->link);
         }
       if (d->source != NULL)
         g_source_set_ready_time (d->source, 0);

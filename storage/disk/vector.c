@@ -15,6 +15,7 @@
 enum
 {
   PIECES_MAX = 256, /* of one system call */
+  RUN_PIECES_MAX = 1024,
   /* Copying this much costs less than finding out where it lies in the image. */
   WORTHWHILE = 32 << 10,
   /* What is read goes through memory that is still in the processor's cache when it is copied. What is written goes in
@@ -148,4 +149,40 @@ image_move_vector (Image *img, uint64_t offset, const struct iovec *vector, unsi
       length -= piece.iov_len;
     }
   return TRUE;
+}
+
+gboolean
+image_takes_runs (const Image *img)
+{
+  /* A server gets them at the same time instead. */
+  return !(img->format->caps & IMAGE_REMOTE);
+}
+
+gboolean
+image_move_requests (Image *img, DiskRequest *const *requests, unsigned count, GError **error)
+{
+  struct iovec pieces[RUN_PIECES_MAX];
+  unsigned used = 0;
+  uint64_t offset = requests[0]->offset;
+  size_t length = 0;
+
+  for (unsigned i = 0; i < count; i++)
+    {
+      const DiskRequest *r = requests[i];
+      const struct iovec whole = { r->buffer, r->length };
+      unsigned more = r->buffer != NULL ? r->length > 0 : r->vector_count;
+
+      if (more > RUN_PIECES_MAX - used)
+        {
+          if (!image_move_vector (img, offset, pieces, used, length, requests[0]->op == DISK_READ, error))
+            return FALSE;
+          offset += length;
+          length = 0;
+          used = 0;
+        }
+      memcpy (pieces + used, r->buffer != NULL ? &whole : r->vector, more * sizeof *pieces);
+      used += more;
+      length += r->length;
+    }
+  return image_move_vector (img, offset, pieces, used, length, requests[0]->op == DISK_READ, error);
 }

@@ -200,6 +200,65 @@ test_stalled (Blk *t, gconstpointer legacy)
     g_assert_cmphex (back[i], ==, (uint8_t) (i * 5 + 1));
 }
 
+/* Requests that lie in a row are carried out together, but each has an end of its own. */
+static void
+test_run (Blk *t, gconstpointer legacy)
+{
+  enum
+  {
+    FIRST = 4000,
+    COUNT = 30,
+    ROOM = 11
+  };
+  struct rlimit old, limit;
+  gboolean stalled = FALSE;
+  g_autofree uint8_t *back = g_malloc (COUNT * SECTOR);
+
+  signal (SIGXFSZ, SIG_IGN);
+  getrlimit (RLIMIT_FSIZE, &old);
+  limit = old;
+  driver_start (&t->g, PLAIN, DRIVER_QUEUES);
+  for (unsigned pass = 0; pass < 2; pass++)
+    {
+      /* Another one stalls first, so that all are there when it goes on; then there is room for some. */
+      disk_set_stall_handler (t->disk, on_stall, &stalled);
+      limit.rlim_cur = FIRST / 2 * SECTOR;
+      g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &limit), ==, 0);
+      blk_offer (t, 0, COUNT, WRITE, FIRST - 10, DATA, SECTOR);
+      driver_kick (&t->g, 0);
+      while (!stalled)
+        g_main_context_iteration (t->board->context, TRUE);
+      for (unsigned i = 0; i < COUNT * SECTOR; i++)
+        driver_poke (&t->g, DATA + i, pass + i / SECTOR * 3 + i, 1);
+      for (unsigned i = 0; i < COUNT; i++)
+        blk_offer (t, 0, i, WRITE, FIRST + i, DATA + i * SECTOR, SECTOR);
+      driver_kick (&t->g, 0);
+      limit.rlim_cur = (FIRST + ROOM) * SECTOR;
+      g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &limit), ==, 0);
+      stalled = FALSE;
+      if (pass == 1)
+        disk_set_stall_handler (t->disk, NULL, NULL);
+      disk_retry (t->disk);
+      while (pass == 0 && !stalled)
+        g_main_context_iteration (t->board->context, TRUE);
+      blk_settle (t);
+      for (unsigned i = 0; i < COUNT; i++)
+        g_assert_cmpuint (blk_status (t, i), ==, i < ROOM ? OK : pass == 0 ? UNTOUCHED : IOERR);
+      g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &old), ==, 0);
+      stalled = FALSE;
+      disk_retry (t->disk);
+      for (unsigned i = 0; i <= COUNT; i++)
+        {
+          unsigned n = driver_wait (&t->g, 0, NULL) / 3;
+
+          g_assert_cmpuint (blk_status (t, n), ==, n < ROOM || n == COUNT || pass == 0 ? OK : IOERR);
+        }
+      g_assert_cmpint (pread (t->fd, back, COUNT * SECTOR, FIRST * SECTOR), ==, COUNT * SECTOR);
+      for (unsigned i = 0; i < COUNT * SECTOR; i++)
+        g_assert_cmphex (back[i], ==, (uint8_t) (i / SECTOR * 3 + i + (i < ROOM * SECTOR ? pass : 0)));
+    }
+}
+
 /* What is done at the same time is told of once. */
 static void
 test_one_message (Blk *t, gconstpointer unused)
@@ -267,6 +326,7 @@ main (int argc, char **argv)
       add ("reset", legacy, test_reset);
       add ("reset-stalled", legacy, test_reset_stalled);
       add ("stalled", legacy, test_stalled);
+      add ("run", legacy, test_run);
     }
   add ("one-message", NULL, test_one_message);
   return g_test_run ();
