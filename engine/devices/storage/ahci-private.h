@@ -80,6 +80,8 @@ struct AhciPort
 
   uint32_t clb, clbu, fb, fbu, is, ie, cmd, tfd, sig, ssts, sctl, serr, sact, ci;
   uint32_t queued;         /* tags whose commands the disk has accepted */
+  uint32_t untold;         /* tags that are done, and the guest is to be told; none while the lock is free */
+  gboolean is_batch;       /* the lock is kept for the next completion */
   uint8_t slot;            /* of the command under way that is not queued */
   uint8_t last_slot;       /* the one before */
   uint8_t in_reset;        /* SRST is set */

@@ -36,6 +36,20 @@ post_device_bits (AhciPort *port, uint32_t done)
   port->is |= IS_SDBS;
 }
 
+/* One interrupt for all that were done together. */
+static void
+tell_done (AhciPort *port)
+{
+  uint32_t done = port->untold;
+
+  if (done == 0)
+    return;
+  port->untold = 0;
+  port->drive.status = STATUS_DRDY | STATUS_DSC;
+  port->drive.error = 0;
+  post_device_bits (port, done);
+}
+
 /* The drive stops at a queued command that fails, and aborts all others. */
 static void
 fail (AhciTag *t, uint8_t error)
@@ -43,6 +57,7 @@ fail (AhciTag *t, uint8_t error)
   AhciPort *port = t->port;
   AtaDrive *d = &port->drive;
 
+  tell_done (port);
   port->failed_tag = (uint8_t) t->number;
   port->failed_error = error;
   port->failed_lba = t->lba;
@@ -57,11 +72,15 @@ fail (AhciTag *t, uint8_t error)
 static void
 request_done (DiskRequest *request)
 {
-  AhciTag *t = request->opaque;
-  AhciPort *port = t->port;
+  AhciTag *t = (AhciTag *) ((uint8_t *) request - offsetof (AhciTag, request));
+  AhciPort *port = request->opaque;
   MachineLock *lock = port->ahci->parent.parent.env.lock;
+  gboolean more = request->more;
 
-  machine_lock_take (lock);
+  /* Only this thread asks, and nothing else of it comes in between. */
+  if (!port->is_batch)
+    machine_lock_take (lock);
+  port->is_batch = more;
   t->busy = FALSE;
   if (t->cancelled)
     release (t);
@@ -78,6 +97,9 @@ request_done (DiskRequest *request)
       t->left -= t->chunk;
       next (t);
     }
+  if (more)
+    return;
+  tell_done (port);
   ahci_process (port);
   machine_lock_release (lock);
 }
@@ -86,7 +108,6 @@ static void
 next (AhciTag *t)
 {
   AhciPort *port = t->port;
-  AtaDrive *d = &port->drive;
   DiskCounters *counters = &port->ahci->counters;
   uint32_t bytes;
 
@@ -94,9 +115,7 @@ next (AhciTag *t)
     {
       release (t);
       port->queued &= ~(1u << t->number);
-      d->status = STATUS_DRDY | STATUS_DSC;
-      d->error = 0;
-      post_device_bits (port, 1u << t->number);
+      port->untold |= 1u << t->number;
       return;
     }
   t->chunk = MIN (t->left, CHUNK_SECTORS);
@@ -110,12 +129,12 @@ next (AhciTag *t)
     }
   t->request = (DiskRequest) {
     .op = t->write ? DISK_WRITE : DISK_READ, .force = t->force, .offset = t->lba * ATA_SECTOR, .buffer = t->buffer,
-    .length = bytes, .done = request_done, .opaque = t
+    .length = bytes, .done = request_done, .opaque = port
   };
   *(t->write ? &counters->writes : &counters->reads) += 1;
   *(t->write ? &counters->write_bytes : &counters->read_bytes) += bytes;
   t->busy = TRUE;
-  disk_submit (d->disk, &t->request);
+  disk_submit (port->drive.disk, &t->request);
 }
 
 static void
