@@ -492,9 +492,12 @@ blk_stopped (VirtioPci *v)
 
       l->data = NULL;
       g_queue_push_tail_link (&d->orphans, l);
-      /* The memory may become anything now. */
-      if (r->piece_count > 0)
-        disk_recall (d->disk, &r->request);
+      if (r->piece_count == 0)
+        continue;
+      /* The memory may become anything from now on; until now it may have been read into. */
+      disk_recall (d->disk, &r->request);
+      if (r->type == T_IN)
+        virtq_written (&v->queues[r->queue], r->chain, r->done, r->request.length);
     }
   d->untold = 0;
   d->starved = FALSE;

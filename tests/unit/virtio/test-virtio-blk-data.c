@@ -124,6 +124,33 @@ test_reset (Blk *t, gconstpointer legacy)
     }
 }
 
+/* Who watches the memory sees what was read into it, though the driver is not told of it, or never will be. */
+static void
+test_watched (Blk *t, gconstpointer legacy)
+{
+  RamBlock *ram = t->board->ram;
+
+  ram_block_enable_dirty_log (ram, t->board->memory);
+  driver_start (&t->g, PLAIN, DRIVER_QUEUES);
+  for (unsigned pass = 0; pass < 2; pass++)
+    {
+      uint64_t at = DATA + pass * GUEST_PAGE_SIZE;
+
+      g_assert_cmpint (ram_block_dirty (ram)[at >> GUEST_PAGE_SHIFT], ==, 0);
+      blk_offer (t, 0, pass, READ, 5, at, SECTOR);
+      driver_kick (&t->g, 0);
+      disk_drain (t->disk);
+      if (pass == 0)
+        driver_wait (&t->g, 0, NULL);
+      else
+        driver_set_status (&t->g, 0);
+      blk_expect (t, at, 5 * SECTOR, SECTOR);
+      g_assert_cmpint (ram_block_dirty (ram)[at >> GUEST_PAGE_SHIFT], ==, 1);
+    }
+  blk_settle (t);
+  ram_block_disable_dirty_log (ram);
+}
+
 static void
 on_stall (Disk *disk, const GError *error, void *opaque)
 {
@@ -324,6 +351,7 @@ main (int argc, char **argv)
       add ("scattered", legacy, test_scattered);
       add ("buffered", legacy, test_buffered);
       add ("reset", legacy, test_reset);
+      add ("watched", legacy, test_watched);
       add ("reset-stalled", legacy, test_reset_stalled);
       add ("stalled", legacy, test_stalled);
       add ("run", legacy, test_run);
