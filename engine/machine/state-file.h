@@ -43,9 +43,10 @@ GBytes *state_reader_section (StateReader *reader, const char *name, GError **er
 /* Opens a memory image that has to be @size bytes long; returns its number, or -1. */
 int state_reader_open_memory (StateReader *reader, const char *name, uint64_t size, GError **error);
 gboolean state_reader_unit_is_zero (const StateReader *reader, int memory, uint64_t unit);
+enum { STATE_LANES = 2 };
 /* Reads one unit to @to. FALSE when it is damaged or cannot be read. Allocates nothing and takes no lock; one call at a
- * time for each memory image. */
-gboolean state_reader_get_unit (const StateReader *reader, int memory, uint64_t unit, uint8_t *to);
+ * time for each @lane (< STATE_LANES) of each memory image. */
+gboolean state_reader_get_unit (const StateReader *reader, int memory, unsigned lane, uint64_t unit, uint8_t *to);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (StateWriter, state_writer_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (StateReader, state_reader_free)

@@ -85,12 +85,12 @@ is_of (Machine *m, const StateReader *reader, const MachineStateInfo *info, GErr
 /* --- Memory --- */
 
 static gboolean
-read_chunk (void *opaque, uint64_t offset, void *to, size_t length)
+read_chunk (void *opaque, unsigned reader, uint64_t offset, void *to, size_t length)
 {
   const MachineSource *source = opaque;
 
   for (size_t at = 0; at < length; at += STATE_UNIT)
-    if (!state_reader_get_unit (source->reader, source->memory, (offset + at) / STATE_UNIT, (uint8_t *) to + at))
+    if (!state_reader_get_unit (source->reader, source->memory, reader, (offset + at) / STATE_UNIT, (uint8_t *) to + at))
       return FALSE;
   return TRUE;
 }
@@ -108,6 +108,7 @@ chunk_failed (void *opaque)
   vcpus_kick (m);
 }
 
+G_STATIC_ASSERT ((int) STATE_LANES >= (int) RAM_READERS);
 static const RamSource ram_source = { read_chunk, chunk_failed };
 
 static gpointer
@@ -119,7 +120,7 @@ fetch_all (gpointer data)
   /* The guest's own accesses come first. */
   setpriority (PRIO_PROCESS, (id_t) syscall (SYS_gettid), 5);
   for (uint64_t at = 0; at < size && !__atomic_load_n (&source->is_stopped, __ATOMIC_RELAXED); at += RAM_CHUNK)
-    ram_block_fetch (source->machine->ram, at, MIN (RAM_CHUNK, size - at));
+    ram_block_fetch_ahead (source->machine->ram, at, MIN (RAM_CHUNK, size - at));
   return NULL;
 }
 
@@ -162,7 +163,7 @@ read_memory (StateReader *reader, const StateMemory *memory, GError **error)
   if (number < 0)
     return FALSE;
   for (uint64_t unit = 0; unit < units; unit++)
-    if (!state_reader_get_unit (reader, number, unit, ram_block_host (memory->block) + unit * STATE_UNIT))
+    if (!state_reader_get_unit (reader, number, 0, unit, ram_block_host (memory->block) + unit * STATE_UNIT))
       return refuse (reader, error, _("“%s” in it is damaged"), memory->name);
   return TRUE;
 }

@@ -18,8 +18,8 @@ typedef struct
   uint64_t size, count;
   GBytes *table;
   const StateUnit *units;
-  ZSTD_DCtx *decompressor;
-  uint8_t *packed;      /* a unit as it is in the file */
+  ZSTD_DCtx *decompressor[STATE_LANES];
+  uint8_t *packed[STATE_LANES]; /* a unit as it is in the file */
 } ReaderMemory;
 
 struct StateReader
@@ -139,8 +139,11 @@ state_reader_free (StateReader *r)
       ReaderMemory *memory = &g_array_index (r->memories, ReaderMemory, i);
 
       g_bytes_unref (memory->table);
-      ZSTD_freeDCtx (memory->decompressor);
-      g_free (memory->packed);
+      for (unsigned lane = 0; lane < STATE_LANES; lane++)
+        {
+          ZSTD_freeDCtx (memory->decompressor[lane]);
+          g_free (memory->packed[lane]);
+        }
     }
   g_array_unref (r->memories);
   if (r->fd >= 0)
@@ -227,8 +230,11 @@ state_reader_open_memory (StateReader *r, const char *name, uint64_t size, GErro
       damaged (r, cause, error);
       return -1;
     }
-  memory.decompressor = ZSTD_createDCtx ();
-  memory.packed = g_malloc (STATE_UNIT);
+  for (unsigned lane = 0; lane < STATE_LANES; lane++)
+    {
+      memory.decompressor[lane] = ZSTD_createDCtx ();
+      memory.packed[lane] = g_malloc (STATE_UNIT);
+    }
   g_array_append_val (r->memories, memory);
   return (int) r->memories->len - 1;
 }
@@ -240,23 +246,24 @@ state_reader_unit_is_zero (const StateReader *r, int number, uint64_t unit)
 }
 
 gboolean
-state_reader_get_unit (const StateReader *r, int number, uint64_t index, uint8_t *to)
+state_reader_get_unit (const StateReader *r, int number, unsigned lane, uint64_t index, uint8_t *to)
 {
   const ReaderMemory *memory = &g_array_index (r->memories, ReaderMemory, number);
   const StateUnit *unit = &memory->units[index];
   size_t length = unit_length (memory, index);
+  uint8_t *packed = memory->packed[lane];
 
   if (unit->length == 0)
     {
       memset (to, 0, length);
       return TRUE;
     }
-  if (!read_at (r, unit->offset, memory->packed, unit->length) || crc32 (0, memory->packed, unit->length) != unit->crc)
+  if (!read_at (r, unit->offset, packed, unit->length) || crc32 (0, packed, unit->length) != unit->crc)
     return FALSE;
   if (unit->length == length)
     {
-      memcpy (to, memory->packed, length);
+      memcpy (to, packed, length);
       return TRUE;
     }
-  return ZSTD_decompressDCtx (memory->decompressor, to, length, memory->packed, unit->length) == length;
+  return ZSTD_decompressDCtx (memory->decompressor[lane], to, length, packed, unit->length) == length;
 }

@@ -398,7 +398,7 @@ write_rounds (Saving *s, GError **error)
   Image *ram = &s->images[STATE_MEMORY_RAM];
   uint64_t before = G_MAXUINT64;
 
-  ram_block_fetch (ram->source.block, 0, ram->size);
+  ram_block_fetch_ahead (ram->source.block, 0, ram->size);
   want_all (ram);
   for (unsigned round = 0; round < ROUNDS_MAX; round++)
     {

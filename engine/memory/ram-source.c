@@ -7,18 +7,32 @@
 #include "engine/memory/memory-private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <gio/gio.h>
 #include <glib/gi18n-lib.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* What becomes of a chunk, in this order. */
+enum { CHUNK_MISSING, CHUNK_READING, CHUNK_READ, CHUNK_PRESENT };
 
 enum
 {
-  CHUNK_PRESENT, CHUNK_MISSING,
-  RUNS_MAX = 8192 /* of missing chunks at first: each is a mapping of the host's, which allows 65,530 */
+  READER_NOW, READER_AHEAD, /* < RAM_READERS */
+  CLEAN_UNIT = 16 * 1024,   /* what is zeros in such a piece of a chunk takes no memory */
+  RUNS_MAX = 8192           /* of missing chunks at first: each is a mapping of the host's, which allows 65,530 */
 };
+
+typedef struct
+{
+  pthread_mutex_t lock;   /* one chunk at a time */
+  uint8_t *buffer;        /* a chunk */
+} Reader;
 
 struct RamLoader
 {
@@ -27,10 +41,12 @@ struct RamLoader
   RamBlock *block;
   const RamSource *source;
   void *opaque;
-  uint8_t *hidden;        /* the same memory, writable while nobody sees it */
   uint8_t *state;         /* CHUNK_…, atomic */
   uint64_t chunks;
-  pthread_mutex_t lock;   /* one chunk at a time */
+  Reader readers[RAM_READERS];
+  pthread_mutex_t wide_lock; /* who shows more than one chunk */
+  uint32_t changes;       /* atomic, a futex: counts chunks that have been read or shown, and */
+  uint32_t waiting;       /* atomic: who waits for such */
 };
 
 /* Faults have no owner but their address: this list is the process's. It is read in signal handlers, so an entry stays
@@ -39,17 +55,88 @@ static RamLoader *loaders;
 static pthread_mutex_t loaders_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sigaction outer_fault;
 
-/* Fills a chunk behind the scene; the loader's lock is held. */
+/* --- Chunks --- */
+
+static uint8_t
+state_of (const RamLoader *loader, uint64_t chunk)
+{
+  return __atomic_load_n (&loader->state[chunk], __ATOMIC_SEQ_CST);
+}
+
+static gboolean
+claim (RamLoader *loader, uint64_t chunk)
+{
+  uint8_t missing = CHUNK_MISSING;
+
+  return __atomic_compare_exchange_n (&loader->state[chunk], &missing, CHUNK_READING, FALSE, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
 static void
-read_chunk (RamLoader *loader, uint64_t chunk)
+set_state (RamLoader *loader, uint64_t first, uint64_t end, uint8_t state)
+{
+  for (uint64_t chunk = first; chunk < end; chunk++)
+    __atomic_store_n (&loader->state[chunk], state, __ATOMIC_SEQ_CST);
+  __atomic_add_fetch (&loader->changes, 1, __ATOMIC_SEQ_CST);
+  if (__atomic_load_n (&loader->waiting, __ATOMIC_SEQ_CST) > 0)
+    syscall (SYS_futex, &loader->changes, FUTEX_WAKE_PRIVATE, G_MAXINT, NULL, NULL, 0);
+}
+
+/* Until the chunk's state is @least or later. */
+static void
+wait_for (RamLoader *loader, uint64_t chunk, uint8_t least)
+{
+  __atomic_add_fetch (&loader->waiting, 1, __ATOMIC_SEQ_CST);
+  for (;;)
+    {
+      uint32_t changes = __atomic_load_n (&loader->changes, __ATOMIC_SEQ_CST);
+
+      if (state_of (loader, chunk) >= least)
+        break;
+      syscall (SYS_futex, &loader->changes, FUTEX_WAIT_PRIVATE, changes, NULL, NULL, 0);
+    }
+  __atomic_sub_fetch (&loader->waiting, 1, __ATOMIC_SEQ_CST);
+}
+
+static gboolean
+is_zero (const uint8_t *data, size_t length)
+{
+  return data[0] == 0 && memcmp (data, data + 1, length - 1) == 0;
+}
+
+/* Behind the scene: through the file, as nobody can write to the memory itself yet, and without a fault for each page. */
+static gboolean
+write_behind (RamLoader *loader, uint64_t offset, const uint8_t *data, size_t length)
+{
+  for (size_t at = 0, end; at < length; at = end)
+    {
+      ssize_t done;
+
+      end = MIN (at + CLEAN_UNIT, length);
+      if (is_zero (data + at, end - at))
+        continue;
+      while (end < length && !is_zero (data + end, MIN (CLEAN_UNIT, length - end)))
+        end = MIN (end + CLEAN_UNIT, length);
+      for (size_t from = at; from < end; from += (size_t) done)
+        {
+          done = pwrite (loader->block->fd, data + from, end - from, (off_t) (offset + from));
+          if (done < 0 && errno == EINTR)
+            done = 0;
+          else if (done <= 0)
+            return FALSE;
+        }
+    }
+  return TRUE;
+}
+
+/* Fills a chunk that the caller has claimed; the reader's lock is held. */
+static void
+read_chunk (RamLoader *loader, unsigned reader, uint64_t chunk)
 {
   uint64_t offset = chunk * RAM_CHUNK;
   size_t length = (size_t) MIN (RAM_CHUNK, loader->block->size - offset);
+  uint8_t *buffer = loader->readers[reader].buffer;
 
-  if (loader->source != NULL && loader->source->read (loader->opaque, offset, loader->hidden + offset, length))
-    return;
-  memset (loader->hidden + offset, 0, length);
-  if (loader->source != NULL)
+  if (!loader->source->read (loader->opaque, reader, offset, buffer, length) || !write_behind (loader, offset, buffer, length))
     loader->source->failed (loader->opaque);
 }
 
@@ -61,35 +148,94 @@ show_chunks (RamLoader *loader, uint64_t first, uint64_t end)
 
   if (mprotect (loader->block->host + start, stop - start, PROT_READ | PROT_WRITE) != 0)
     return FALSE;
-  for (uint64_t chunk = first; chunk < end; chunk++)
-    __atomic_store_n (&loader->state[chunk], CHUNK_PRESENT, __ATOMIC_RELEASE);
+  set_state (loader, first, end, CHUNK_PRESENT);
   return TRUE;
 }
 
+/* A chunk that is not present yet has been read when this returns. */
 static void
-fetch_chunk (RamLoader *loader, uint64_t chunk)
+have_read (RamLoader *loader, unsigned reader, uint64_t chunk)
+{
+  if (claim (loader, chunk))
+    read_chunk (loader, reader, chunk);
+  else
+    wait_for (loader, chunk, CHUNK_READ);
+}
+
+/* Shows the whole run of hidden chunks around one that has been read, which takes no more mappings than before. */
+static void
+show_run (RamLoader *loader, unsigned reader, uint64_t chunk)
 {
   uint64_t first = chunk, end = chunk + 1;
 
-  if (__atomic_load_n (&loader->state[chunk], __ATOMIC_ACQUIRE) == CHUNK_PRESENT)
-    return;
-  pthread_mutex_lock (&loader->lock);
-  if (loader->state[chunk] == CHUNK_MISSING)
+  /* Whoever waits for this lock has read his chunk, and waits for no other. */
+  set_state (loader, chunk, chunk + 1, CHUNK_READ);
+  pthread_mutex_lock (&loader->wide_lock);
+  if (state_of (loader, chunk) != CHUNK_PRESENT)
     {
-      read_chunk (loader, chunk);
+      while (first > 0 && state_of (loader, first - 1) != CHUNK_PRESENT)
+        have_read (loader, reader, --first);
+      while (end < loader->chunks && state_of (loader, end) != CHUNK_PRESENT)
+        have_read (loader, reader, end++);
       if (!show_chunks (loader, first, end))
-        {
-          /* The whole run of missing chunks around it takes no more mappings than before. */
-          while (first > 0 && loader->state[first - 1] == CHUNK_MISSING)
-            read_chunk (loader, --first);
-          while (end < loader->chunks && loader->state[end] == CHUNK_MISSING)
-            read_chunk (loader, end++);
-          if (!show_chunks (loader, first, end))
-            abort ();
-        }
+        abort ();
     }
-  pthread_mutex_unlock (&loader->lock);
+  pthread_mutex_unlock (&loader->wide_lock);
 }
+
+static void
+fetch_chunk (RamLoader *loader, unsigned reader, uint64_t chunk)
+{
+  if (state_of (loader, chunk) == CHUNK_MISSING)
+    {
+      pthread_mutex_lock (&loader->readers[reader].lock);
+      if (claim (loader, chunk))
+        {
+          read_chunk (loader, reader, chunk);
+          if (!show_chunks (loader, chunk, chunk + 1))
+            show_run (loader, reader, chunk);
+        }
+      pthread_mutex_unlock (&loader->readers[reader].lock);
+    }
+  if (state_of (loader, chunk) != CHUNK_PRESENT)
+    wait_for (loader, chunk, CHUNK_PRESENT);
+}
+
+static void
+fetch_range (RamBlock *block, unsigned reader, uint64_t offset, uint64_t length)
+{
+  if (block->loader == NULL || length == 0)
+    return;
+  g_assert (offset <= block->size && length <= block->size - offset);
+  for (uint64_t chunk = offset / RAM_CHUNK; chunk <= (offset + length - 1) / RAM_CHUNK; chunk++)
+    fetch_chunk (block->loader, reader, chunk);
+}
+
+void
+ram_block_fetch (RamBlock *block, uint64_t offset, uint64_t length)
+{
+  fetch_range (block, READER_NOW, offset, length);
+}
+
+void
+ram_block_fetch_ahead (RamBlock *block, uint64_t offset, uint64_t length)
+{
+  fetch_range (block, READER_AHEAD, offset, length);
+}
+
+gboolean
+ram_block_is_present (const RamBlock *block, uint64_t offset, uint64_t length)
+{
+  if (block->loader == NULL || length == 0)
+    return TRUE;
+  g_assert (offset <= block->size && length <= block->size - offset);
+  for (uint64_t chunk = offset / RAM_CHUNK; chunk <= (offset + length - 1) / RAM_CHUNK; chunk++)
+    if (state_of (block->loader, chunk) != CHUNK_PRESENT)
+      return FALSE;
+  return TRUE;
+}
+
+/* --- Faults --- */
 
 static void
 on_fault (int signal_number, siginfo_t *info, void *context)
@@ -101,7 +247,7 @@ on_fault (int signal_number, siginfo_t *info, void *context)
     {
       if (at < __atomic_load_n (&l->start, __ATOMIC_ACQUIRE) || at >= __atomic_load_n (&l->end, __ATOMIC_ACQUIRE))
         continue;
-      fetch_chunk (l, (uint64_t) (at - l->start) / RAM_CHUNK);
+      fetch_chunk (l, READER_NOW, (uint64_t) (at - l->start) / RAM_CHUNK);
       errno = saved_errno;
       return;
     }
@@ -127,6 +273,8 @@ catch_faults (GError **error)
   return once == 1;
 }
 
+/* --- Loaders --- */
+
 static RamLoader *
 loader_take (RamBlock *block)
 {
@@ -138,7 +286,9 @@ loader_take (RamBlock *block)
   if (loader == NULL)
     {
       loader = g_new0 (RamLoader, 1);
-      pthread_mutex_init (&loader->lock, NULL);
+      for (unsigned i = 0; i < RAM_READERS; i++)
+        pthread_mutex_init (&loader->readers[i].lock, NULL);
+      pthread_mutex_init (&loader->wide_lock, NULL);
       loader->next = loaders;
       __atomic_store_n (&loaders, loader, __ATOMIC_RELEASE);
     }
@@ -151,6 +301,8 @@ static void
 loader_give_back (RamLoader *loader)
 {
   g_clear_pointer (&loader->state, g_free);
+  for (unsigned i = 0; i < RAM_READERS; i++)
+    g_clear_pointer (&loader->readers[i].buffer, g_free);
   pthread_mutex_lock (&loaders_lock);
   loader->block = NULL;
   pthread_mutex_unlock (&loaders_lock);
@@ -175,6 +327,26 @@ join_runs (RamLoader *loader)
           if (memchr (loader->state + i, CHUNK_MISSING, count) != NULL)
             memset (loader->state + i, CHUNK_MISSING, count);
         }
+    }
+}
+
+/* Zeros, without memory for them where the host can. */
+static void
+clear (RamBlock *block, uint64_t offset, uint64_t length)
+{
+  if (fallocate (block->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t) offset, (off_t) length) != 0)
+    memset (block->host + offset, 0, length);
+}
+
+static void
+clear_missing (RamLoader *loader)
+{
+  for (uint64_t first = 0, end; first < loader->chunks; first = end)
+    {
+      for (end = first + 1; end < loader->chunks && loader->state[end] == loader->state[first]; end++)
+        ;
+      if (loader->state[first] == CHUNK_MISSING)
+        clear (loader->block, first * RAM_CHUNK, MIN (end * RAM_CHUNK, loader->block->size) - first * RAM_CHUNK);
     }
 }
 
@@ -203,21 +375,16 @@ ram_block_set_source (RamBlock *block, const RamSource *source, void *opaque, co
   if (!catch_faults (error))
     return FALSE;
   loader = loader_take (block);
-  loader->hidden = mmap (NULL, block->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, block->fd, 0);
-  if (loader->hidden == MAP_FAILED)
-    {
-      g_set_error (error, G_IO_ERROR, (int) g_io_error_from_errno (errno), _("cannot map memory a second time: %s"),
-                   g_strerror (errno));
-      loader_give_back (loader);
-      return FALSE;
-    }
   loader->source = source;
   loader->opaque = opaque;
   loader->chunks = (block->size + RAM_CHUNK - 1) / RAM_CHUNK;
-  loader->state = g_malloc0 (loader->chunks);
+  loader->state = g_malloc (loader->chunks);
+  for (unsigned i = 0; i < RAM_READERS; i++)
+    loader->readers[i].buffer = g_malloc (RAM_CHUNK);
   for (uint64_t i = 0; i < loader->chunks; i++)
     loader->state[i] = missing[i] != 0 ? CHUNK_MISSING : CHUNK_PRESENT;
   join_runs (loader);
+  clear_missing (loader);
   block->loader = loader;
   __atomic_store_n (&loader->end, block->host + block->size, __ATOMIC_RELEASE);
   __atomic_store_n (&loader->start, block->host, __ATOMIC_RELEASE);
@@ -230,43 +397,16 @@ ram_block_set_source (RamBlock *block, const RamSource *source, void *opaque, co
 }
 
 void
-ram_block_fetch (RamBlock *block, uint64_t offset, uint64_t length)
-{
-  if (block->loader == NULL || length == 0)
-    return;
-  g_assert (offset <= block->size && length <= block->size - offset);
-  for (uint64_t chunk = offset / RAM_CHUNK; chunk <= (offset + length - 1) / RAM_CHUNK; chunk++)
-    fetch_chunk (block->loader, chunk);
-}
-
-/* Zeros, without memory for them where the host can. */
-static void
-clear (uint8_t *memory, uint64_t length)
-{
-  if (madvise (memory, length, MADV_REMOVE) != 0)
-    memset (memory, 0, length);
-}
-
-void
 ram_block_forget_source (RamBlock *block)
 {
   RamLoader *loader = block->loader;
 
   if (loader == NULL)
     return;
+  /* What is missing has been nothing but zeros all the time. */
   mprotect (block->host, block->size, PROT_READ | PROT_WRITE);
-  for (uint64_t i = 0, end; i < loader->chunks; i = end)
-    {
-      end = i + 1;
-      if (loader->state[i] != CHUNK_MISSING)
-        continue;
-      while (end < loader->chunks && loader->state[end] == CHUNK_MISSING)
-        end++;
-      clear (loader->hidden + i * RAM_CHUNK, MIN (end * RAM_CHUNK, block->size) - i * RAM_CHUNK);
-    }
   __atomic_store_n (&loader->start, NULL, __ATOMIC_RELEASE);
   __atomic_store_n (&loader->end, NULL, __ATOMIC_RELEASE);
-  munmap (loader->hidden, block->size);
   block->loader = NULL;
   loader_give_back (loader);
 }

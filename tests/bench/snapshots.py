@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Snapshots of a running machine: how long the guest stands still for one, how large it is, how soon the guest runs again
-after going back; beside savevm and loadvm of QEMU on qcow2."""
+after going back, how soon a test drive has ended; beside savevm, loadvm and -snapshot of QEMU on qcow2."""
 import json
 import os
 import pathlib
@@ -84,10 +84,17 @@ class Ours:
     def __init__(self, work, size, iso):
         self.environment = dict(os.environ, BUNSHIN_HOME=str(work / f'home-{size}'), XDG_RUNTIME_DIR=str(work))
         self.folder = work / f'home-{size}' / 'machines' / 'bench'
+        self.serial = work / 'serial'
         self.call('create', 'bench', '--memory', f'{size}G', '--cpus', '1', '--disk', str(DISK), '--controller', 'virtio', '--iso', str(iso),
                   '--nic', 'none', '--accel', 'jit')
-        self.call('start', 'bench', '--headless', '--serial', f'unix:{work / "serial"}')
-        self.ticks = Ticks(work / 'serial')
+        self.start()
+
+    def start(self, *words):
+        self.call('start', 'bench', '--headless', '--serial', f'unix:{self.serial}', *words)
+        self.ticks = Ticks(self.serial)
+
+    def start_drive(self):
+        self.start('--discard')
 
     def call(self, *words):
         subprocess.run([BUNSHIN, *words], env=self.environment, check=True, stdout=subprocess.DEVNULL, timeout=LIMIT)
@@ -107,23 +114,30 @@ class Ours:
         return sum(path.stat().st_blocks * 512 for path in self.folder.rglob('*.state'))
 
     def close(self):
+        """Returns when it is off, and what it changed on a test drive is gone."""
         self.call('power-off', 'bench')
-        self.call('wait', 'bench', '--state', 'powered-off', '--timeout', '60')
 
 
 class Theirs:
     def __init__(self, work, size, iso):
         image = work / f'peer-{size}.qcow2'
-        self.image, self.serial, self.monitor_path = image, work / 'peer-serial', work / 'peer-monitor'
+        self.serial, self.monitor_path = work / 'peer-serial', work / 'peer-monitor'
         subprocess.run(['qemu-img', 'create', '-q', '-f', 'qcow2', str(image), str(DISK)], check=True)
-        self.process = subprocess.Popen(
-            ['qemu-system-x86_64', '-accel', 'tcg', '-cpu', 'max', '-display', 'none', '-m', f'{size}G', '-nic', 'none', '-drive',
-             f'file={image},if=virtio,cache=writeback', '-cdrom', str(iso), '-serial', f'unix:{self.serial},server=on,wait=off', '-monitor',
-             f'unix:{self.monitor_path},server=on,wait=off'])
+        self.command_line = [
+            'qemu-system-x86_64', '-accel', 'tcg', '-cpu', 'max', '-display', 'none', '-m', f'{size}G', '-nic', 'none', '-drive',
+            f'file={image},if=virtio,cache=writeback', '-cdrom', str(iso), '-serial', f'unix:{self.serial},server=on,wait=off', '-monitor',
+            f'unix:{self.monitor_path},server=on,wait=off']
+        self.start()
+
+    def start(self, *words):
+        self.process = subprocess.Popen([*self.command_line, *words])
         self.ticks = Ticks(self.serial)
         self.monitor = socket.socket(socket.AF_UNIX)
         self.monitor.connect(str(self.monitor_path))
         self.answer()
+
+    def start_drive(self):
+        self.start('-snapshot')
 
     def answer(self):
         text = b''
@@ -150,16 +164,16 @@ class Theirs:
         return None
 
     def close(self):
-        self.process.kill()
-        self.process.wait()
-        self.serial.unlink()
-        self.monitor_path.unlink()
+        self.monitor.send(b'quit\n')
+        self.process.wait(LIMIT)
+        self.serial.unlink(missing_ok=True)
+        self.monitor_path.unlink(missing_ok=True)
 
 
 def measure(machine, rounds):
     """Medians of the longest silence of the guest while a snapshot was taken, of how long it was halted, how long the verb took,
-    and how soon it ran after going back; and the size of one."""
-    gaps, spans, returns, pauses = [], [], [], []
+    and how soon it ran after going back; the size of one; and the median of how long the end of a test drive took."""
+    gaps, spans, returns, pauses, ends = [], [], [], [], []
     try:
         machine.ticks.wait(time.monotonic())
         time.sleep(3)
@@ -184,20 +198,33 @@ def measure(machine, rounds):
             returns.append(max(zip([begin, *after], after), key=lambda pair: pair[1] - pair[0])[1] - begin)
     finally:
         machine.close()
+    for _ in range(rounds):
+        machine.start_drive()
+        try:
+            machine.ticks.wait(time.monotonic())
+            time.sleep(1)
+            begin = time.monotonic()
+        finally:
+            machine.close()
+        ends.append(time.monotonic() - begin)
     pause = statistics.median(pauses) if None not in pauses else None
-    return statistics.median(gaps), pause, statistics.median(spans), statistics.median(returns), size
+    return statistics.median(gaps), pause, statistics.median(spans), statistics.median(returns), size, statistics.median(ends)
 
 
 def bench_snapshots(arguments, work):
     """taking and going back to snapshots of 1 and 4 GiB guests, beside savevm and loadvm"""
     folder, entries = build(work)
     print(f'snapshots of a guest that writes to its disk, half of its memory in use; medians of {arguments.rounds}')
+    only = arguments.only.split(',') if arguments.only else list(map(str, SIZES))
     for index, size in enumerate(SIZES):
+        if str(size) not in only:
+            continue
         iso = disc(work, folder, entries, index)
         for name, kind in (('jit', Ours), ('TCG', Theirs)):
             if name.lower() not in arguments.peers:
                 continue
-            gap, pause, span, back, bytes_taken = measure(kind(work, size, iso), arguments.rounds)
+            gap, pause, span, back, bytes_taken, end = measure(kind(work, size, iso), arguments.rounds)
             print(f'  {size} GiB, {name}: the longest silence {1000 * gap:.0f} ms' + (f', halted {1000 * pause:.0f} ms' if pause else '') +
                   f'; taking took {span:.2f} s; running again '
-                  f'{1000 * back:.0f} ms after going back' + (f'; {bytes_taken / (1 << 20):.0f} MiB' if bytes_taken else ''), flush=True)
+                  f'{1000 * back:.0f} ms after going back; a test drive ended in {1000 * end:.0f} ms' +
+                  (f'; {bytes_taken / (1 << 20):.0f} MiB' if bytes_taken else ''), flush=True)

@@ -101,7 +101,7 @@ use (const char *path)
     {
       uint8_t bytes[STATE_UNIT];
 
-      if (state_reader_get_unit (reader, memory, unit, bytes) && state_reader_unit_is_zero (reader, memory, unit))
+      if (state_reader_get_unit (reader, memory, unit % STATE_LANES, unit, bytes) && state_reader_unit_is_zero (reader, memory, unit))
         g_assert (bytes[0] == 0 && memcmp (bytes, bytes + 1, unit == UNITS - 1 ? 4095 : STATE_UNIT - 1) == 0);
     }
 }

@@ -13,6 +13,10 @@ typedef struct
   unsigned reads[CHUNKS]; /* atomic */
   unsigned failures;      /* atomic */
   int broken;             /* chunk that cannot be read, or -1 */
+  int slow;               /* chunk that takes until its turn comes, or -1 */
+  GMutex lock;
+  GCond cond;
+  gboolean is_slow, has_turn;
 } Source;
 
 static uint8_t
@@ -22,12 +26,21 @@ byte_of (uint64_t chunk)
 }
 
 static gboolean
-read_chunk (void *opaque, uint64_t offset, void *to, size_t length)
+read_chunk (void *opaque, unsigned reader, uint64_t offset, void *to, size_t length)
 {
   Source *source = opaque;
   uint64_t chunk = offset / RAM_CHUNK;
 
   __atomic_fetch_add (&source->reads[chunk], 1, __ATOMIC_RELAXED);
+  if ((int) chunk == source->slow)
+    {
+      g_mutex_lock (&source->lock);
+      source->is_slow = TRUE;
+      g_cond_broadcast (&source->cond);
+      while (!source->has_turn)
+        g_cond_wait (&source->cond, &source->lock);
+      g_mutex_unlock (&source->lock);
+    }
   memset (to, byte_of (chunk), length);
   return (int) chunk != source->broken;
 }
@@ -47,7 +60,7 @@ new_block (Source *source, const uint8_t *missing)
   RamBlock *block = ram_block_new ("test", SIZE, &error);
 
   g_assert_no_error (error);
-  *source = (Source) { .broken = -1 };
+  *source = (Source) { .broken = -1, .slow = -1 };
   ram_block_set_source (block, &ops, source, missing, &error);
   g_assert_no_error (error);
   return block;
@@ -163,6 +176,51 @@ test_threads (void)
     }
 }
 
+static gpointer
+fetch_ahead (gpointer data)
+{
+  ram_block_fetch_ahead (data, 0, SIZE);
+  return NULL;
+}
+
+/* While a chunk is being fetched ahead, whoever touches another one gets that. */
+static void
+test_ahead (void)
+{
+  enum { SLOW = 2 };
+  uint8_t missing[CHUNKS];
+  Source source;
+  RamBlock *block;
+  GThread *ahead, *touching;
+
+  memset (missing, 1, sizeof missing);
+  block = new_block (&source, missing);
+  source.slow = SLOW;
+  ahead = g_thread_new ("ahead", fetch_ahead, block);
+  g_mutex_lock (&source.lock);
+  while (!source.is_slow)
+    g_cond_wait (&source.cond, &source.lock);
+  g_mutex_unlock (&source.lock);
+  g_assert_true (ram_block_is_present (block, 0, SLOW * RAM_CHUNK));
+  for (unsigned i = CHUNKS; i-- > SLOW + 1;)
+    {
+      g_assert_false (ram_block_is_present (block, (i - 1) * RAM_CHUNK, RAM_CHUNK + 1));
+      g_assert_cmpuint (ram_block_host (block)[i * RAM_CHUNK], ==, byte_of (i));
+      g_assert_true (ram_block_is_present (block, i * RAM_CHUNK, 1));
+    }
+  touching = g_thread_new ("touch", touch_all, block);
+  g_mutex_lock (&source.lock);
+  source.has_turn = TRUE;
+  g_cond_broadcast (&source.cond);
+  g_mutex_unlock (&source.lock);
+  g_thread_join (ahead);
+  g_thread_join (touching);
+  g_assert_true (ram_block_is_present (block, 0, SIZE));
+  for (unsigned i = 0; i < CHUNKS; i++)
+    g_assert_cmpuint (source.reads[i], ==, 1);
+  ram_block_free (block);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -171,5 +229,6 @@ main (int argc, char **argv)
   g_test_add_func ("/memory/ram-source/map", test_map);
   g_test_add_func ("/memory/ram-source/failure", test_failure);
   g_test_add_func ("/memory/ram-source/threads", test_threads);
+  g_test_add_func ("/memory/ram-source/ahead", test_ahead);
   return g_test_run ();
 }
