@@ -48,6 +48,8 @@ void x86_tlb_switch (X86Cpu *cpu, gboolean keep);
 void x86_tlb_flush_pcid (X86Cpu *cpu, unsigned pcid);
 /* Stores to pages with a dirty log take the slow path once. */
 void x86_tlb_protect_logged (X86Cpu *cpu);
+/* Other pages have a log than before: stores to those that have one are noticed, translations stay. */
+void x86_tlb_find_logs (X86Cpu *cpu);
 /* Stores to this host page take the slow path from now on. */
 void x86_tlb_protect_host (X86Cpu *cpu, const uint8_t *host_page);
 /* Empties cpu->ram_…, after the topology changed. */

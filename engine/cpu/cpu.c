@@ -32,6 +32,18 @@ memory_changed (void *opaque)
     x86_cpu_raise (system->cpus[i], X86_REQ_TLB_FLUSH);
 }
 
+/* Of those that look after memory by themselves each has a log of its own. */
+static void
+memory_logged (void *opaque)
+{
+  X86System *system = opaque;
+
+  if (system->accel->memory_changed != NULL)
+    system->accel->memory_changed (system);
+  for (unsigned i = 0; system->accel->memory_changed == NULL && i < system->cpu_count; i++)
+    x86_cpu_raise (system->cpus[i], X86_REQ_LOGGED);
+}
+
 static void
 memory_cleaned (void *opaque)
 {
@@ -60,7 +72,8 @@ collect_dirty (void *opaque, RamBlock *block)
 X86System *
 x86_system_new (AddressSpace *memory)
 {
-  static const AddressSpaceListener listener = { .changed = memory_changed, .cleaned = memory_cleaned, .written = memory_written, .collect_dirty = collect_dirty };
+  static const AddressSpaceListener listener = { .changed = memory_changed, .logged = memory_logged, .cleaned = memory_cleaned,
+                                                 .written = memory_written, .collect_dirty = collect_dirty };
   X86System *system = g_new0 (X86System, 1);
 
   system->memory = memory;

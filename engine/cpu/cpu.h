@@ -61,6 +61,7 @@ enum
   X86_REQ_CODE = 1 << 7,      /* internal: a device or another processor wrote code */
   X86_REQ_STOP = 1 << 8,      /* internal: another processor wants to be alone */
   X86_REQ_CLEANED = 1 << 9,   /* internal: stores to pages with a dirty log must be noticed again */
+  X86_REQ_LOGGED = 1 << 10,   /* internal: other memory has a dirty log than before */
 };
 
 typedef enum

@@ -210,6 +210,7 @@ x86_tlb_protect_logged (X86Cpu *cpu)
   for (unsigned i = 0; i < X86_MMU_COUNT * X86_TLB_SIZE; i++)
     if (cpu->tlb_info[i].page != X86_TLB_NONE && cpu->tlb_info[i].dirty != NULL)
       cpu->tlbs[i].tag_write = tag_none (i);
+  x86_jit_protect_logged (cpu);
 }
 
 void
@@ -244,6 +245,32 @@ set_tags (X86Cpu *cpu, unsigned i)
         *info->dirty = 1;
       entry->tag_write = tag;
     }
+}
+
+/* The dirty-log byte of the page at @phys, or NULL. */
+static uint8_t *
+log_of (const MemorySection *section, uint64_t phys)
+{
+  return section->dirty != NULL ? section->dirty + ((phys >> GUEST_PAGE_SHIFT) - (section->base >> GUEST_PAGE_SHIFT)) : NULL;
+}
+
+void
+x86_tlb_find_logs (X86Cpu *cpu)
+{
+  x86_forget_ram (cpu);
+  for (unsigned i = 0; i < X86_MMU_COUNT * X86_TLB_SIZE; i++)
+    {
+      X86TlbInfo *info = &cpu->tlb_info[i];
+
+      if (info->page == X86_TLB_NONE || info->host == NULL)
+        continue;
+      info->dirty = log_of (address_space_lookup (cpu->memory, info->phys), info->phys);
+      if (info->dirty != NULL)
+        cpu->tlbs[i].tag_write = tag_none (i);
+      else
+        set_tags (cpu, i);
+    }
+  x86_jit_find_logs (cpu);
 }
 
 static gboolean
@@ -307,8 +334,7 @@ x86_translate (X86Cpu *cpu, const X86Op *op, uint64_t lin, X86Access access, uns
   else
     {
       info->host = section->host + (walk.phys - section->base);
-      if (section->dirty != NULL)
-        info->dirty = section->dirty + ((walk.phys >> GUEST_PAGE_SHIFT) - (section->base >> GUEST_PAGE_SHIFT));
+      info->dirty = log_of (section, walk.phys);
     }
   set_tags (cpu, i);
   return info;

@@ -252,7 +252,7 @@ set_log (Machine *m, gboolean on, GError **error)
         machine_halt (m);
       machine_lock_take (&m->lock);
       if (on)
-        ram_block_enable_dirty_log (m->ram, m->memory);
+        ram_block_enable_dirty_log (m->ram, m->memory, STATE_UNIT >> GUEST_PAGE_SHIFT);
       else
         ram_block_disable_dirty_log (m->ram);
       machine_lock_release (&m->lock);
@@ -392,6 +392,20 @@ write_sections (Saving *s, GError **error)
   return TRUE;
 }
 
+/* Returns when no processor still writes to a page as if its log had not been emptied: the log tells of such once more, but
+ * of later ones not. */
+static void
+settle_log (Machine *m)
+{
+  g_mutex_lock (&m->control);
+  if (m->state == MACHINE_STATE_RUNNING)
+    {
+      machine_halt (m);
+      machine_go (m);
+    }
+  g_mutex_unlock (&m->control);
+}
+
 static gboolean
 write_rounds (Saving *s, GError **error)
 {
@@ -411,6 +425,7 @@ write_rounds (Saving *s, GError **error)
       machine_lock_take (&s->machine->lock);
       want_dirty (ram);
       machine_lock_release (&s->machine->lock);
+      settle_log (s->machine);
     }
   return TRUE;
 }

@@ -64,7 +64,7 @@ address_space_new (void)
   as->regions = g_ptr_array_new_with_free_func (g_free);
   as->retired = g_ptr_array_new_with_free_func (g_free);
   as->listeners = g_array_new (FALSE, FALSE, sizeof (Listener));
-  address_space_rebuild (as);
+  address_space_rebuild (as, FALSE);
   return as;
 }
 
@@ -131,8 +131,21 @@ fill_section (MemorySection *section, MemoryRegion *region, uint64_t base, uint6
     section->dirty = region->block->dirty + ((region->block_offset + section->offset) >> GUEST_PAGE_SHIFT);
 }
 
+static void
+notify_view (AddressSpace *as, gboolean only_logs)
+{
+  for (guint i = 0; i < as->listeners->len; i++)
+    {
+      const Listener *l = &g_array_index (as->listeners, Listener, i);
+      void (*told) (void *) = only_logs ? l->ops->logged : l->ops->changed;
+
+      if (told != NULL)
+        told (l->opaque);
+    }
+}
+
 void
-address_space_rebuild (AddressSpace *as)
+address_space_rebuild (AddressSpace *as, gboolean only_logs)
 {
   guint edges = 0;
   g_autofree uint64_t *edge = g_new (uint64_t, 2 * as->regions->len + 1);
@@ -172,19 +185,7 @@ address_space_rebuild (AddressSpace *as)
   __atomic_store_n (&as->view, view, __ATOMIC_RELEASE);
   if (old != NULL)
     g_ptr_array_add (as->retired, old);
-  address_space_notify_changed (as);
-}
-
-void
-address_space_notify_changed (AddressSpace *as)
-{
-  for (guint i = 0; i < as->listeners->len; i++)
-    {
-      Listener *l = &g_array_index (as->listeners, Listener, i);
-
-      if (l->ops->changed != NULL)
-        l->ops->changed (l->opaque);
-    }
+  notify_view (as, only_logs);
 }
 
 void
@@ -217,7 +218,7 @@ changed (AddressSpace *as)
   if (as->depth > 0)
     as->pending = TRUE;
   else
-    address_space_rebuild (as);
+    address_space_rebuild (as, FALSE);
 }
 
 void
@@ -233,7 +234,7 @@ address_space_commit (AddressSpace *as)
   if (--as->depth == 0 && as->pending)
     {
       as->pending = FALSE;
-      address_space_rebuild (as);
+      address_space_rebuild (as, FALSE);
     }
 }
 

@@ -54,12 +54,16 @@ gboolean ram_block_map (RamBlock *block, uint64_t offset, uint64_t length, void 
 gboolean ram_block_next_data (RamBlock *block, uint64_t offset, uint64_t *start, uint64_t *end);
 
 /* Dirty logging, off until switched on. Writers store 1 into one byte a page;
- * processors do so when they fill a TLB entry for writing. */
-void ram_block_enable_dirty_log (RamBlock *block, AddressSpace *as);
+ * processors do so when they fill a TLB entry for writing. @grain: how many pages,
+ * a power of two, may be reported when one of them was written. Switched on while
+ * no processor is running, or before the block can be reached. */
+void ram_block_enable_dirty_log (RamBlock *block, AddressSpace *as, unsigned grain);
 /* Switches it off; while no processor is running and no view is in use. */
 void ram_block_disable_dirty_log (RamBlock *block);
 /* The log as it is, a byte a page; NULL: it is off. */
-const uint8_t *ram_block_dirty (const RamBlock *block);
+uint8_t *ram_block_dirty (const RamBlock *block);
+/* Pages; 0: the log is off. */
+unsigned ram_block_dirty_grain (const RamBlock *block);
 /* Reports (sets in @pages, one byte a page, @count of them from page @first)
  * the pages written since the last call and arranges for later writes to be
  * seen; a page is reported once more at the next call, so that a write that
@@ -118,13 +122,15 @@ void address_space_collect (AddressSpace *as);
 unsigned address_space_retired (AddressSpace *as);
 
 /* @changed runs with the machine lock held after every new view and must flush
- * software TLBs before more guest code runs; @cleaned when dirty logging needs
+ * software TLBs before more guest code runs; @logged instead when nothing but the
+ * logs of the sections differs; @cleaned when dirty logging needs
  * write permissions of logged pages taken back. @written runs after a device wrote RAM, so that
  * translated or cached code of that range is dropped. @collect_dirty runs before
  * a dirty log is read: whoever logs writes elsewhere enters them now. */
 typedef struct
 {
   void (*changed) (void *opaque);
+  void (*logged) (void *opaque);
   void (*cleaned) (void *opaque);
   void (*written) (void *opaque, uint64_t gpa, uint64_t length);
   void (*collect_dirty) (void *opaque, RamBlock *block);

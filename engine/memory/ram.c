@@ -103,14 +103,15 @@ ram_block_next_data (RamBlock *block, uint64_t offset, uint64_t *start, uint64_t
 }
 
 void
-ram_block_enable_dirty_log (RamBlock *block, AddressSpace *as)
+ram_block_enable_dirty_log (RamBlock *block, AddressSpace *as, unsigned grain)
 {
   if (block->dirty != NULL)
     return;
   block->reported = g_malloc0 (block->size >> GUEST_PAGE_SHIFT);
   block->dirty = g_malloc0 (block->size >> GUEST_PAGE_SHIFT);
+  block->grain = grain;
   block->as = as;
-  address_space_rebuild (as);
+  address_space_rebuild (as, TRUE);
 }
 
 void
@@ -120,15 +121,21 @@ ram_block_disable_dirty_log (RamBlock *block)
 
   if (dirty == NULL)
     return;
-  address_space_rebuild (block->as);
+  address_space_rebuild (block->as, TRUE);
   g_clear_pointer (&block->reported, g_free);
   block->as = NULL;
 }
 
-const uint8_t *
+uint8_t *
 ram_block_dirty (const RamBlock *block)
 {
   return block->dirty;
+}
+
+unsigned
+ram_block_dirty_grain (const RamBlock *block)
+{
+  return block->dirty != NULL ? block->grain : 0;
 }
 
 gboolean

@@ -99,7 +99,7 @@ mmio_write (void *opaque, uint64_t offset, uint64_t value, unsigned size)
       x86_cpu_set_a20 (g->cpu, value & 1);
       break;
     case 4:
-      ram_block_enable_dirty_log (g->block, g->memory);
+      ram_block_enable_dirty_log (g->block, g->memory, 1);
       break;
     case 5:
       {

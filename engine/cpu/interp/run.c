@@ -335,6 +335,8 @@ take_cache_events (X86Cpu *cpu)
 {
   if (take (cpu, X86_REQ_CODE))
     x86_code_take_events (cpu);
+  if (take (cpu, X86_REQ_LOGGED))
+    x86_tlb_find_logs (cpu);
   if (take (cpu, X86_REQ_CLEANED))
     x86_tlb_protect_logged (cpu);
   if (take (cpu, X86_REQ_TLB_FLUSH))
@@ -359,7 +361,7 @@ handle_events (X86Cpu *cpu, X86Exit *why)
       take (cpu, X86_REQ_STOP);
       x86_alone_stop (cpu);
     }
-  if (pending & (X86_REQ_CODE | X86_REQ_CLEANED | X86_REQ_TLB_FLUSH))
+  if (pending & (X86_REQ_CODE | X86_REQ_LOGGED | X86_REQ_CLEANED | X86_REQ_TLB_FLUSH))
     take_cache_events (cpu);
   if (cpu->halted == X86_HALT_SHUTDOWN)
     {

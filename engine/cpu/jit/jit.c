@@ -206,6 +206,20 @@ x86_jit_page_protected (X86Cpu *cpu, const uint8_t *host_page)
 }
 
 void
+x86_jit_find_logs (X86Cpu *cpu)
+{
+  if (windows_of (cpu) != NULL)
+    jit_windows_find_logs (windows_of (cpu));
+}
+
+void
+x86_jit_protect_logged (X86Cpu *cpu)
+{
+  if (windows_of (cpu) != NULL)
+    jit_windows_protect_logged (windows_of (cpu));
+}
+
+void
 x86_jit_set_heat (X86Cpu *cpu, unsigned runs)
 {
   cpu->jit->heat = (uint8_t) MIN (runs, 255);

@@ -39,3 +39,5 @@ void x86_jit_new_key (X86Cpu *cpu, unsigned key);
 void x86_jit_key_flushed (X86Cpu *cpu, unsigned key);
 void x86_jit_page_flushed (X86Cpu *cpu, uint64_t lin);
 void x86_jit_page_protected (X86Cpu *cpu, const uint8_t *host_page);
+void x86_jit_find_logs (X86Cpu *cpu);
+void x86_jit_protect_logged (X86Cpu *cpu);

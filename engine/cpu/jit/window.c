@@ -1,82 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Windows: see window.h. */
 
-#include "engine/cpu/jit/window.h"
+#include "engine/cpu/jit/window-private.h"
+
+#include "engine/memory/ram-source.h"
 
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <time.h>
-
-enum
-{
-  USER_WINDOWS = 8, WINDOW_COUNT = USER_WINDOWS + 1, KERNEL = USER_WINDOWS,
-  REGION_SHIFT = 32, REGION_MAX = 128,
-  TABLE_ENTRIES = 1 << 16,         /* upper halves of canonical addresses, negative ones at the end of 4 GiB */
-  TABLE_SPACING = 1 << 20,
-  ENTRIES_A_PAGE = GUEST_PAGE_SIZE / 8,
-  LARGE_PAGES = 512,               /* what is laid in at once of larger pages */
-  EXTENT_MAX = 24000,              /* of all processors; the host's kernel bounds mappings by vm.max_map_count, 65530 */
-  AROUND = 16,                     /* pages looked at around a small one */
-  HASH_BITS = 12, HASH_SIZE = 1 << HASH_BITS,
-  DELAY = 5000,                    /* µs */
-  CLOCK_LOOKS = 16,                /* one of so many looks at the clock is a system call */
-  NOT_YET = -1,
-  HWCAP2_FSGSBASE_BIT = 1 << 1
-};
-#define REGION_SIZE ((uint64_t) 1 << REGION_SHIFT)
-/* Displacements reach 2 GiB beyond a region. */
-#define REGION_GUARD ((uint64_t) 2 << 30)
-#define REGION_SPAN (REGION_SIZE + 2 * REGION_GUARD)
-/* Any 32-bit offset from any table stays inside. */
-#define TABLES_SIZE (((uint64_t) 4 << 30) + (uint64_t) WINDOW_COUNT * TABLE_SPACING)
-
-/* Pages next to each other in linear and in host memory. */
-typedef struct Extent Extent;
-struct Extent
-{
-  Extent *lin_next, *host_next, *window_next, **window_link;
-  uint64_t lin;
-  const uint8_t *host;
-  uint16_t pages;      /* 1 or LARGE_PAGES */
-  uint8_t window;
-  uint64_t readonly[LARGE_PAGES / 64];
-};
-
-typedef struct Region Region;
-struct Region
-{
-  Region *next;
-  uint8_t *base;       /* where its linear address 0 would be, guards around it */
-  int32_t number;      /* upper half of its linear addresses */
-};
-
-typedef struct
-{
-  uint8_t *table;      /* see entry_at() */
-  uint64_t table_pages[TABLE_ENTRIES / (GUEST_PAGE_SIZE / 8) / 64]; /* bit: has been made */
-  Region *regions;
-  Extent *extents;
-  unsigned key;        /* of the address space; 0: free */
-  uint64_t used;       /* when it was last switched to */
-} Window;
-
-struct JitWindows
-{
-  X86Cpu *cpu;
-  uint8_t *tables, *guard;
-  Window window[WINDOW_COUNT];
-  uint8_t *wanted, *now;       /* tables: of the mode, and in the GS base */
-  Region *free_regions;
-  unsigned region_count, extent_count;
-  gboolean is_exhausted;
-  uint64_t switches;
-  int64_t delay;               /* µs that an address space has to run first */
-  int64_t kernel_born;         /* in what executed() tells, or NOT_YET */
-  int64_t *key_born;           /* by TLB key */
-  int64_t clock;
-  unsigned clock_looks;
-  Extent *by_lin[HASH_SIZE], *by_host[HASH_SIZE], *large;
-};
 
 static void *
 reserve (uint64_t size)
@@ -172,12 +103,6 @@ entry_of (const uint8_t *base, int64_t number)
   return (uint64_t) (uintptr_t) base - ((uint64_t) number << REGION_SHIFT);
 }
 
-static uint64_t *
-entry_at (const Window *window, int64_t number)
-{
-  return (uint64_t *) (window->table + (uint32_t) (number * 8));
-}
-
 /* The table's page that holds @number's entry, made if need be; all its regions lead to the guard at first. */
 static gboolean
 make_table_page (JitWindows *w, Window *window, int64_t number)
@@ -270,13 +195,8 @@ unlink_extent (JitWindows *w, Extent *extent)
   if (extent->window_next != NULL)
     extent->window_next->window_link = extent->window_link;
   w->extent_count--;
+  w->split_count -= extent->is_split;
   g_free (extent);
-}
-
-static uint8_t *
-place_of (JitWindows *w, const Extent *extent)
-{
-  return (uint8_t *) (uintptr_t) (*entry_at (&w->window[extent->window], (int64_t) extent->lin >> REGION_SHIFT) + extent->lin);
 }
 
 static void
@@ -311,27 +231,13 @@ empty_window (JitWindows *w, Window *window)
   window->key = 0;
 }
 
-static void
-set_readonly (Extent *extent, unsigned page, gboolean readonly)
-{
-  uint64_t bit = (uint64_t) 1 << (page & 63);
-
-  extent->readonly[page >> 6] = readonly ? extent->readonly[page >> 6] | bit : extent->readonly[page >> 6] & ~bit;
-}
-
-static gboolean
-is_readonly (const Extent *extent, unsigned page)
-{
-  return (extent->readonly[page >> 6] >> (page & 63)) & 1;
-}
-
 /* --- Filling --- */
 
+/* A page of a log that tells single pages apart is found by looking it up: it would fault too often. */
 static gboolean
-may_write (JitWindows *w, const X86TlbInfo *info, const uint8_t *host)
+may_write (const X86TlbInfo *info, const RamBlock *block)
 {
-  return (info->rights & (1 << X86_ACCESS_WRITE)) && !info->is_rom && info->dirty == NULL
-         && !x86_code_page_is_watched (w->cpu, host);
+  return (info->rights & (1 << X86_ACCESS_WRITE)) && !info->is_rom && ram_block_dirty_grain (block) != 1;
 }
 
 /* What a small page near the one that faulted would be laid in as. */
@@ -339,8 +245,19 @@ typedef struct
 {
   RamBlock *block; /* NULL: it stays out */
   const uint8_t *host;
-  gboolean writable;
+  uint8_t *dirty;
+  gboolean may_write; /* but for its log and code, and */
+  gboolean writable;  /* now */
 } Neighbour;
+
+static Neighbour
+neighbour_of (JitWindows *w, RamBlock *block, const X86TlbInfo *info)
+{
+  gboolean writes = may_write (info, block);
+
+  return (Neighbour) { block, info->host, info->dirty, writes,
+                       writes && is_noticed (info->dirty) && !x86_code_page_is_watched (w->cpu, info->host) };
+}
 
 /* Whether the large page around @lin can be laid in whole. */
 static gboolean
@@ -350,27 +267,33 @@ is_large (JitWindows *w, uint64_t lin, const X86TlbInfo *info, const MemorySecti
   uint64_t start = info->phys & ~(size - 1);
   X86Walk walk;
 
-  if (info->dirty != NULL || ((info->phys ^ lin) & (size - 1) & X86_PAGE_MASK) != 0)
+  if (ram_block_dirty_grain (section->block) == 1 || ((info->phys ^ lin) & (size - 1) & X86_PAGE_MASK) != 0)
     return FALSE;
   if (start < section->base || start + size > section->base + section->size)
+    return FALSE;
+  /* What is still to be read comes as it is touched. */
+  if (!ram_block_is_present (section->block, (uint64_t) (section->host - ram_block_host (section->block)) + (start - section->base), size))
     return FALSE;
   return x86_walk (w->cpu, lin, X86_ACCESS_READ, w->cpu->mmu_index, TRUE, &walk) && walk.size >= size;
 }
 
 static Extent *
-add_extent (JitWindows *w, unsigned number, uint64_t lin, const uint8_t *host, unsigned pages)
+add_extent (JitWindows *w, unsigned number, uint64_t lin, const Neighbour *page, unsigned pages)
 {
   Window *window = &w->window[number];
   Extent *extent = g_new0 (Extent, 1), **bucket;
 
   extent->lin = lin;
-  extent->host = host;
+  extent->block = page->block;
+  extent->host = page->host;
+  extent->dirty = page->dirty;
+  extent->is_writable = page->may_write;
   extent->pages = (uint16_t) pages;
   extent->window = (uint8_t) number;
   bucket = lin_bucket (w, lin, pages > 1);
   extent->lin_next = *bucket;
   *bucket = extent;
-  bucket = pages > 1 ? &w->large : &w->by_host[hash ((uint64_t) (uintptr_t) host >> GUEST_PAGE_SHIFT)];
+  bucket = pages > 1 ? &w->large : &w->by_host[hash ((uint64_t) (uintptr_t) page->host >> GUEST_PAGE_SHIFT)];
   extent->host_next = *bucket;
   *bucket = extent;
   extent->window_next = window->extents;
@@ -422,7 +345,7 @@ lay_in_large (JitWindows *w, unsigned number, const Region *region, uint64_t fir
     }
   if (!map_pages (w, page, LARGE_PAGES, place))
     return FALSE;
-  extent = add_extent (w, number, first, page->host, LARGE_PAGES);
+  extent = add_extent (w, number, first, page, LARGE_PAGES);
   for (unsigned i = 0; i < LARGE_PAGES; i++)
     if (!page->writable)
       set_readonly (extent, i, TRUE);
@@ -438,7 +361,7 @@ lay_in_large (JitWindows *w, unsigned number, const Region *region, uint64_t fir
 static Neighbour
 find_neighbour (JitWindows *w, unsigned number, uint64_t lin)
 {
-  Neighbour none = { NULL, NULL, FALSE };
+  Neighbour none = { 0 };
   const MemorySection *section;
   X86TlbInfo info = { 0 };
   X86Walk walk;
@@ -452,9 +375,11 @@ find_neighbour (JitWindows *w, unsigned number, uint64_t lin)
     return none;
   info.rights = walk.rights;
   info.is_rom = section->kind == MEMORY_ROM;
-  info.dirty = section->dirty;
+  info.dirty = section->dirty != NULL ? section->dirty + ((walk.phys >> GUEST_PAGE_SHIFT) - (section->base >> GUEST_PAGE_SHIFT)) : NULL;
   info.host = section->host + (walk.phys - section->base);
-  return (Neighbour) { section->block, info.host, may_write (w, &info, info.host) };
+  if (!ram_block_is_present (section->block, (uint64_t) (info.host - ram_block_host (section->block)), GUEST_PAGE_SIZE))
+    return none;
+  return neighbour_of (w, section->block, &info);
 }
 
 static gboolean
@@ -485,7 +410,7 @@ lay_in_small (JitWindows *w, unsigned number, const Region *region, uint64_t lin
         return FALSE;
       for (; count > 0; count--, i++)
         {
-          Extent *extent = add_extent (w, number, first + i * GUEST_PAGE_SIZE, around[i].host, 1);
+          Extent *extent = add_extent (w, number, first + i * GUEST_PAGE_SIZE, &around[i], 1);
 
           set_readonly (extent, 0, !around[i].writable);
         }
@@ -497,7 +422,7 @@ static gboolean
 lay_in (JitWindows *w, unsigned number, uint64_t lin, const X86TlbInfo *info)
 {
   const MemorySection *section = address_space_lookup (w->cpu->memory, info->phys);
-  Neighbour page = { section->block, info->host, may_write (w, info, info->host) };
+  Neighbour page;
   Region *region;
 
   if (section->block == NULL || w->is_exhausted || !make_room (w, number))
@@ -505,11 +430,14 @@ lay_in (JitWindows *w, unsigned number, uint64_t lin, const X86TlbInfo *info)
   region = find_region (w, &w->window[number], (int64_t) lin >> REGION_SHIFT);
   if (region == NULL)
     return FALSE;
+  page = neighbour_of (w, section->block, info);
   if (is_large (w, lin, info, section))
     {
-      uint64_t first = lin & ~(uint64_t) (LARGE_PAGES * GUEST_PAGE_SIZE - 1);
+      uint64_t first = lin & ~(uint64_t) (LARGE_PAGES * GUEST_PAGE_SIZE - 1), before = (lin & X86_PAGE_MASK) - first;
 
-      page.host -= (lin & X86_PAGE_MASK) - first;
+      page.host -= before;
+      page.dirty = page.dirty != NULL ? page.dirty - (before >> GUEST_PAGE_SHIFT) : NULL;
+      page.writable = page.may_write && page.dirty == NULL;
       return lay_in_large (w, number, region, first, &page);
     }
   return lay_in_small (w, number, region, lin, &page);
@@ -537,8 +465,13 @@ jit_windows_fill (JitWindows *w, uint64_t lin, const X86TlbInfo *info)
   if (extent == NULL)
     return lay_in (w, (unsigned) number, lin, info);
   page = (unsigned) ((lin - extent->lin) >> GUEST_PAGE_SHIFT);
-  if (!is_readonly (extent, page) || !may_write (w, info, info->host))
+  if (!is_readonly (extent, page) || !may_write (info, extent->block) || !is_noticed (info->dirty)
+      || x86_code_page_is_watched (w->cpu, info->host))
     return FALSE;
+  /* Of a large page all may be written when one may. */
+  extent->is_writable = TRUE;
+  if (extent->dirty != NULL && extent->pages > 1)
+    return jit_windows_open_logged (w, extent, page);
   if (mprotect (place_of (w, extent) + page * GUEST_PAGE_SIZE, GUEST_PAGE_SIZE, PROT_READ | PROT_WRITE) != 0)
     return FALSE;
   set_readonly (extent, page, FALSE);

@@ -37,5 +37,8 @@ void jit_windows_flush_key (JitWindows *windows, unsigned key);
 void jit_windows_flush_page (JitWindows *windows, uint64_t lin);
 /* Stores to this host page must fault from now on. */
 void jit_windows_protect (JitWindows *windows, const uint8_t *host_page);
+/* Stores to pages whose log was emptied must fault again; and, when other pages have a log than before, to those that have one. */
+void jit_windows_protect_logged (JitWindows *windows);
+void jit_windows_find_logs (JitWindows *windows);
 /* A new address space has got @key. */
 void jit_windows_new_key (JitWindows *windows, unsigned key);

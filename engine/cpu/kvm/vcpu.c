@@ -412,7 +412,7 @@ handle_events (X86Cpu *cpu, X86Exit *why)
   __atomic_store_n (&cpu->attention, 0, __ATOMIC_SEQ_CST);
   pending = __atomic_load_n (&cpu->pending, __ATOMIC_SEQ_CST);
   /* The hardware has its own caches. */
-  x86_cpu_lower (cpu, X86_REQ_TLB_FLUSH | X86_REQ_CODE | X86_REQ_CLEANED);
+  x86_cpu_lower (cpu, X86_REQ_TLB_FLUSH | X86_REQ_CODE | X86_REQ_LOGGED | X86_REQ_CLEANED);
   if (take (cpu, X86_REQ_STOP))
     x86_alone_stop (cpu);
 

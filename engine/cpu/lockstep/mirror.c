@@ -65,7 +65,7 @@ mirror_block (Side *side, const MemorySection *section)
         g_error ("%s", error->message);
       memcpy (ram_block_host (added.mirror), ram_block_host (real), ram_block_size (real));
       memcpy (added.begin, ram_block_host (real), ram_block_size (real));
-      ram_block_enable_dirty_log (added.mirror, side->memory);
+      ram_block_enable_dirty_log (added.mirror, side->memory, 1);
       ram_block_allow_dma (real, FALSE);
       g_array_append_val (ls->mirrors, added);
       mirror = mirror_of (ls, real);

@@ -136,7 +136,7 @@ vga_realize (Device *dev, const DeviceEnv *env, GError **error)
   pci_register_bar (&d->parent, 0, &framebuffer);
   pci_register_bar (&d->parent, 2, &mmio);
   d->legacy = address_space_add_mmio (env->memory, LEGACY_BASE, LEGACY_SIZE, LEGACY_PRIORITY, &vga_legacy_ops, d);
-  ram_block_enable_dirty_log (d->vram_block, env->memory);
+  ram_block_enable_dirty_log (d->vram_block, env->memory, 1);
   edid_build (d->edid, EDID_WIDTH, EDID_HEIGHT);
   if (d->display != NULL)
     display_set_source (d->display, &display_source, d);

@@ -190,7 +190,7 @@ test_dirty_log (void)
 
   g_assert_no_error (error);
   address_space_add_ram (guest->memory, 0x1000000, 16 * 0x1000, 1, frame, 0);
-  ram_block_enable_dirty_log (frame, guest->memory);
+  ram_block_enable_dirty_log (frame, guest->memory, 1);
   guest_protected_mode (guest);
   /* inc byte [1003000]; inc byte [1007fff]; mov al, [1009000]; hlt */
   GUEST_CODE (guest, 0xfe, 0x05, 0x00, 0x30, 0x00, 0x01, 0xfe, 0x05, 0xff, 0x7f, 0x00, 0x01, 0xa0, 0x00, 0x90, 0x00, 0x01, 0xf4);

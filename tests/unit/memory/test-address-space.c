@@ -103,7 +103,7 @@ test_listeners_and_dirty_log (void)
   address_space_commit (as);
   g_assert_cmpuint (views, ==, 1);
   g_assert_null (address_space_lookup (as, 0x1000)->dirty);
-  ram_block_enable_dirty_log (block, as);
+  ram_block_enable_dirty_log (block, as, 1);
   g_assert_nonnull (address_space_lookup (as, 0x1000)->dirty);
 
   g_assert_false (ram_block_collect_dirty (block, 0, 4, pages));

@@ -130,7 +130,7 @@ test_watched (Blk *t, gconstpointer legacy)
 {
   RamBlock *ram = t->board->ram;
 
-  ram_block_enable_dirty_log (ram, t->board->memory);
+  ram_block_enable_dirty_log (ram, t->board->memory, 1);
   driver_start (&t->g, PLAIN, DRIVER_QUEUES);
   for (unsigned pass = 0; pass < 2; pass++)
     {
