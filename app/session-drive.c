@@ -198,12 +198,15 @@ void
 session_discard_drive (BunshinSession *self)
 {
   g_autoptr (GError) error = NULL;
+  gint64 begin = g_get_monotonic_time (), ended;
 
   if (!self->in_drive)
     return;
   self->in_drive = FALSE;
   self->drive_ended = FALSE;
-  if (!snapshot_drive_end (self->library, self->record->uuid, SNAPSHOT_DRIVE_DISCARD, NULL, &error)
-      || !snapshot_tidy (self->library, self->record->uuid, NULL, NULL, &error))
+  ended = snapshot_drive_end (self->library, self->record->uuid, SNAPSHOT_DRIVE_DISCARD, NULL, &error) ? g_get_monotonic_time () : 0;
+  if (ended == 0 || !snapshot_tidy (self->library, self->record->uuid, NULL, NULL, &error))
     g_printerr ("%s\n", error->message);
+  g_debug ("the test drive was ended in %" G_GINT64_FORMAT " µs, tidied up after %" G_GINT64_FORMAT, ended - begin,
+           g_get_monotonic_time () - begin);
 }
