@@ -5,9 +5,7 @@
 #include "app/machine-build.h"
 #include "app/session-private.h"
 
-#include <errno.h>
 #include <glib/gi18n.h>
-#include <glib/gstdio.h>
 #include <string.h>
 
 enum { PROP_UUID = 1, PROP_STATE, PROP_MESSAGE, PROP_MACHINE, PROP_PROGRESS, PROP_DRIVE_ENDED };
@@ -249,12 +247,8 @@ session_power_on (BunshinSession *self, GError **error)
   g_autofree char *saved = find_saved_state (self, self->record);
 
   /* Once the guest runs, the state and the disks no longer belong together. */
-  if (saved && g_unlink (saved) != 0)
-    {
-      g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), _("cannot delete “%s”: %s"), saved,
-                   g_strerror (errno));
-      return FALSE;
-    }
+  if (saved && !library_remove_saved_state (self->record, error))
+    return FALSE;
   if (!machine_start (self->machine, error))
     return FALSE;
   session_follow (self);

@@ -41,6 +41,8 @@ char *library_sql_text (sqlite3_stmt *statement, int column);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (sqlite3_stmt, sqlite3_finalize)
 
+/* What was made, moved and removed in the folder is durable. */
+gboolean library_sync_folder (const char *path, GError **error);
 /* A file name made of @name: nothing in it can leave the folder or surprise a shell. Caller frees. */
 char *library_safe_name (const char *name);
 /* "xx:xx:xx:xx:xx:xx", not a group address. */

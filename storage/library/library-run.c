@@ -152,20 +152,29 @@ resting_state (const LibraryMachine *machine)
 }
 
 gboolean
-library_discard_saved_state (const LibraryMachine *machine, GError **error)
+library_remove_saved_state (const LibraryMachine *machine, GError **error)
 {
   g_autofree char *path = library_saved_state_path (machine);
+
+  if (g_unlink (path) == 0)
+    return library_sync_folder (machine->folder, error);
+  if (errno == ENOENT)
+    return TRUE;
+  g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), _("cannot delete “%s”: %s"), path,
+               g_strerror (errno));
+  return FALSE;
+}
+
+gboolean
+library_discard_saved_state (const LibraryMachine *machine, GError **error)
+{
   g_autoptr (LibraryLock) lock = library_lock_machine (machine, error);
 
   if (!lock)
     return FALSE;
-  if (g_unlink (path) == 0)
-    return TRUE;
-  if (errno == ENOENT)
-    g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_NOT_FOUND, _("the machine “%s” has no saved state"), machine->name);
-  else
-    g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), _("cannot delete “%s”: %s"), path,
-                 g_strerror (errno));
+  if (resting_state (machine) == LIBRARY_STATE_SAVED)
+    return library_remove_saved_state (machine, error);
+  g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_NOT_FOUND, _("the machine “%s” has no saved state"), machine->name);
   return FALSE;
 }
 

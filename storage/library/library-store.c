@@ -4,6 +4,7 @@
 #include "storage/library/library-private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib/gi18n-lib.h>
 #include <glib/gstdio.h>
 #include <string.h>
@@ -434,6 +435,21 @@ library_check_name_free (Library *library, const LibraryMachine *machine, GError
   if (taken)
     g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_EXISTS, _("there is a machine “%s” already"), machine->name);
   return !taken;
+}
+
+gboolean
+library_sync_folder (const char *path, GError **error)
+{
+  int fd = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  gboolean ok;
+
+  /* Some file systems cannot, and say so. */
+  ok = fd >= 0 && (fsync (fd) == 0 || errno == EINVAL);
+  if (!ok)
+    g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), _("cannot write “%s”: %s"), path, g_strerror (errno));
+  if (fd >= 0)
+    close (fd);
+  return ok;
 }
 
 gboolean

@@ -310,6 +310,9 @@ void library_lock_publish (LibraryLock *lock, LibraryState state, const char *so
 LibraryState library_machine_state (const LibraryMachine *machine, char **socket, char **message);
 /* The file of its saved state, whether there is one or not. Caller frees. */
 char *library_saved_state_path (const LibraryMachine *machine);
+/* Removes that file, durably, if there is one; for who has the machine locked. Once its guest has written to the disks the
+ * state must not come back, not by a power cut either. */
+gboolean library_remove_saved_state (const LibraryMachine *machine, GError **error);
 /* Throws the saved state away; LIBRARY_ERROR_NOT_FOUND when there is none, LIBRARY_ERROR_RUNNING while the machine runs. */
 gboolean library_discard_saved_state (const LibraryMachine *machine, GError **error);
 /* Where a machine's control socket goes: the runtime folder (created, 0700), and short enough for a socket address. */

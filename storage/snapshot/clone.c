@@ -175,7 +175,7 @@ add (Clone *self, GError **error)
 {
   gboolean ok;
 
-  if (!snapshot_sync_folder (self->record->folder, error) || !library_sql_begin (self->library, error))
+  if (!library_sync_folder (self->record->folder, error) || !library_sql_begin (self->library, error))
     return FALSE;
   ok = library_check_name_free (self->library, self->record, error) && insert_layers (self, error)
        && library_insert_machine (self->library, self->record, TRUE, error);

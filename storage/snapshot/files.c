@@ -30,27 +30,12 @@ snapshot_file_size (const char *path)
 }
 
 gboolean
-snapshot_sync_folder (const char *path, GError **error)
-{
-  int fd = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  gboolean ok;
-
-  /* Some file systems cannot, and say so. */
-  ok = fd >= 0 && (fsync (fd) == 0 || errno == EINVAL);
-  if (!ok)
-    fail (error, path, errno);
-  if (fd >= 0)
-    close (fd);
-  return ok;
-}
-
-gboolean
 snapshot_make_folder (const LibraryMachine *machine, GError **error)
 {
   g_autofree char *folder = library_snapshots_folder (machine);
 
   if (g_mkdir (folder, 0700) == 0)
-    return snapshot_sync_folder (machine->folder, error);
+    return library_sync_folder (machine->folder, error);
   if (errno == EEXIST)
     return TRUE;
   g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), _("cannot create the folder “%s”: %s"), folder,

@@ -185,7 +185,7 @@ finish_state (const SnapshotTree *tree, const char *state, GError **error)
     }
   /* Of two names for the same file a renaming keeps both. */
   g_unlink (next);
-  return snapshot_sync_folder (tree->machine->folder, error);
+  return library_sync_folder (tree->machine->folder, error);
 }
 
 gboolean

@@ -16,7 +16,6 @@ LibraryMachine *snapshot_settings_parse (const char *text, const LibraryMachine 
 
 /* Bytes that the file takes on the host's disk; 0 when it is not there. */
 uint64_t snapshot_file_size (const char *path);
-gboolean snapshot_sync_folder (const char *path, GError **error);
 /* The machine's folder of snapshots is there, durably. */
 gboolean snapshot_make_folder (const LibraryMachine *machine, GError **error);
 /* A new, durable file. Its folder is to be synced. */

@@ -207,7 +207,7 @@ begin (SnapshotTake *take, const LibraryMachine *machine, const SnapshotOptions 
   if (!snapshot_name_validate (take->row->name, error) || !make_layers (take, machine, error))
     return FALSE;
   return (!options->thumbnail || snapshot_write_file (take->thumbnail_path, options->thumbnail, error))
-         && snapshot_sync_folder (take->tree->folder, error);
+         && library_sync_folder (take->tree->folder, error);
 }
 
 SnapshotTake *
@@ -303,7 +303,7 @@ sync_file (const char *path, GError **error)
 gboolean
 snapshot_take_finish (SnapshotTake *take, gboolean has_state, GError **error)
 {
-  if (has_state && (!sync_file (take->state_path, error) || !snapshot_sync_folder (take->tree->folder, error)))
+  if (has_state && (!sync_file (take->state_path, error) || !library_sync_folder (take->tree->folder, error)))
     return FALSE;
   if (!library_sql_run (take->library, error, "UPDATE snapshot SET finished = 1, state = ? WHERE id = ?", "ii",
                         (int64_t) (has_state != FALSE), take->row->id))
@@ -360,7 +360,7 @@ snapshot_take_instead (Library *library, const LibraryMachine *machine, const Sn
   if (g_file_test (saved, G_FILE_TEST_EXISTS))
     {
       if (!snapshot_link_file (saved, take->state_path, error)
-          || !snapshot_sync_folder (take->tree->folder, error))
+          || !library_sync_folder (take->tree->folder, error))
         return NULL;
       take->row->has_state = TRUE;
     }
