@@ -598,6 +598,9 @@ pit_set_irq_enabled (Device *dev, gboolean enabled)
 {
   Pit *d = (Pit *) dev;
 
+  /* Who only says it again must not make an edge that is due be forgotten. */
+  if (d->irq_disabled == !enabled)
+    return;
   d->irq_disabled = !enabled;
   schedule (d);
 }
