@@ -10,6 +10,9 @@
 
 enum { STATE_MAGIC = 0x36387562 /* "bu86" */, STATE_VERSION = 2, NAME_SIZE = 32 };
 
+/* What may be outstanding; the rest is of this program's own, and of the moment. */
+#define REQUESTS ((uint32_t) (X86_REQ_INTR | X86_REQ_NMI | X86_REQ_INIT | X86_REQ_SIPI))
+
 /* One walk serves both directions, so that they cannot differ. */
 typedef struct
 {
@@ -46,7 +49,7 @@ walk_table (Walker *walker, X86Table *table)
 }
 
 static void
-walk (Walker *walker, X86Cpu *cpu, uint32_t *flags)
+walk (Walker *walker, X86Cpu *cpu, uint32_t *flags, uint32_t *pending)
 {
   for (unsigned i = 0; i < X86_REG_COUNT; i++)
     FIELD (cpu->r[i]);
@@ -87,7 +90,7 @@ walk (Walker *walker, X86Cpu *cpu, uint32_t *flags)
   FIELD (cpu->fpu.fdp);
   FIELD (cpu->fpu.fcs);
   FIELD (cpu->fpu.fds);
-  FIELD (cpu->pending);
+  FIELD (*pending);
   FIELD (cpu->sipi_vector);
   FIELD (cpu->shadow);
   FIELD (cpu->halted);
@@ -121,18 +124,19 @@ void
 x86_cpu_save (X86Cpu *cpu, GByteArray *out)
 {
   uint32_t magic = STATE_MAGIC, version = STATE_VERSION, flags = x86_get_eflags (cpu);
+  uint32_t pending = __atomic_load_n (&cpu->pending, __ATOMIC_SEQ_CST) & REQUESTS;
   Walker walker = { .out = out };
   char name[NAME_SIZE] = { 0 };
 
   g_strlcpy (name, x86_cpu_model_name (cpu->model), sizeof name);
   walk_head (&walker, &magic, &version, name, cpu->features);
-  walk (&walker, cpu, &flags);
+  walk (&walker, cpu, &flags, &pending);
 }
 
 gboolean
 x86_cpu_load (X86Cpu *cpu, const uint8_t *data, size_t length, size_t *used, GError **error)
 {
-  uint32_t magic = 0, version = 0, flags = 0;
+  uint32_t magic = 0, version = 0, flags = 0, pending = 0;
   Walker walker = { .in = data, .left = length };
   uint64_t features[2] = { 0 };
   char name[NAME_SIZE] = { 0 };
@@ -157,7 +161,7 @@ x86_cpu_load (X86Cpu *cpu, const uint8_t *data, size_t length, size_t *used, GEr
                    "processor %u: the saved state needs processor features that this host does not have", cpu->index);
       return FALSE;
     }
-  walk (&walker, cpu, &flags);
+  walk (&walker, cpu, &flags, &pending);
   if (walker.failed)
     {
       x86_cpu_reset (cpu);
@@ -169,6 +173,8 @@ x86_cpu_load (X86Cpu *cpu, const uint8_t *data, size_t length, size_t *used, GEr
   cpu->cpl &= 3;
   cpu->halted = MIN (cpu->halted, X86_HALT_SHUTDOWN);
   cpu->delivering = 0;
+  __atomic_and_fetch (&cpu->pending, ~REQUESTS, __ATOMIC_SEQ_CST);
+  __atomic_or_fetch (&cpu->pending, pending & REQUESTS, __ATOMIC_SEQ_CST);
   cpu->cr3 &= cpu->phys_mask;
   cpu->eflags = flags & (X86_FLAG_TF | X86_FLAG_IF | X86_FLAG_DF | X86_FLAG_IOPL | X86_FLAG_NT | X86_FLAG_RF | X86_FLAG_VM
                          | X86_FLAG_AC | X86_FLAG_VIF | X86_FLAG_VIP | X86_FLAG_ID);
