@@ -462,10 +462,13 @@ library_make_folder (Library *library, LibraryMachine *machine, GError **error)
     machine->uuid = g_uuid_string_random ();
   base = g_strdup_printf ("%s-%s", safe, machine->uuid);
   machine->folder = g_build_filename (parent, base, NULL);
-  if (g_mkdir_with_parents (parent, 0700) == 0 && g_mkdir (machine->folder, 0700) == 0)
+  if (g_mkdir_with_parents (parent, 0700) != 0 || g_mkdir (machine->folder, 0700) != 0)
+    g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), _("cannot create the machine's folder “%s”: %s"),
+                 machine->folder, g_strerror (errno));
+  else if (library_sync_folder (parent, error))
     return TRUE;
-  g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), _("cannot create the machine's folder “%s”: %s"),
-               machine->folder, g_strerror (errno));
+  else
+    g_rmdir (machine->folder);
   g_clear_pointer (&machine->folder, g_free);
   return FALSE;
 }

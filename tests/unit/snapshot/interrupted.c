@@ -399,7 +399,8 @@ setting_run (Setting *s, const Verb *verb, void (*begin) (void), void (*end) (vo
       begin ();
       library = library_open (s->f.home, &error);
       machine = library ? library_find (library, s->f.uuid, &error) : NULL;
-      ok = machine && verb->run (s, library, machine, &error);
+      /* From here on the database syncs no folder: its log is there. */
+      ok = machine && library_set_setting (library, "interrupted", verb->name, &error) && verb->run (s, library, machine, &error);
       if (ok)
         s->progress->reached = last_outcome (verb);
       else
