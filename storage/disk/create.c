@@ -202,9 +202,12 @@ stage_free (Stage *stage)
 Stage *
 stage_new (const char *path, gboolean replace, GError **error)
 {
-  g_autofree char *base = g_path_get_basename (path), *entry = g_strconcat (".", base, STAGE_ENDING, NULL);
+  g_autofree char *base = g_path_get_basename (path), *entry = g_strconcat (".", base, STAGE_ENDING, NULL),
+                  *folder = g_path_get_dirname (path);
   Stage *stage;
 
+  /* First: what a killed run had made whole is there then, and keeps its name. */
+  g_free (recover_one (folder, entry));
   if (!replace && g_file_test (path, G_FILE_TEST_EXISTS))
     {
       image_errno (error, path, NC_("cannot", "create"), EEXIST);
@@ -213,10 +216,9 @@ stage_new (const char *path, gboolean replace, GError **error)
   stage = g_new0 (Stage, 1);
   stage->path = g_strdup (path);
   stage->replace = replace;
-  stage->folder = g_path_get_dirname (path);
+  stage->folder = g_steal_pointer (&folder);
   stage->name = g_steal_pointer (&base);
   stage->stage = g_build_filename (stage->folder, entry, NULL);
-  g_free (recover_one (stage->folder, entry));
   stage->fd = -1;
   if (g_mkdir (stage->stage, 0700) != 0 || (stage->fd = lock_folder (stage->stage)) < 0)
     {

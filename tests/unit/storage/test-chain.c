@@ -3,8 +3,10 @@
 
 #include "storage/disk/disk.h"
 
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 enum
@@ -326,6 +328,62 @@ test_recover (Fixture *f, gconstpointer unused)
   g_assert_false (g_file_test (half, G_FILE_TEST_EXISTS));
 }
 
+static void
+count_call (uint64_t done, uint64_t total, void *opaque)
+{
+  ++*(unsigned *) opaque;
+}
+
+/* The new image of that name comes second: before any work goes into it. */
+static void
+test_recover_whole_first (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *source = make (f, "source.raw", "raw", NULL, SIZE);
+  g_autofree char *stage = g_build_filename (f->folder, ".late.vdi.bunshin-new", NULL);
+  g_autofree char *inner = g_build_filename (stage, "late.vdi", NULL), *mark = g_build_filename (stage, "whole", NULL),
+                  *place = g_build_filename (f->folder, "late.vdi", NULL), *text = NULL;
+  const DiskOpenOptions open_options = { 0 };
+  const DiskCreateOptions options = { .format = "vdi" };
+  unsigned calls = 0;
+  const DiskTask task = { .progress = count_call, .opaque = &calls };
+  g_autoptr (GError) error = NULL;
+
+  g_mkdir (stage, 0700);
+  g_assert_true (g_file_set_contents (inner, "y", 1, NULL));
+  g_assert_true (g_file_set_contents (mark, "", 0, NULL));
+  g_assert_false (disk_convert (source, &open_options, place, &options, &task, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS);
+  g_assert_cmpuint (calls, ==, 0);
+  g_assert_false (g_file_test (stage, G_FILE_TEST_EXISTS));
+  g_assert_true (g_file_get_contents (place, &text, NULL, NULL));
+  g_assert_cmpstr (text, ==, "y");
+}
+
+/* What somebody is at work in is left alone. */
+static void
+test_recover_live (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *stage = g_build_filename (f->folder, ".live.vdi.bunshin-new", NULL);
+  g_autofree char *inner = g_build_filename (stage, "live.vdi", NULL), *place = g_build_filename (f->folder, "live.vdi", NULL);
+  const DiskCreateOptions options = { .format = "vdi", .size = SIZE };
+  g_autoptr (GError) error = NULL;
+  int fd;
+
+  g_mkdir (stage, 0700);
+  g_assert_true (g_file_set_contents (inner, "x", 1, NULL));
+  fd = open (stage, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  g_assert_cmpint (flock (fd, LOCK_EX), ==, 0);
+  g_assert_null (disk_recover (f->folder));
+  g_assert_false (disk_create (place, &options, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_BUSY);
+  g_assert_true (g_file_test (inner, G_FILE_TEST_EXISTS));
+  g_clear_error (&error);
+  close (fd);
+  g_assert_true (disk_create (place, &options, &error));
+  g_assert_no_error (error);
+  g_assert_false (g_file_test (stage, G_FILE_TEST_EXISTS));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -346,5 +404,7 @@ main (int argc, char **argv)
   ADD ("cycle", NULL, test_cycle);
   ADD ("depth", NULL, test_depth);
   ADD ("recover", NULL, test_recover);
+  ADD ("recover/whole-first", NULL, test_recover_whole_first);
+  ADD ("recover/live", NULL, test_recover_live);
   return g_test_run ();
 }
