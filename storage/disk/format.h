@@ -16,6 +16,7 @@
 typedef struct Image Image;
 typedef struct ImageFile ImageFile;
 typedef struct ImageFormat ImageFormat;
+typedef struct ImageBlanks ImageBlanks;
 
 enum
 {
@@ -213,6 +214,7 @@ struct Image
   GMutex map_lock;
   GCond map_cond;
   struct ImageWrite *writes; /* places being filled; with map_lock */
+  ImageBlanks *blanks; /* of an image with a base; atomic, set with map_lock; or NULL */
 };
 
 extern const ImageFormat raw_format, iso_format, overlay_format;
@@ -258,6 +260,7 @@ Image *overlay_new (Image *base, GError **error);
  * ZERO; never UNALLOCATED. All layers' maps are searched that far, so who goes on from there should not ask for much
  * more than he needs. @layer (optional) is NULL when none of them knows of the range. */
 gboolean image_resolve (Image *img, uint64_t offset, uint64_t length, ImageExtent *out, Image **layer, GError **error);
+void image_blanks_free (ImageBlanks *blanks);
 /* Bytes of the layer below; zeros beyond its end or without one. */
 gboolean image_read_base (Image *img, uint64_t offset, void *buffer, size_t length, GError **error);
 /* Changes the size in place, as the format's resize(), which must exist; a base that is longer does not show through in

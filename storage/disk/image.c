@@ -462,6 +462,7 @@ image_close (Image *img)
         img->format->close (img);
       image_file_close (img->file);
       g_ptr_array_unref (img->siblings);
+      image_blanks_free (img->blanks);
       g_mutex_clear (&img->map_lock);
       g_cond_clear (&img->map_cond);
       g_free (img->parent.name);

@@ -14,7 +14,9 @@
 enum
 {
   FILL_CHUNK = 1 << 20,
-  RESERVE_MAX = 8 << 20
+  RESERVE_MAX = 8 << 20,
+  BLANK_SHIFT_MIN = 16,
+  BLANKS_MAX = 1 << 20 /* grains, of larger disks larger ones */
 };
 
 #define DISCARD_STRIDE ((uint64_t) 4 << 30)
@@ -25,19 +27,133 @@ struct ImageWrite
   struct ImageWrite *next;
 };
 
+/* What an image over another is known not to hold, in grains. That is most of a layer, and nobody need ask its map there,
+ * nor take its lock. Bits change with map_lock; they are read without. */
+struct ImageBlanks
+{
+  unsigned shift;
+  uint64_t grains;
+  unsigned *blank;    /* a bit a grain: all of it is the base's */
+  unsigned *occupied; /* some of it was not when it was looked at, or need not be any more */
+};
+
+static ImageBlanks *
+blanks_new (uint64_t size)
+{
+  ImageBlanks *b = g_new0 (ImageBlanks, 1);
+
+  b->shift = BLANK_SHIFT_MIN;
+  while ((size - 1) >> b->shift >= BLANKS_MAX)
+    b->shift++;
+  b->grains = ((size - 1) >> b->shift) + 1;
+  b->blank = g_new0 (unsigned, b->grains / 32 + 1);
+  b->occupied = g_new0 (unsigned, b->grains / 32 + 1);
+  return b;
+}
+
+void
+image_blanks_free (ImageBlanks *b)
+{
+  if (b == NULL)
+    return;
+  g_free (b->blank);
+  g_free (b->occupied);
+  g_free (b);
+}
+
+static gboolean
+has_bit (unsigned *bits, uint64_t grain)
+{
+  return (unsigned) g_atomic_int_get (&bits[grain / 32]) >> (grain % 32) & 1;
+}
+
+/* How many of the @length bytes from @offset on are known to be the base's before others come. */
+static uint64_t
+known_blank (Image *img, uint64_t offset, uint64_t length)
+{
+  const ImageBlanks *b = g_atomic_pointer_get (&img->blanks);
+  uint64_t grain, end;
+
+  if (b == NULL)
+    return 0;
+  for (grain = offset >> b->shift, end = offset; end < offset + length; end = ++grain << b->shift)
+    if (grain >= b->grains || !has_bit (b->blank, grain))
+      break;
+  return MIN (end, offset + length) - offset;
+}
+
+/* With map_lock held: looks whether the grain of @offset, which is the base's, is that as a whole. */
+static void
+note_blank (Image *img, uint64_t offset)
+{
+  ImageBlanks *b = img->blanks;
+  uint64_t grain, at, end;
+
+  if (b == NULL)
+    {
+      b = blanks_new (img->size);
+      g_atomic_pointer_set (&img->blanks, b);
+    }
+  grain = offset >> b->shift;
+  /* It may have grown since. */
+  if (grain >= b->grains || has_bit (b->occupied, grain))
+    return;
+  at = grain << b->shift;
+  end = MIN (at + (1ull << b->shift), img->size);
+  while (at < end)
+    {
+      ImageExtent extent;
+
+      if (!img->format->extent (img, at, end - at, &extent, NULL) || extent.kind != IMAGE_UNALLOCATED)
+        break;
+      at += extent.length;
+    }
+  g_atomic_int_or (at < end ? &b->occupied[grain / 32] : &b->blank[grain / 32], 1u << (grain % 32));
+}
+
+/* With map_lock held, when the map has changed and before anybody may rely on that. */
+static void
+note_occupied (Image *img, uint64_t offset, uint64_t length)
+{
+  ImageBlanks *b = img->blanks;
+
+  for (uint64_t grain = b != NULL ? offset >> b->shift : 0; b != NULL && grain < b->grains && grain << b->shift < offset + length;
+       grain++)
+    {
+      g_atomic_int_or (&b->occupied[grain / 32], 1u << (grain % 32));
+      g_atomic_int_and (&b->blank[grain / 32], ~(1u << (grain % 32)));
+    }
+}
+
 gboolean
 image_read_base (Image *img, uint64_t offset, void *buffer, size_t length, GError **error)
 {
-  Image *base = img->base;
-  size_t inside = 0;
+  uint8_t *out = buffer;
 
-  if (base != NULL && offset < base->size)
+  while (length > 0)
     {
-      inside = (size_t) MIN (length, base->size - offset);
-      if (!base->format->read (base, offset, buffer, inside, error))
+      Image *base = img->base;
+      size_t chunk = length;
+
+      /* Through the layers that have nothing here. */
+      for (; base != NULL && offset < base->size; base = base->base)
+        {
+          uint64_t run;
+
+          chunk = (size_t) MIN (chunk, base->size - offset);
+          run = base->base != NULL ? known_blank (base, offset, chunk) : 0;
+          if (run == 0)
+            break;
+          chunk = (size_t) run;
+        }
+      if (base == NULL || offset >= base->size)
+        memset (out, 0, chunk);
+      else if (!base->format->read (base, offset, out, chunk, error))
         return FALSE;
+      out += chunk;
+      offset += chunk;
+      length -= chunk;
     }
-  memset ((uint8_t *) buffer + inside, 0, length - inside);
   return TRUE;
 }
 
@@ -48,6 +164,8 @@ look_up (Image *img, uint64_t offset, uint64_t length, ImageExtent *out, GError 
 
   g_mutex_lock (&img->map_lock);
   ok = img->format->extent (img, offset, length, out, error);
+  if (ok && out->kind == IMAGE_UNALLOCATED && img->base != NULL)
+    note_blank (img, offset);
   g_mutex_unlock (&img->map_lock);
   return ok;
 }
@@ -90,9 +208,13 @@ image_map_read (Image *img, uint64_t offset, void *buffer, size_t length, GError
       size_t chunk;
       gboolean ok;
 
-      if (!look_up (img, offset, length, &extent, error))
+      chunk = img->base != NULL ? (size_t) known_blank (img, offset, length) : 0;
+      if (chunk > 0)
+        extent.kind = IMAGE_UNALLOCATED;
+      else if (!look_up (img, offset, length, &extent, error))
         return FALSE;
-      chunk = (size_t) MIN (length, extent.length);
+      else
+        chunk = (size_t) MIN (length, extent.length);
       switch (extent.kind)
         {
         case IMAGE_DATA:
@@ -200,7 +322,10 @@ write_new (Image *img, gboolean keeps, uint64_t offset, const uint8_t *in, size_
 
   g_mutex_lock (&img->map_lock);
   if (ok)
-    ok = img->format->commit (img, &write.place, error);
+    {
+      ok = img->format->commit (img, &write.place, error);
+      note_occupied (img, write.place.start, write.place.length);
+    }
   else if (img->format->release != NULL)
     img->format->release (img, &write.place);
   for (struct ImageWrite **link = &img->writes;; link = &(*link)->next)
@@ -322,8 +447,15 @@ image_discard (Image *img, uint64_t offset, uint64_t length, GError **error)
   while (length > 0)
     {
       uint64_t chunk = MIN (length, stride);
+      gboolean ok;
 
-      if (!image_relieve (img, error) || !img->format->discard (img, offset, chunk, error))
+      if (!image_relieve (img, error))
+        return FALSE;
+      ok = img->format->discard (img, offset, chunk, error);
+      g_mutex_lock (&img->map_lock);
+      note_occupied (img, offset, chunk);
+      g_mutex_unlock (&img->map_lock);
+      if (!ok)
         return FALSE;
       offset += chunk;
       length -= chunk;

@@ -120,6 +120,76 @@ test_layers (Fixture *f, gconstpointer format)
   }
 }
 
+static void
+read_and_compare (Disk *disk, uint8_t *data, const uint8_t *expected)
+{
+  g_autoptr (GError) error = NULL;
+  size_t length = 512 * (size_t) g_test_rand_int_range (1, 300);
+  uint64_t offset = 512 * (uint64_t) g_test_rand_int_range (0, (gint32) ((SIZE - length) / 512));
+
+  disk_read (disk, offset, data, length, &error);
+  g_assert_no_error (error);
+  g_assert_cmpmem (data, length, expected + offset, length);
+}
+
+/* What was read through a layer, which had nothing there, and is then written or made zeros in it. */
+static void
+change_and_read (Disk *disk, uint8_t *data, uint8_t *expected)
+{
+  g_autoptr (GError) error = NULL;
+
+  for (int i = 0; i < 40; i++)
+    {
+      gboolean zero = g_test_rand_int_range (0, 4) == 0;
+      size_t length = 512 * (size_t) g_test_rand_int_range (1, zero ? 3000 : 20);
+      uint64_t offset = 512 * (uint64_t) g_test_rand_int_range (0, (gint32) ((SIZE - length) / 512));
+
+      for (int reads = 0; reads < 8; reads++)
+        read_and_compare (disk, data, expected);
+      disk_read (disk, offset, data, length, &error);
+      g_assert_no_error (error);
+      memset (expected + offset, zero ? 0 : i + 1, length);
+      if (zero)
+        disk_zero (disk, offset, length, &error);
+      else
+        disk_write (disk, offset, expected + offset, length, &error);
+      g_assert_no_error (error);
+      disk_read (disk, offset, data, length, &error);
+      g_assert_no_error (error);
+      g_assert_cmpmem (data, length, expected + offset, length);
+    }
+  g_assert_true (disk_read (disk, 0, data, SIZE, &error));
+  g_assert_cmpmem (data, SIZE, expected, SIZE);
+}
+
+static void
+test_read_through (Fixture *f, gconstpointer format)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree uint8_t *expected = g_malloc (SIZE), *data = g_malloc (SIZE);
+  g_autofree char *base = g_strdup_printf ("base.%s", (const char *) format), *below = make (f, base, format, NULL, SIZE);
+  Disk *disk = open_or_fail (below, 0);
+
+  for (unsigned i = 0; i < SIZE; i++)
+    expected[i] = (uint8_t) (1 + i / 512 % 251);
+  g_assert_true (disk_write (disk, 0, expected, SIZE, &error));
+  disk_unref (disk);
+  for (unsigned depth = 1; depth < DEPTH; depth++)
+    {
+      g_autofree char *name = g_strdup_printf ("layer%u.%s", depth, (const char *) format);
+      char *path = make (f, name, format, below, SIZE);
+
+      disk = open_or_fail (path, 0);
+      change_and_read (disk, data, expected);
+      disk_unref (disk);
+      g_free (below);
+      below = path;
+    }
+  disk = open_or_fail (below, DISK_OPEN_DISCARD_CHANGES);
+  change_and_read (disk, data, expected);
+  disk_unref (disk);
+}
+
 /* Writing to a base makes what lies over it wrong, where the format can tell. */
 static void
 test_changed_base (Fixture *f, gconstpointer unused)
@@ -393,6 +463,11 @@ main (int argc, char **argv)
   ADD ("layers/qcow2", "qcow2", test_layers);
   ADD ("layers/vhd", "vhd", test_layers);
   ADD ("layers/vmdk", "vmdk", test_layers);
+  ADD ("read-through/vdi", "vdi", test_read_through);
+  ADD ("read-through/qcow2", "qcow2", test_read_through);
+  ADD ("read-through/vhd", "vhd", test_read_through);
+  ADD ("read-through/vhdx", "vhdx", test_read_through);
+  ADD ("read-through/vmdk", "vmdk", test_read_through);
   ADD ("compacted/vdi", "vdi", test_compacted);
   ADD ("compacted/vhd", "vhd", test_compacted);
   ADD ("compacted/vmdk", "vmdk", test_compacted);
