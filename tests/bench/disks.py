@@ -76,31 +76,35 @@ def bench_chain(arguments, work):
 
 
 # A small process starts the command: what its parent had before counts as its own.
-PEAK = '''
-import os, sys
+MEASURE = '''
+import os, sys, time
+start = time.monotonic()
 pid = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=[(os.POSIX_SPAWN_OPEN, 1, '/dev/null', os.O_WRONLY, 0)])
 _, status, usage = os.wait4(pid, 0)
-print(usage.ru_maxrss)
+print(time.monotonic() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
 sys.exit(status != 0)
 '''
 
 
-def peak(*command):
-    """MiB of memory that a command had at most."""
-    words = ('python3', '-I', '-S', '-c', PEAK, *command)
-    return int(subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout) / 1024
+def measure(*command):
+    """Milliseconds, those of processor time among them, and MiB of memory that a command had at most."""
+    words = ('python3', '-I', '-S', '-c', MEASURE, *command)
+    span, cost, peak = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+    return 1000 * float(span), 1000 * float(cost), int(peak) / 1024
 
 
 def bench_open(arguments, work):
     """opening an empty 1 TiB image"""
-    rounds = max(arguments.rounds, 5)
-    print(f'open: 1 TiB, dynamic; milliseconds and MiB, medians of {rounds}; “help” is the program alone')
-    base = statistics.median(timed(BUNSHIN, 'help') for _ in range(rounds))
-    memory = statistics.median(peak(BUNSHIN, 'help') for _ in range(rounds))
-    for name, _ in FORMATS:
-        path = work / f'large.{name}'
+    rounds = max(3 * arguments.rounds, 5)
+    print(f'open: 1 TiB, dynamic; “disk info” less “help”, and qemu-img’s “info” less “--version”; medians of {rounds}, in turn')
+    for ours, theirs in (*FORMATS, ('vhdx', 'vhdx'), ('hdd', 'parallels')):
+        path = work / f'large.{ours}'
         subprocess.run((BUNSHIN, 'disk', 'create', path, '--size', '1T'), check=True)
-        span = statistics.median(timed(BUNSHIN, 'disk', 'info', path) for _ in range(rounds))
-        more = statistics.median(peak(BUNSHIN, 'disk', 'info', path) for _ in range(rounds)) - memory
-        print(f'  {name:6} {1000 * (span - base):.1f} ms more than help’s {1000 * base:.1f}, '
-              f'{more:.1f} MiB more than its {memory:.1f}')
+        runs = {}
+        for _ in range(rounds):
+            for name, command, nothing in (('', (BUNSHIN, 'disk', 'info', path), (BUNSHIN, 'help')),
+                                           ('qemu-img ', ('qemu-img', 'info', '-f', theirs, path), ('qemu-img', '--version'))):
+                runs.setdefault(name, []).append([one - other for one, other in zip(measure(*command), measure(*nothing))])
+        print(f'  {ours:6} ' + '; '.join('{}{:.1f} ms ({:.1f} ms of processor time), {:.1f} MiB'.format(
+            name, *(statistics.median(column) for column in zip(*values))) for name, values in runs.items()), flush=True)
+        os.unlink(path)
