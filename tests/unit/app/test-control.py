@@ -26,8 +26,8 @@ def running(disk='none', start=()):
             bunshin.run('power-off', 'guest')
 
 
-def state(bunshin):
-    return json.loads(bunshin.ok('show', 'guest', '--json'))['state']
+def state(bunshin, name='guest'):
+    return json.loads(bunshin.ok('show', name, '--json'))['state']
 
 
 def process_of(bunshin, name='guest'):
@@ -166,6 +166,23 @@ def forwards():
             bunshin.ok('forward', 'guest', 'add', f'tcp:{number}:22')
             bunshin.refused(1, ['start', 'guest', '--headless'], str(number))
         assert state(bunshin) == 'powered-off'
+
+
+def clone_forwards():
+    """A clone has the forwards of its original: while one has the port, the other does not start, and says which it is."""
+    with running() as bunshin:
+        port = free_port()
+        bunshin.ok('power-off', 'guest')
+        bunshin.ok('forward', 'guest', 'add', f'tcp:{port}:22')
+        bunshin.ok('clone', 'guest', 'copy')
+        assert bunshin.ok('forward', 'copy', 'list') == f'nic1  tcp:{port}:22\n'
+        for one, other in (('guest', 'copy'), ('copy', 'guest')):
+            bunshin.ok('start', one, '--headless')
+            try:
+                bunshin.refused(1, ['start', other, '--headless'], f'TCP port {port}', 'in use')
+                assert state(bunshin, other) == 'powered-off'
+            finally:
+                bunshin.ok('power-off', one)
 
 
 def start_refused():
@@ -329,4 +346,4 @@ def run_ends():
 
 if __name__ == '__main__':
     tap.run([(function.__name__.replace('_', '-'), function) for function in (
-        verbs, screen_and_keys, media, disks, forwards, start_refused, trusted_chain, no_room_for_memory, no_kvm, killed, private_socket, serial_terminal, run_ends)])
+        verbs, screen_and_keys, media, disks, forwards, clone_forwards, start_refused, trusted_chain, no_room_for_memory, no_kvm, killed, private_socket, serial_terminal, run_ends)])
