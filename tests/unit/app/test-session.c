@@ -663,6 +663,33 @@ test_timer_gives_way (Fixture *fixture, gconstpointer data)
   bunshin_session_stop_work (fixture->session);
 }
 
+/* Of a machine that has done nothing since its last snapshot there is one already. */
+static void
+test_timer_idle (Fixture *fixture, gconstpointer data)
+{
+  Machine *machine = bunshin_machine_control_get_machine (BUNSHIN_MACHINE_CONTROL (fixture->session));
+  const gint64 start = g_get_monotonic_time ();
+
+  settle (fixture);
+  set_automatic (fixture, (LibraryAutomatic) { .every = 1, .keep = 9, .space = LIBRARY_AUTOMATIC_SPACE });
+  g_assert_cmpuint (at_minute (fixture, start, 0), ==, 0);
+  g_assert_cmpuint (at_minute (fixture, start, 2), ==, 1);
+  /* Nobody tells the session that the processors stand still, as they do when the guest sleeps: for it the machine runs. */
+  machine_pause (machine);
+  session_automatic_taken (fixture->session);
+  for (int minute = 5; minute < 100; minute += 5)
+    {
+      g_assert_cmpint (bunshin_machine_control_get_state (BUNSHIN_MACHINE_CONTROL (fixture->session)), ==,
+                       LIBRARY_STATE_RUNNING);
+      bunshin_session_look_at_clock (fixture->session, start + minute * MINUTE);
+      g_assert_null (fixture->session->job.what);
+      g_assert_cmpint (fixture->session->automatic.ran, >=, MINUTE);
+    }
+  /* It is due: whatever the guest does is enough. */
+  machine_resume (machine);
+  g_assert_cmpuint (at_minute (fixture, start, 100), >, 1);
+}
+
 static void
 test_timer_in_drive (Fixture *fixture, gconstpointer data)
 {
@@ -693,6 +720,7 @@ main (int argc, char **argv)
   ADD ("automatic/disc-in-drive", "drive", test_disc_in_drive);
   ADD ("automatic/timer", NULL, test_timer);
   ADD ("automatic/timer-gives-way", NULL, test_timer_gives_way);
+  ADD ("automatic/timer-idle", NULL, test_timer_idle);
   ADD ("automatic/timer-in-drive", "drive", test_timer_in_drive);
 #undef ADD
   return g_test_run ();
