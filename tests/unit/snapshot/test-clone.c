@@ -96,16 +96,89 @@ test_full (Fixture *f, gconstpointer data)
   g_assert_cmpint (fixture_get (f, made->uuid, 5), ==, 2);
 }
 
+typedef struct
+{
+  GCancellable *cancellable;
+  uint64_t done, total; /* when it was stopped; 0: not yet */
+} Stop;
+
+static void
+stop_at_two_thirds (uint64_t done, uint64_t total, void *opaque)
+{
+  Stop *stop = opaque;
+
+  if (stop->total > 0 || done * 3 < total * 2)
+    return;
+  *stop = (Stop) { stop->cancellable, done, total };
+  g_cancellable_cancel (stop->cancellable);
+}
+
+static unsigned
+count_folders (Fixture *f)
+{
+  g_autofree char *machines = g_build_filename (f->home, "machines", NULL);
+  g_autoptr (GDir) dir = g_dir_open (machines, 0, NULL);
+  unsigned folders = 0;
+
+  while (g_dir_read_name (dir))
+    folders++;
+  return folders;
+}
+
+/* In the middle of the second disk: of the first one, which was whole, nothing is left either. */
+static void
+test_stopped (Fixture *f, gconstpointer data)
+{
+  enum
+  {
+    SECOND = 64 << 20
+  };
+  g_autoptr (LibraryMachine) machine = fixture_machine (f, f->uuid), made = NULL, again = NULL;
+  g_autofree char *path = library_new_disk_path (machine, "vdi"), *before = NULL, *after = NULL;
+  const DiskCreateOptions create = { .format = "vdi", .size = SECOND };
+  g_autofree char *contents = g_malloc (SECOND);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  Stop stop = { .cancellable = cancellable };
+  const DiskTask task = { .cancellable = cancellable, .progress = stop_at_two_thirds, .opaque = &stop };
+  g_autoptr (GPtrArray) machines = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Disk) disk = NULL;
+
+  fixture_put (f, f->uuid, 5, 1);
+  g_assert_true (disk_create (path, &create, &error));
+  disk = disk_open (path, 0, &error);
+  g_assert_no_error (error);
+  memset (contents, 'x', SECOND);
+  g_assert_true (disk_write (disk, 0, contents, SECOND, &error));
+  g_clear_pointer (&disk, disk_unref);
+  library_machine_add_attachment (machine, LIBRARY_CONTROLLER_IDE, 1, LIBRARY_MEDIUM_DISK, path, "vdi");
+  g_assert_true (library_update_machine (f->library, machine, &error));
+  before = fixture_tree (f, f->uuid);
+
+  g_assert_false (snapshot_clone (f->library, machine, NULL, "two", FALSE, FALSE, &task, &made, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_null (made);
+  g_assert_cmpuint (stop.done, <, stop.total);
+  g_clear_error (&error);
+  g_assert_cmpuint (count_folders (f), ==, 1);
+  g_assert_cmpuint (count_media (f, ""), ==, 2);
+  after = fixture_tree (f, f->uuid);
+  g_assert_cmpstr (after, ==, before);
+  machines = library_list_machines (f->library, &error);
+  g_assert_cmpuint (machines->len, ==, 1);
+  g_assert_cmpint (fixture_get (f, f->uuid, 5), ==, 1);
+  again = make_clone (f, f->uuid, NULL, "two", FALSE, FALSE);
+  g_assert_cmpuint (count_folders (f), ==, 2);
+}
+
 static void
 test_refused (Fixture *f, gconstpointer data)
 {
   g_autoptr (LibraryMachine) machine = fixture_machine (f, f->uuid), made = NULL;
-  g_autofree char *machines = g_build_filename (f->home, "machines", NULL), *tree = NULL;
+  g_autofree char *tree = NULL;
   g_autoptr (GError) error = NULL;
   g_autoptr (GCancellable) cancelled = g_cancellable_new ();
   const DiskTask task = { .cancellable = cancelled };
-  g_autoptr (GDir) dir = NULL;
-  unsigned folders = 0;
 
   g_assert_false (snapshot_clone (f->library, machine, NULL, "one", TRUE, FALSE, NULL, &made, &error));
   g_assert_error (error, LIBRARY_ERROR, LIBRARY_ERROR_EXISTS);
@@ -121,10 +194,7 @@ test_refused (Fixture *f, gconstpointer data)
   tree = fixture_tree (f, f->uuid);
   g_assert_cmpstr (tree, ==, "");
   g_assert_cmpuint (fixture_count (f->folder, ""), ==, 0);
-  dir = g_dir_open (machines, 0, NULL);
-  while (g_dir_read_name (dir))
-    folders++;
-  g_assert_cmpuint (folders, ==, 1);
+  g_assert_cmpuint (count_folders (f), ==, 1);
 }
 
 static void
@@ -509,6 +579,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   ADD ("full", test_full);
   ADD ("refused", test_refused);
+  ADD ("stopped", test_stopped);
   ADD ("linked", test_linked);
   ADD ("clone-first", test_clone_first);
   ADD ("clone-runs", test_clone_runs);
