@@ -102,11 +102,30 @@ compare_items (gconstpointer a, gconstpointer b)
   return strcmp (bunshin_medium_item_get_path (x), bunshin_medium_item_get_path (y));
 }
 
+/* Those that are not there yet; borrowed. */
+static void
+add_users (GPtrArray *users, const GPtrArray *more)
+{
+  for (guint i = 0; i < more->len; i++)
+    {
+      const LibraryMediumUser *user = more->pdata[i];
+      guint at = 0;
+
+      while (at < users->len && !g_str_equal (((const LibraryMediumUser *) users->pdata[at])->uuid, user->uuid))
+        at++;
+      if (at == users->len)
+        g_ptr_array_add (users, more->pdata[i]);
+    }
+}
+
 /* Appends @item and, beneath it, what is based on it. TRUE when one of them is in use by a running machine. */
 static gboolean
 append_tree (BunshinMediaList *self, GPtrArray *sorted, BunshinMediumItem *item, guint depth, GPtrArray *ordered)
 {
   gboolean running = is_used_by_running (self, item), has_children = FALSE;
+  g_autoptr (GPtrArray) users = g_ptr_array_new ();
+
+  add_users (users, bunshin_medium_item_get_medium (item)->users);
 
   g_ptr_array_add (ordered, item);
   for (guint i = 0; i < sorted->len && depth < DEPTH_MAX; i++)
@@ -114,7 +133,10 @@ append_tree (BunshinMediaList *self, GPtrArray *sorted, BunshinMediumItem *item,
       {
         has_children = TRUE;
         running |= append_tree (self, sorted, sorted->pdata[i], depth + 1, ordered);
+        /* Who has that has what it is based on, too. */
+        add_users (users, bunshin_medium_item_get_users (sorted->pdata[i]));
       }
+  bunshin_medium_item_set_users (item, users);
   bunshin_medium_item_set_place (item, depth, has_children, has_layers (self, item), running);
   return running;
 }
@@ -159,6 +181,7 @@ arrange (BunshinMediaList *self)
 typedef struct
 {
   char *path;
+  gboolean is_trusted;
   MediumInfo *info;
 } Look;
 
@@ -172,22 +195,25 @@ look_free (gpointer data)
   g_free (look);
 }
 
-static gboolean
-has_look (GPtrArray *looks, const char *path)
+/* NULL when there is none. */
+static Look *
+find_look (GPtrArray *looks, const char *path)
 {
   for (guint i = 0; i < looks->len; i++)
     if (g_str_equal (((Look *) looks->pdata[i])->path, path))
-      return TRUE;
-  return FALSE;
+      return looks->pdata[i];
+  return NULL;
 }
 
-static void
-add_look (GPtrArray *looks, const char *path)
+static Look *
+add_look (GPtrArray *looks, const char *path, gboolean is_trusted)
 {
   Look *look = g_new0 (Look, 1);
 
   look->path = g_strdup (path);
+  look->is_trusted = is_trusted;
   g_ptr_array_add (looks, look);
+  return look;
 }
 
 /* The base by the name that the list has for it: an image may name it by another way. */
@@ -205,7 +231,7 @@ adopt_base (GPtrArray *looks, MediumInfo *info)
       g_free (info->base);
       info->base = g_steal_pointer (&folder);
     }
-  if (has_look (looks, info->base))
+  if (find_look (looks, info->base) != NULL)
     return;
   real = realpath (info->base, NULL);
   for (guint i = 0; real != NULL && i < looks->len; i++)
@@ -219,12 +245,31 @@ adopt_base (GPtrArray *looks, MediumInfo *info)
           info->base = g_strdup (look->path);
         }
       free (other);
-      if (has_look (looks, info->base))
+      if (find_look (looks, info->base) != NULL)
         break;
     }
   free (real);
-  if (!has_look (looks, info->base))
-    add_look (looks, info->base);
+}
+
+/* Looks at the file, then at what it is based on, which nobody may have listed. A machine that trusts an image has what
+ * that names opened likewise. */
+static void
+look_at (GPtrArray *looks, Look *look, guint depth)
+{
+  Look *base;
+
+  g_clear_pointer (&look->info, medium_info_free);
+  look->info = medium_info_read (look->path, look->is_trusted);
+  if (look->info->base == NULL || depth == 0)
+    return;
+  adopt_base (looks, look->info);
+  base = find_look (looks, look->info->base);
+  if (base == NULL)
+    base = add_look (looks, look->info->base, look->is_trusted);
+  else if (!look->is_trusted || base->is_trusted)
+    return;
+  base->is_trusted = look->is_trusted;
+  look_at (looks, base, depth - 1);
 }
 
 static void
@@ -232,15 +277,9 @@ scan_thread (GTask *task, gpointer source, gpointer task_data, GCancellable *can
 {
   GPtrArray *looks = task_data;
 
-  /* It grows: bases that nobody has listed are looked at, too. */
   for (guint i = 0; i < looks->len; i++)
-    {
-      Look *look = looks->pdata[i];
-
-      look->info = medium_info_read (look->path);
-      if (look->info->base != NULL)
-        adopt_base (looks, look->info);
-    }
+    if (((Look *) looks->pdata[i])->info == NULL)
+      look_at (looks, looks->pdata[i], DEPTH_MAX);
   g_task_return_boolean (task, TRUE);
 }
 
@@ -288,15 +327,15 @@ scan (BunshinMediaList *self)
 {
   GPtrArray *looks;
   GHashTableIter iter;
-  gpointer path;
+  gpointer path, item;
 
   self->again = self->scanning;
   if (self->scanning)
     return;
   looks = g_ptr_array_new_with_free_func (look_free);
   g_hash_table_iter_init (&iter, self->items);
-  while (g_hash_table_iter_next (&iter, &path, NULL))
-    add_look (looks, path);
+  while (g_hash_table_iter_next (&iter, &path, &item))
+    add_look (looks, path, bunshin_medium_item_get_medium (item)->trusted);
 
   g_autoptr (GTask) task = g_task_new (NULL, NULL, on_scanned, g_object_ref (self));
 

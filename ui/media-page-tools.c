@@ -30,7 +30,7 @@ struct Job
   char *top, **chain;    /* of a disk with snapshots: what lies over all that it is made of now, and that; or NULL */
   char *format, *variant;
   guint64 size;
-  gboolean shrinks;
+  gboolean shrinks, is_trusted;
   DiskReport report;
   DiskMove *move;
 };
@@ -46,6 +46,7 @@ job_new (BunshinMediaPage *page, BunshinMediumItem *item, const char *failure, v
   job->failure = failure;
   job->done = done;
   job->path = g_strdup (bunshin_medium_item_get_path (item));
+  job->is_trusted = bunshin_medium_item_get_info (item) != NULL && bunshin_medium_item_get_info (item)->is_trusted;
   return job;
 }
 
@@ -143,7 +144,8 @@ static gboolean
 copy_work (const DiskTask *task, gpointer data, GError **error)
 {
   const Job *job = data;
-  const DiskOpenOptions open = { .chain = (const char *const *) job->chain };
+  const DiskOpenOptions open = { .flags = job->is_trusted ? DISK_OPEN_TRUST : 0,
+                                 .chain = (const char *const *) job->chain };
   const DiskCreateOptions create = { .format = job->format, .variant = job->variant };
 
   return disk_convert (job->top != NULL ? job->top : job->path, &open, job->other, &create, task, error);

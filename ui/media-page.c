@@ -109,7 +109,7 @@ contains (const char *text, const char *needle)
 static gboolean
 is_found (BunshinMediaPage *self, BunshinMediumItem *item)
 {
-  const GPtrArray *users = bunshin_medium_item_get_medium (item)->users;
+  const GPtrArray *users = bunshin_medium_item_get_users (item);
   g_autofree char *needle = g_utf8_casefold (gtk_editable_get_text (GTK_EDITABLE (self->search_entry)), -1);
 
   if (contains (bunshin_medium_item_get_name (item), needle))

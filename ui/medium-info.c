@@ -27,8 +27,9 @@ space_of (const Disk *disk)
 }
 
 MediumInfo *
-medium_info_read (const char *path)
+medium_info_read (const char *path, gboolean is_trusted)
 {
+  const DiskOpenFlags flags = DISK_OPEN_LOOK | (is_trusted ? DISK_OPEN_TRUST : 0);
   MediumInfo *info = g_new0 (MediumInfo, 1);
   g_autoptr (GError) error = NULL;
   g_autoptr (Disk) disk = NULL;
@@ -41,10 +42,11 @@ medium_info_read (const char *path)
       info->variant = g_strdup ("remote");
       return info;
     }
-  disk = disk_open (path, DISK_OPEN_LOOK, &error);
+  info->is_trusted = is_trusted;
+  disk = disk_open (path, flags, &error);
   /* Its base may be missing: the image itself can be told of all the same. */
   if (disk == NULL)
-    disk = disk_open (path, DISK_OPEN_LOOK | DISK_OPEN_LAYER, NULL);
+    disk = disk_open (path, flags | DISK_OPEN_LAYER, NULL);
   if (disk == NULL)
     info->is_missing = !g_file_test (path, G_FILE_TEST_EXISTS);
   if (error != NULL && !info->is_missing)

@@ -10,6 +10,7 @@ typedef struct
 {
   gboolean is_missing;
   gboolean is_remote;    /* on a server, which is not asked */
+  gboolean is_trusted;   /* files that it names were followed out of its folder, too */
   char *problem;         /* why it cannot be used as it is, or NULL */
   char *format;          /* "vdi"; NULL when it could not be read */
   char *variant;
@@ -18,8 +19,9 @@ typedef struct
   char *base;            /* the file that it is based on, or NULL */
 } MediumInfo;
 
-/* Takes as long as opening the file and those it is based on does; on any thread. */
-MediumInfo *medium_info_read (const char *path);
+/* Takes as long as opening the file and those it is based on does; on any thread. @is_trusted: files that it names are
+ * followed wherever they are. */
+MediumInfo *medium_info_read (const char *path, gboolean is_trusted);
 void medium_info_free (MediumInfo *info);
 /* What kind of medium a file is, by what it holds. FALSE when it is none. */
 gboolean medium_info_find_kind (const char *path, LibraryMediumKind *kind, char **format, GError **error);

@@ -11,6 +11,7 @@ struct _BunshinMediumItem
 
   LibraryMedium *medium;
   MediumInfo *info;
+  GPtrArray *users;
   char *name;
   guint depth;
   gboolean is_listed, has_children, has_layers, is_running;
@@ -97,6 +98,40 @@ same_users (const GPtrArray *a, const GPtrArray *b)
         return FALSE;
     }
   return TRUE;
+}
+
+const GPtrArray *
+bunshin_medium_item_get_users (BunshinMediumItem *self)
+{
+  return self->users;
+}
+
+static void
+user_free (gpointer data)
+{
+  LibraryMediumUser *user = data;
+
+  g_free (user->uuid);
+  g_free (user->name);
+  g_free (user);
+}
+
+void
+bunshin_medium_item_set_users (BunshinMediumItem *self, const GPtrArray *users)
+{
+  if (same_users (self->users, users))
+    return;
+  g_ptr_array_set_size (self->users, 0);
+  for (guint i = 0; i < users->len; i++)
+    {
+      const LibraryMediumUser *user = users->pdata[i];
+      LibraryMediumUser *copy = g_new0 (LibraryMediumUser, 1);
+
+      copy->uuid = g_strdup (user->uuid);
+      copy->name = g_strdup (user->name);
+      g_ptr_array_add (self->users, copy);
+    }
+  emit_changed (self);
 }
 
 void
@@ -195,6 +230,7 @@ bunshin_medium_item_finalize (GObject *object)
 
   library_medium_free (self->medium);
   g_clear_pointer (&self->info, medium_info_free);
+  g_ptr_array_unref (self->users);
   g_free (self->name);
   g_free (self->work);
   g_clear_object (&self->cancellable);
@@ -212,6 +248,7 @@ bunshin_medium_item_class_init (BunshinMediumItemClass *klass)
 static void
 bunshin_medium_item_init (BunshinMediumItem *self)
 {
+  self->users = g_ptr_array_new_with_free_func (user_free);
 }
 
 BunshinMediumItem *

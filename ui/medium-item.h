@@ -28,6 +28,8 @@ const MediumInfo *bunshin_medium_item_get_info (BunshinMediumItem *self);
 /* How many others it is based on that are shown above it. */
 guint bunshin_medium_item_get_depth (BunshinMediumItem *self);
 gboolean bunshin_medium_item_is_running (BunshinMediumItem *self);
+/* Of LibraryMediumUser: the machines that have it, and those that have others which are based on it. */
+const GPtrArray *bunshin_medium_item_get_users (BunshinMediumItem *self);
 /* What may be done with it now. */
 MediumVerbs bunshin_medium_item_get_verbs (BunshinMediumItem *self);
 
@@ -36,6 +38,8 @@ void bunshin_medium_item_update (BunshinMediumItem *self, LibraryMedium *medium,
 void bunshin_medium_item_set_info (BunshinMediumItem *self, MediumInfo *info);
 void bunshin_medium_item_set_place (BunshinMediumItem *self, guint depth, gboolean has_children, gboolean has_layers,
                                     gboolean is_running);
+/* @users: as above; copied. */
+void bunshin_medium_item_set_users (BunshinMediumItem *self, const GPtrArray *users);
 
 /* Work on it: @text is what is done ("Copying…"). It ends with NULL. */
 void bunshin_medium_item_start (BunshinMediumItem *self, const char *text, GCancellable *cancellable);

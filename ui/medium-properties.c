@@ -105,6 +105,7 @@ show (BunshinMediumProperties *self)
 {
   const MediumInfo *info = bunshin_medium_item_get_info (self->item);
   const LibraryMedium *medium = bunshin_medium_item_get_medium (self->item);
+  const GPtrArray *users = bunshin_medium_item_get_users (self->item);
 
   for (guint i = 0; i < self->rows->len; i++)
     {
@@ -133,9 +134,9 @@ show (BunshinMediumProperties *self)
   if (info != NULL && info->base != NULL)
     add_file (self, _("Based On"), info->base, FALSE);
   adw_preferences_group_set_description (self->users_group,
-                                         medium->users->len == 0 ? _("No machine has this medium.") : NULL);
-  for (guint i = 0; i < medium->users->len; i++)
-    add_user (self, medium->users->pdata[i]);
+                                         users->len == 0 ? _("No machine has this medium.") : NULL);
+  for (guint i = 0; i < users->len; i++)
+    add_user (self, users->pdata[i]);
 }
 
 static void

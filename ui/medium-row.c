@@ -116,7 +116,7 @@ show_badge (BunshinMediumRow *self)
 static void
 show_users (BunshinMediumRow *self)
 {
-  const GPtrArray *users = bunshin_medium_item_get_medium (self->item)->users;
+  const GPtrArray *users = bunshin_medium_item_get_users (self->item);
   const LibraryMediumUser *first = users->len > 0 ? users->pdata[0] : NULL;
   g_autofree char *text = NULL, *tooltip = NULL;
 
@@ -196,7 +196,7 @@ static void
 on_show_machine (GtkWidget *widget, const char *action, GVariant *parameter)
 {
   BunshinMediumRow *self = BUNSHIN_MEDIUM_ROW (widget);
-  const GPtrArray *users = bunshin_medium_item_get_medium (self->item)->users;
+  const GPtrArray *users = bunshin_medium_item_get_users (self->item);
 
   if (users->len == 1)
     g_signal_emit (self, signals[SHOW_MACHINE], 0, ((const LibraryMediumUser *) users->pdata[0])->uuid);

@@ -35,6 +35,7 @@ medium_new (sqlite3_stmt *row, LibraryMediumKind kind)
   medium->kind = kind;
   medium->format = library_sql_text (row, 2);
   medium->kept = sqlite3_column_int (row, 3) != 0;
+  medium->trusted = sqlite3_column_int (row, 7) != 0;
   medium->users = g_ptr_array_new_with_free_func (user_free);
   return medium;
 }
@@ -53,7 +54,9 @@ library_list_media (Library *library, GError **error)
                                    "UNION SELECT o.root, m.id FROM medium m JOIN over o ON m.base = o.id), "
                                    "use (medium, machine) AS (SELECT medium, machine FROM attachment UNION "
                                    "SELECT d.medium, s.machine FROM snapshot s JOIN snapshot_disk d ON d.snapshot = s.id) "
-                                   "SELECT DISTINCT path, m.kind, format, kept, machine.uuid, machine.name, base "
+                                   "SELECT DISTINCT path, m.kind, format, kept, machine.uuid, machine.name, base, "
+                                   "m.trust OR EXISTS (SELECT * FROM over o JOIN attachment a ON a.medium = o.id "
+                                   "WHERE o.root = m.id AND a.trust) "
                                    "FROM medium m JOIN over ON over.root = m.id "
                                    "LEFT JOIN use u ON u.medium = over.id "
                                    "LEFT JOIN machine ON machine.id = u.machine "

@@ -244,6 +244,7 @@ typedef struct
   char *format;     /* or NULL: to be found by looking at the file */
   gboolean kept;    /* stays in the list when no machine has it */
   GPtrArray *users; /* of LibraryMediumUser: the machines that have it, by name */
+  gboolean trusted; /* of a disk: a machine that has it lets it name files out of its folder */
 } LibraryMedium;
 
 void library_medium_free (LibraryMedium *medium);

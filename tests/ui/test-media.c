@@ -245,6 +245,53 @@ test_list (Fixture *fixture, gconstpointer data)
   test_settle ();
 }
 
+/* A chain that leaves its folder is as good as its machine says; who has the disk has all of it. */
+static void
+test_trusted (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (LibraryMachine) machine = test_stage_add_machine (fixture->stage, "Debian", "debian12");
+  g_autofree char *elsewhere = path_of (fixture, "elsewhere"), *further = path_of (fixture, "further");
+  g_autofree char *copy = path_of (fixture, "elsewhere/system.vdi");
+  g_autofree char *base = NULL, *middle = NULL, *top = NULL;
+  g_autoptr (GError) error = NULL;
+  LibraryAttachment *drive;
+  GtkWindow *properties, *dialog;
+
+  g_assert_cmpint (g_mkdir (elsewhere, 0700), ==, 0);
+  g_assert_cmpint (g_mkdir (further, 0700), ==, 0);
+  base = make_disk (fixture, "further/base.qcow2", 8 << 20, NULL);
+  middle = make_disk (fixture, "middle.qcow2", 0, base);
+  top = make_disk (fixture, "elsewhere/system.qcow2", 0, middle);
+  /* Listed by hand, too: nothing says that it is to be trusted. */
+  list (fixture, middle, LIBRARY_MEDIUM_DISK);
+  attach (fixture, machine, top);
+  open_page (fixture);
+  g_assert_cmpstr (badge (wait_for (fixture, top)), ==, _("Unusable"));
+
+  drive = g_ptr_array_index (machine->attachments, machine->attachments->len - 1);
+  g_assert_cmpstr (drive->path, ==, top);
+  drive->trusted = TRUE;
+  g_assert_true (library_update_machine (fixture->stage->library, machine, &error));
+  g_assert_no_error (error);
+  test_wait_until (find_item (fixture, base) != NULL && bunshin_medium_item_get_depth (find_item (fixture, top)) == 2);
+  g_assert_cmpstr (badge (wait_for (fixture, top)), ==, "");
+  g_assert_cmpstr (badge (wait_for (fixture, middle)), ==, "");
+  g_assert_cmpstr (badge (wait_for (fixture, base)), ==, "");
+  g_assert_cmpstr (gtk_label_get_label (GTK_LABEL (test_find (find_row (fixture, base), "user_label"))), ==, "Debian");
+  test_settle ();
+  test_screenshot ("media-trusted");
+  gtk_widget_activate (GTK_WIDGET (find_row (fixture, base)));
+  test_wait_until ((properties = test_find_window (BUNSHIN_TYPE_MEDIUM_PROPERTIES)) != NULL);
+  test_find_label (properties, "Debian");
+  gtk_window_destroy (properties);
+
+  run_verb (fixture, top, "medium.copy");
+  test_wait_until ((dialog = test_find_window (BUNSHIN_TYPE_DISK_DIALOG)) != NULL);
+  test_click (test_find (dialog, "make_button"));
+  wait_for_work (fixture);
+  g_assert_cmpstr (badge (wait_for (fixture, copy)), ==, "");
+}
+
 static void
 test_properties (Fixture *fixture, gconstpointer data)
 {
@@ -575,6 +622,7 @@ main (int argc, char *argv[])
 #define ADD(path, func) g_test_add ("/ui/media/" path, Fixture, NULL, set_up, func, tear_down)
   ADD ("empty", test_empty);
   ADD ("list", test_list);
+  ADD ("trusted", test_trusted);
   ADD ("properties", test_properties);
   ADD ("copy", test_copy);
   ADD ("layers", test_layers);

@@ -59,7 +59,7 @@ test_read (void)
   LibraryMediumKind kind;
   MediumInfo *info;
 
-  info = medium_info_read ("iscsi://joe%secret@nowhere.invalid/iqn/1");
+  info = medium_info_read ("iscsi://joe%secret@nowhere.invalid/iqn/1", FALSE);
   g_assert_true (info->is_remote);
   g_assert_false (info->is_missing);
   g_assert_null (medium_info_describe_size (info, LIBRARY_MEDIUM_DISK));
@@ -72,7 +72,7 @@ test_read (void)
     /* Also while somebody is at work on it. */
     g_autoptr (Disk) user = disk_open (child, 0, &error);
 
-    info = medium_info_read (child);
+    info = medium_info_read (child, FALSE);
     g_assert_cmpstr (info->base, ==, base);
     g_assert_null (info->problem);
     text = medium_info_describe (info, LIBRARY_MEDIUM_DISK);
@@ -83,12 +83,12 @@ test_read (void)
   }
   /* Without its base it is told of all the same. */
   g_assert_cmpint (g_unlink (base), ==, 0);
-  info = medium_info_read (child);
+  info = medium_info_read (child, FALSE);
   g_assert_cmpstr (info->format, ==, "qcow2");
   g_assert_nonnull (info->problem);
   g_assert_false (info->is_missing);
   medium_info_free (info);
-  info = medium_info_read (base);
+  info = medium_info_read (base, FALSE);
   g_assert_true (info->is_missing);
   g_assert_null (info->problem);
   medium_info_free (info);
