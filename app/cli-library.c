@@ -470,7 +470,8 @@ cli_delete (char **args, GError **error)
       !library_delete_machine (library, machine->uuid, &disks, error))
     return 1;
   for (char **disk = disks; *disk; disk++)
-    if (keep ? !library_add_medium (library, *disk, LIBRARY_MEDIUM_DISK, NULL, error) : !disk_delete (*disk, error))
+    if (keep ? !library_add_medium (library, *disk, LIBRARY_MEDIUM_DISK, NULL, error)
+             : !disk_delete (*disk, error) || !library_forget_medium (library, *disk, error))
       return 1;
   return library_delete_files (machine, NULL, error) ? 0 : 1;
 }

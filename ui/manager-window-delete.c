@@ -54,7 +54,7 @@ carry_out (Deletion *deletion, GError **error)
     return FALSE;
   for (guint i = 0; disks[i] != NULL; i++)
     if (deletion->keeps_disks ? !library_add_medium (library, disks[i], LIBRARY_MEDIUM_DISK, NULL, error)
-                              : !disk_delete (disks[i], error))
+                              : !disk_delete (disks[i], error) || !library_forget_medium (library, disks[i], error))
       return FALSE;
   return library_delete_files (deletion->record, none, error);
 }
@@ -127,8 +127,7 @@ has_own_disks (const LibraryMachine *record)
     {
       const LibraryAttachment *attachment = record->attachments->pdata[i];
 
-      if (attachment->kind == LIBRARY_MEDIUM_DISK && attachment->path != NULL
-          && g_str_has_prefix (attachment->path, folder))
+      if (attachment->path != NULL && g_str_has_prefix (attachment->path, folder))
         return TRUE;
     }
   return FALSE;

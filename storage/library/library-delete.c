@@ -85,21 +85,22 @@ is_top (const Deletion *self, int64_t id)
   return FALSE;
 }
 
-/* Whether the file is the machine's to take along: in its folder, or in that of one that is gone. */
+/* Whether the file is the machine's to take along: in its folder, or, of one that has no owner, in that of one that is
+ * gone. */
 static gboolean
-is_own_file (const Deletion *self, const LibraryImage *image)
+is_own_file (const Deletion *self, const char *path, int64_t owner)
 {
   g_autofree char *prefix = g_strconcat (self->machine->folder, "/", NULL),
                   *all = g_build_filename (self->library->home, "machines", NULL);
   g_autofree char *any = g_strconcat (all, "/", NULL);
   int64_t alive = 0;
 
-  if (g_str_has_prefix (image->path, prefix))
+  if (g_str_has_prefix (path, prefix))
     return TRUE;
-  if (!g_str_has_prefix (image->path, any) || image->owner != 0)
+  if (!g_str_has_prefix (path, any) || owner != 0)
     return FALSE;
   {
-    g_auto (GStrv) parts = g_strsplit (image->path + strlen (any), "/", 2);
+    g_auto (GStrv) parts = g_strsplit (path + strlen (any), "/", 2);
 
     return library_sql_int (self->library, NULL, &alive, "SELECT count(*) FROM machine WHERE folder = ?", "s", parts[0])
            && alive == 0;
@@ -112,13 +113,37 @@ list_disk (Deletion *self, LibraryImage *image)
 {
   for (; image && !library_image_is_referred (image); image = image->base)
     {
-      if (!is_own_file (self, image) || g_ptr_array_find (self->listed, image, NULL))
+      if (!is_own_file (self, image->path, image->owner) || g_ptr_array_find (self->listed, image, NULL))
         return;
       for (unsigned i = 0; i < image->children->len; i++)
         if (!g_ptr_array_find (self->listed, image->children->pdata[i], NULL))
           return;
       g_ptr_array_add (self->listed, image);
     }
+}
+
+/* Discs and floppies that came with the machine, such as those that an import made for it, as far as nobody else has them
+ * now or would have them again after going back. Their rows stay until the caller has decided. */
+static gboolean
+list_discs (Deletion *self, GPtrArray *paths, GError **error)
+{
+  g_autoptr (sqlite3_stmt) statement = NULL;
+  int more;
+
+  statement = library_sql_prepare (self->library, error,
+                                   "SELECT path FROM medium m WHERE kind <> 'disk' AND NOT kept "
+                                   "AND NOT EXISTS (SELECT * FROM attachment WHERE medium = m.id) "
+                                   "AND NOT EXISTS (SELECT * FROM snapshot WHERE instr (settings, m.path))", "");
+  if (!statement)
+    return FALSE;
+  while ((more = library_sql_step (self->library, statement, error)) > 0)
+    {
+      const char *path = (const char *) sqlite3_column_text (statement, 0);
+
+      if (is_own_file (self, path, 0))
+        g_ptr_array_add (paths, g_strdup (path));
+    }
+  return more == 0;
 }
 
 /* The machine's rows go; @disks: paths that the caller is to delete. */
@@ -157,7 +182,7 @@ remove_rows (Deletion *self, GPtrArray *disks, GError **error)
   for (unsigned i = 0; i < self->listed->len; i++)
     g_ptr_array_add (disks, g_strdup (((LibraryImage *) self->listed->pdata[i])->path));
   g_ptr_array_set_size (self->listed, 0);
-  return library_forget_unused_disks (self->library, error);
+  return list_discs (self, disks, error) && library_forget_unused_disks (self->library, error);
 }
 
 void

@@ -209,6 +209,7 @@ gboolean
 library_forget_medium (Library *library, const char *path, GError **error)
 {
   g_autoptr (GPtrArray) users = NULL;
+  g_autofree char *folder = g_path_get_dirname (path);
   gboolean ok;
 
   if (!library_sql_begin (library, error))
@@ -225,7 +226,11 @@ library_forget_medium (Library *library, const char *path, GError **error)
   ok = ok && check_no_snapshots (library, path, error)
        && library_sql_run (library, error, "UPDATE medium SET kept = 0 WHERE path = ? AND base IS NOT NULL", "s", path)
        && library_sql_run (library, error, "DELETE FROM medium WHERE path = ? AND base IS NULL", "s", path);
-  return library_sql_end (library, ok, error);
+  if (!library_sql_end (library, ok, error))
+    return FALSE;
+  /* It may have been the last that was left of a machine. */
+  library_remove_dead_folder (library, folder);
+  return TRUE;
 }
 
 /* Takes the medium out of one machine's record. Returns what it had. */

@@ -218,8 +218,9 @@ gboolean library_set_medium (Library *library, const char *uuid, LibraryControll
 /* Only an adapter's forwards: all of @forwards (of LibraryForward) replace what was there. */
 gboolean library_set_forwards (Library *library, const char *uuid, unsigned slot, GPtrArray *forwards, GError **error);
 /* Takes the machine out of the library, unless it runs. Its snapshots and their files go, but for what clones need. @disks
- * (optional): the images that its disks are made of, in its folder, that no other machine uses, for the caller to delete or
- * to keep with library_add_medium() (a NULL-terminated array; free with g_strfreev()). */
+ * (optional): the images that its disks are made of, and discs, in its folder, that no other machine uses, for the caller to
+ * delete, and then forget with library_forget_medium(), or to keep with library_add_medium() (a NULL-terminated array; free
+ * with g_strfreev()). */
 gboolean library_delete_machine (Library *library, const char *uuid, char ***disks, GError **error);
 /* Deletes @disks, then what the library itself keeps in the folder, then the folder if it is empty. */
 gboolean library_delete_files (const LibraryMachine *machine, char *const *disks, GError **error);

@@ -277,6 +277,33 @@ def options():
         assert 'box 2 ' in bunshin.ok('list')
 
 
+def delete():
+    """What an import made goes with the machine, discs too, unless somebody else has them."""
+    with cli() as bunshin:
+        disc = bunshin.folder / 'disc.iso'
+        disc.write_bytes(os.urandom(64 << 10))
+        bunshin.ok('create', 'box', '--disk', '1M')
+        bunshin.ok('set', 'box', f'floppy={disc}')
+        bunshin.ok('export', 'box', 'box.ova', '--discs')
+        bunshin.ok('delete', 'box')
+        for keep in (False, True):
+            bunshin.ok('import', 'box.ova')
+            copy, = (path for path in appliance.leftovers(bunshin.home) if path.endswith('.img'))
+            if keep:
+                bunshin.ok('create', 'other', '--disk', '1M')
+                bunshin.ok('set', 'other', f'floppy={copy}')
+            bunshin.ok('delete', 'box')
+            assert os.path.exists(copy) == keep
+            assert keep or appliance.leftovers(bunshin.home) == [], appliance.leftovers(bunshin.home)
+        # The last one that has it takes it along, and the folder of the one that is gone.
+        bunshin.ok('delete', 'other')
+        assert disc.exists() and appliance.leftovers(bunshin.home) == [], appliance.leftovers(bunshin.home)
+        bunshin.ok('import', 'box.ova')
+        bunshin.ok('delete', 'box', '--keep-disks')
+        assert sorted(path.rsplit('.', 1)[1] for path in appliance.leftovers(bunshin.home) if not os.path.isdir(path)) == [
+            'img', 'vdi'], appliance.leftovers(bunshin.home)
+
+
 def interrupted():
     """A kill leaves nothing that the next import does not remove; a signal leaves nothing at all."""
     with cli() as bunshin:
@@ -314,4 +341,4 @@ def interrupted():
 
 
 if __name__ == '__main__':
-    tap.run([(f.__name__, f) for f in (names, folders, many, sizes, xml, digests, pieces, no_room, filled_up, options, interrupted)])
+    tap.run([(f.__name__, f) for f in (names, folders, many, sizes, xml, digests, pieces, no_room, filled_up, options, delete, interrupted)])

@@ -270,6 +270,12 @@ test_delete (Fixture *fixture, gconstpointer data)
   g_autofree char *own = g_build_filename (one->folder, "own.vdi", NULL);
   g_autofree char *shared = g_build_filename (one->folder, "shared.vdi", NULL);
   g_autofree char *outside = g_build_filename (fixture->home, "outside.vdi", NULL);
+  g_autofree char *disc = g_build_filename (one->folder, "own.iso", NULL);
+  g_autofree char *ejected = g_build_filename (one->folder, "ejected.iso", NULL);
+  g_autofree char *floppy = g_build_filename (one->folder, "shared.img", NULL);
+  g_autofree char *listed = g_build_filename (one->folder, "listed.iso", NULL);
+  g_autofree char *elsewhere = g_build_filename (fixture->home, "elsewhere.iso", NULL);
+  const char *const discs[] = { ejected, listed, elsewhere, disc };
   g_auto (GStrv) disks = NULL, users = NULL;
   g_autoptr (GError) error = NULL;
 
@@ -277,8 +283,14 @@ test_delete (Fixture *fixture, gconstpointer data)
   library_machine_add_drive (one, LIBRARY_CONTROLLER_IDE, LIBRARY_MEDIUM_DISK, shared, NULL);
   library_machine_add_drive (one, LIBRARY_CONTROLLER_IDE, LIBRARY_MEDIUM_DISK, outside, NULL);
   library_machine_add_drive (two, LIBRARY_CONTROLLER_IDE, LIBRARY_MEDIUM_DISK, shared, NULL);
+  library_machine_add_drive (one, LIBRARY_CONTROLLER_FLOPPY, LIBRARY_MEDIUM_FLOPPY, floppy, NULL);
+  library_machine_add_drive (two, LIBRARY_CONTROLLER_FLOPPY, LIBRARY_MEDIUM_FLOPPY, floppy, NULL);
   g_assert_true (library_update_machine (fixture->library, one, &error));
   g_assert_true (library_update_machine (fixture->library, two, &error));
+  /* Each disc takes the place of the one before. */
+  for (unsigned i = 0; i < G_N_ELEMENTS (discs); i++)
+    g_assert_true (library_set_medium (fixture->library, one->uuid, LIBRARY_CONTROLLER_IDE, 0, discs[i], &error));
+  g_assert_true (library_add_medium (fixture->library, listed, LIBRARY_MEDIUM_OPTICAL, NULL, &error));
   g_assert_true (g_file_set_contents (own, "x", 1, NULL) && g_file_set_contents (shared, "x", 1, NULL) &&
                  g_file_set_contents (outside, "x", 1, NULL));
   users = library_medium_users (fixture->library, shared, one->uuid);
@@ -287,8 +299,13 @@ test_delete (Fixture *fixture, gconstpointer data)
 
   g_assert_true (library_delete_machine (fixture->library, one->uuid, &disks, &error));
   g_assert_no_error (error);
-  g_assert_cmpuint (g_strv_length (disks), ==, 1);
+  /* Its disk, and the discs that lie in its folder, have not been listed by hand and nobody else has. */
+  g_assert_cmpuint (g_strv_length (disks), ==, 3);
   g_assert_cmpstr (disks[0], ==, own);
+  g_assert_true (g_strv_contains ((const char *const *) disks, disc));
+  g_assert_true (g_strv_contains ((const char *const *) disks, ejected));
+  g_assert_true (library_forget_medium (fixture->library, disc, &error));
+  g_assert_true (library_forget_medium (fixture->library, own, &error));
   g_assert_true (library_delete_files (one, disks, &error));
   g_assert_false (g_file_test (own, G_FILE_TEST_EXISTS));
   g_assert_true (g_file_test (shared, G_FILE_TEST_EXISTS));
