@@ -19,7 +19,10 @@ typedef struct
 static gboolean
 find_disk (Export *export, const LibraryAttachment *attachment, int *index, GError **error)
 {
-  const DiskOpenOptions options = { .flags = DISK_OPEN_READ_ONLY | DISK_OPEN_TRUST, .format = attachment->format };
+  /* Of layers the library knows where those below them are now. */
+  const DiskOpenOptions options = { .flags = DISK_OPEN_READ_ONLY | DISK_OPEN_TRUST,
+                                    .format = attachment->format,
+                                    .chain = (const char *const *) attachment->chain };
   g_autoptr (Disk) disk = NULL;
 
   *index = GPOINTER_TO_INT (g_hash_table_lookup (export->disks, attachment->path)) - 1;
@@ -28,7 +31,7 @@ find_disk (Export *export, const LibraryAttachment *attachment, int *index, GErr
   disk = disk_open_with (attachment->path, &options, error);
   if (disk == NULL)
     return FALSE;
-  *index = appliance_plan_add_disk (export->plan, attachment->path, disk_size (disk));
+  *index = appliance_plan_add_disk (export->plan, attachment->path, &options, disk_size (disk));
   g_hash_table_insert (export->disks, attachment->path, GINT_TO_POINTER (*index + 1));
   return TRUE;
 }

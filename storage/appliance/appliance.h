@@ -83,6 +83,8 @@ typedef struct
   uint64_t chunk_size; /* 0: in one piece; else href.000000000 and so on */
   gboolean gzip;       /* compressed as a whole */
   gboolean outside;    /* it lies elsewhere than the description: only for those who trust it */
+  /* Of a disk that is written, see DiskOpenOptions: its format and the files below it, each NULL: as it says itself. */
+  char *format, **chain;
 } ApplianceFile;
 
 typedef struct
@@ -209,8 +211,9 @@ typedef struct
 /* A plan to fill for writing. */
 AppliancePlan *appliance_plan_new (ApplianceKind kind);
 ApplianceSystem *appliance_plan_add_system (AppliancePlan *plan, const char *name);
-/* A disk image of the host; the index of the disk. @capacity: bytes. */
-int appliance_plan_add_disk (AppliancePlan *plan, const char *path, uint64_t capacity);
+/* A disk image of the host, opened by @options (NULL: none; its format and chain are copied); the index of the disk.
+ * @capacity: bytes. */
+int appliance_plan_add_disk (AppliancePlan *plan, const char *path, const DiskOpenOptions *options, uint64_t capacity);
 /* Any file of the host; the index of the file. */
 int appliance_plan_add_file (AppliancePlan *plan, const char *path, uint64_t size);
 ApplianceDrive *appliance_system_add_drive (ApplianceSystem *system, ApplianceBus bus, unsigned channel, unsigned unit,

@@ -47,6 +47,8 @@ file_free (gpointer data)
   g_free (file->href);
   g_free (file->path);
   g_free (file->member);
+  g_free (file->format);
+  g_strfreev (file->chain);
   g_free (file);
 }
 
@@ -174,9 +176,17 @@ appliance_add_disk (AppliancePlan *plan, int file, uint64_t capacity)
 }
 
 int
-appliance_plan_add_disk (AppliancePlan *plan, const char *path, uint64_t capacity)
+appliance_plan_add_disk (AppliancePlan *plan, const char *path, const DiskOpenOptions *options, uint64_t capacity)
 {
-  return appliance_add_disk (plan, appliance_plan_add_file (plan, path, 0), capacity);
+  int index = appliance_plan_add_file (plan, path, 0);
+  ApplianceFile *file = g_ptr_array_index (plan->files, index);
+
+  if (options != NULL)
+    {
+      file->format = g_strdup (options->format);
+      file->chain = g_strdupv ((char **) options->chain);
+    }
+  return appliance_add_disk (plan, index, capacity);
 }
 
 ApplianceDrive *

@@ -112,7 +112,9 @@ make_file (Write *w, unsigned index, GError **error)
   if (disk >= 0)
     {
       /* The disks are the user's own machines': what they are based on is followed. */
-      const DiskOpenOptions open = { .flags = DISK_OPEN_READ_ONLY | DISK_OPEN_TRUST };
+      const DiskOpenOptions open = { .flags = DISK_OPEN_READ_ONLY | DISK_OPEN_TRUST,
+                                     .format = source->format,
+                                     .chain = (const char *const *) source->chain };
       const DiskCreateOptions create = { .format = "vmdk", .variant = "streamOptimized" };
 
       ok = disk_convert (source->path, &open, path, &create, &step.task, error);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Hostile and damaged appliances: each is refused with its name and the cause, and leaves nothing behind."""
+import contextlib
 import gzip
 import json
 import os
@@ -8,6 +9,7 @@ import pathlib
 import resource
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tarfile
 import time
@@ -304,6 +306,29 @@ def delete():
             'img', 'vdi'], appliance.leftovers(bunshin.home)
 
 
+def moved_layer():
+    """What a disk with snapshots is made of, the library knows: the layers may name what was there before."""
+    with cli() as bunshin:
+        raw = bunshin.folder / 'content.raw'
+        raw.write_bytes(DISK)
+        old, new = bunshin.folder / 'disk.vdi', bunshin.folder / 'elsewhere' / 'moved.vdi'
+        bunshin.ok('disk', 'convert', str(raw), str(old), '--source-format', 'raw')
+        bunshin.ok('create', 'box', '--attach', str(old))
+        bunshin.ok('snapshot', 'take', 'box', 'first')
+        new.parent.mkdir()
+        old.rename(new)
+        with contextlib.closing(sqlite3.connect(bunshin.home / 'bunshin.db')) as database, database:
+            assert database.execute('UPDATE medium SET path = ? WHERE path = ?', (str(new), str(old))).rowcount == 1
+        # Nothing is where the layer says, or something else is.
+        for other in (None, b'another disk'.ljust(1 << 20, b'.')):
+            if other:
+                old.write_bytes(other)
+            bunshin.ok('export', 'box', f'{other is None}.ova')
+            bunshin.ok('import', f'{other is None}.ova', '--name', 'copy')
+            same(bunshin, 'copy', DISK)
+            bunshin.ok('delete', 'copy')
+
+
 def interrupted():
     """A kill leaves nothing that the next import does not remove; a signal leaves nothing at all."""
     with cli() as bunshin:
@@ -341,4 +366,5 @@ def interrupted():
 
 
 if __name__ == '__main__':
-    tap.run([(f.__name__, f) for f in (names, folders, many, sizes, xml, digests, pieces, no_room, filled_up, options, delete, interrupted)])
+    tap.run([(f.__name__, f) for f in (names, folders, many, sizes, xml, digests, pieces, no_room, filled_up, options, delete, moved_layer,
+                                     interrupted)])

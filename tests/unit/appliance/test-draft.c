@@ -59,7 +59,7 @@ test_places (void)
   g_autoptr (ImportDraft) draft = NULL;
   AppliancePlan *plan = make_plan (&system);
   const ImportDrive *drive;
-  int disk = appliance_plan_add_disk (plan, "/x/d.vmdk", 1 << 20);
+  int disk = appliance_plan_add_disk (plan, "/x/d.vmdk", NULL, 1 << 20);
 
   appliance_system_add_drive (system, APPLIANCE_BUS_SCSI, 0, 0, APPLIANCE_DRIVE_DISK, disk, -1);
   appliance_system_add_drive (system, APPLIANCE_BUS_IDE, 1, 0, APPLIANCE_DRIVE_OPTICAL, -1, -1);
