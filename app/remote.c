@@ -43,7 +43,7 @@ typedef struct
   char *slot, *path;
   gboolean force;
 
-  /* Of snapshot work; its strings are owned. */
+  /* Of snapshot work, and the snapshot that a test drive begins at; its strings are owned. */
   BunshinSnapshotRequest request;
   Progress *progress;
 } Job;
@@ -279,7 +279,8 @@ run_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellab
       const gboolean is_offline = job->verb == BUNSHIN_VERB_START_DRIVE_OFFLINE;
       const SpawnOptions options = { .headless = job->verb == BUNSHIN_VERB_START_HEADLESS,
                                      .is_drive = is_offline || job->verb == BUNSHIN_VERB_START_DRIVE,
-                                     .no_network = is_offline };
+                                     .no_network = is_offline,
+                                     .snapshot = job->request.snapshot };
 
       if (client_spawn (job->link->record, &options, NULL, NULL, &error))
         reply = g_variant_ref_sink (g_variant_new ("()"));
@@ -456,6 +457,14 @@ control_run_async (BunshinMachineControl *control, BunshinVerb verb, GCancellabl
 static void
 control_insert_async (BunshinMachineControl *control, const char *slot, const char *path, gboolean force,
                       GCancellable *cancellable, GAsyncReadyCallback callback, gpointer data)
+static void
+control_drive_async (BunshinMachineControl *control, const char *snapshot, GCancellable *cancellable,
+                     GAsyncReadyCallback callback, gpointer data)
+{
+  start_job (control, (Job) { .verb = BUNSHIN_VERB_START_DRIVE, .request.snapshot = g_strdup (snapshot) }, run_thread,
+             cancellable, callback, data);
+}
+
 {
   start_job (control, (Job) { .slot = g_strdup (slot), .path = g_strdup (path), .force = force }, insert_thread,
              cancellable, callback, data);
@@ -517,6 +526,7 @@ bunshin_remote_control_init (BunshinMachineControlInterface *iface)
   iface->insert_async = control_insert_async;
   iface->insert_finish = finish_boolean;
   iface->screenshot_async = control_screenshot_async;
+  iface->drive_async = control_drive_async;
   iface->screenshot_finish = control_screenshot_finish;
   iface->info_async = control_info_async;
   iface->info_finish = control_info_finish;

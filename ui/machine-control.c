@@ -59,6 +59,13 @@ bunshin_machine_control_run_finish (BunshinMachineControl *self, GAsyncResult *r
 }
 
 void
+bunshin_machine_control_drive_async (BunshinMachineControl *self, const char *snapshot, GCancellable *cancellable,
+                                     GAsyncReadyCallback callback, gpointer data)
+{
+  BUNSHIN_MACHINE_CONTROL_GET_IFACE (self)->drive_async (self, snapshot, cancellable, callback, data);
+}
+
+void
 bunshin_machine_control_insert_async (BunshinMachineControl *self, const char *slot, const char *path,
                                       gboolean force, GCancellable *cancellable, GAsyncReadyCallback callback,
                                       gpointer data)

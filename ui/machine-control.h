@@ -76,6 +76,9 @@ struct _BunshinMachineControlInterface
                      GAsyncReadyCallback callback, gpointer data);
   gboolean (*run_finish) (BunshinMachineControl *self, GAsyncResult *result, GError **error);
   void (*insert_async) (BunshinMachineControl *self, const char *slot, const char *path, gboolean force,
+  /* NULL: a machine's own process, which starts none. */
+  void (*drive_async) (BunshinMachineControl *self, const char *snapshot, GCancellable *cancellable,
+                       GAsyncReadyCallback callback, gpointer data);
                         GCancellable *cancellable, GAsyncReadyCallback callback, gpointer data);
   gboolean (*insert_finish) (BunshinMachineControl *self, GAsyncResult *result, GError **error);
   void (*screenshot_async) (BunshinMachineControl *self, GCancellable *cancellable, GAsyncReadyCallback callback,
@@ -100,6 +103,9 @@ void bunshin_machine_control_run_async (BunshinMachineControl *self, BunshinVerb
                                         GAsyncReadyCallback callback, gpointer data);
 gboolean bunshin_machine_control_run_finish (BunshinMachineControl *self, GAsyncResult *result, GError **error);
 /* @slot as in machine_insert(); @path NULL ejects; @force: even when the guest locked the drive. The library's record
+/* BUNSHIN_VERB_START_DRIVE that begins at the snapshot of this UUID; its end is bunshin_machine_control_run_finish(). */
+void bunshin_machine_control_drive_async (BunshinMachineControl *self, const char *snapshot, GCancellable *cancellable,
+                                          GAsyncReadyCallback callback, gpointer data);
  * follows. Works on a running machine only. */
 void bunshin_machine_control_insert_async (BunshinMachineControl *self, const char *slot, const char *path,
                                            gboolean force, GCancellable *cancellable, GAsyncReadyCallback callback,

@@ -67,8 +67,8 @@ on_run_done (GObject *source, GAsyncResult *result, gpointer data)
   g_free (run);
 }
 
-void
-manager_window_run (BunshinManagerWindow *self, BunshinMachineItem *item, BunshinVerb verb)
+static Run *
+run_new (BunshinManagerWindow *self, BunshinMachineItem *item, BunshinVerb verb)
 {
   Run *run = g_new0 (Run, 1);
 
@@ -76,6 +76,23 @@ manager_window_run (BunshinManagerWindow *self, BunshinMachineItem *item, Bunshi
   run->item = g_object_ref (item);
   run->verb = verb;
   bunshin_machine_item_set_busy (item, TRUE);
+  return run;
+}
+
+void
+manager_window_drive (BunshinManagerWindow *self, const char *snapshot)
+{
+  Run *run = run_new (self, self->selected, BUNSHIN_VERB_START_DRIVE);
+
+  bunshin_machine_control_drive_async (bunshin_machine_item_get_control (self->selected), snapshot, NULL, on_run_done,
+                                       run);
+}
+
+void
+manager_window_run (BunshinManagerWindow *self, BunshinMachineItem *item, BunshinVerb verb)
+{
+  Run *run = run_new (self, item, verb);
+
   bunshin_machine_control_run_async (bunshin_machine_item_get_control (item), verb, NULL, on_run_done, run);
 }
 

@@ -71,6 +71,9 @@ void manager_window_update_snapshot_actions (BunshinManagerWindow *self);
 void manager_window_show_toast (BunshinManagerWindow *self, AdwToast *toast);
 void manager_window_show_clone (BunshinManagerWindow *self, const char *uuid);
 
+/* A test drive of the selected machine, from this snapshot on. */
+void manager_window_drive (BunshinManagerWindow *self, const char *snapshot);
+
 /* manager-window-delete.c */
 void manager_window_init_deletions (BunshinManagerWindow *self);
 void manager_window_delete_selected (BunshinManagerWindow *self);

@@ -439,6 +439,7 @@ bunshin_manager_window_init (BunshinManagerWindow *self)
 
   self->systems = bunshin_os_database_new ();
   manager_window_init_deletions (self);
+  gtk_widget_class_bind_template_callback (widget_class, manager_window_drive);
   gtk_widget_init_template (GTK_WIDGET (self));
   accessible_use_tooltips (GTK_WIDGET (self));
   gtk_widget_set_parent (GTK_WIDGET (self->context_menu), GTK_WIDGET (self->list));

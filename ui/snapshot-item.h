@@ -23,7 +23,8 @@ typedef enum
   SNAPSHOT_VERB_EDIT = 1 << 3,
   SNAPSHOT_VERB_CLONE = 1 << 4,
   SNAPSHOT_VERB_CANCEL = 1 << 5, /* what is being done with it */
-  SNAPSHOT_VERB_CHANGES = 1 << 6
+  SNAPSHOT_VERB_CHANGES = 1 << 6,
+  SNAPSHOT_VERB_DRIVE = 1 << 7
 } SnapshotVerbs;
 
 /* @uuid NULL: the present state. */

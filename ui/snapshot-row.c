@@ -46,6 +46,7 @@ static const struct
   { "snapshot.delete", "delete", SNAPSHOT_VERB_DELETE }, { "snapshot.edit", "edit", SNAPSHOT_VERB_EDIT },
   { "snapshot.clone", "clone", SNAPSHOT_VERB_CLONE },    { "snapshot.cancel", "cancel", SNAPSHOT_VERB_CANCEL },
   { "snapshot.changes", "changes", SNAPSHOT_VERB_CHANGES }, { "snapshot.compare", "compare", SNAPSHOT_VERB_CHANGES },
+  { "snapshot.drive", "drive", SNAPSHOT_VERB_DRIVE },
 };
 
 BunshinSnapshotItem *
@@ -209,6 +210,9 @@ bunshin_snapshot_row_class_init (BunshinSnapshotRowClass *klass)
   gtk_widget_class_add_binding_action (widget_class, GDK_KEY_F10, GDK_SHIFT_MASK, "snapshot.menu", NULL);
   gtk_widget_class_add_binding_action (widget_class, GDK_KEY_Delete, 0, "snapshot.delete", NULL);
   gtk_widget_class_add_binding_action (widget_class, GDK_KEY_F2, 0, "snapshot.edit", NULL);
+  /* The last one is the one that the menu shows. */
+  gtk_widget_class_add_binding_action (widget_class, GDK_KEY_KP_Enter, GDK_SHIFT_MASK, "snapshot.drive", NULL);
+  gtk_widget_class_add_binding_action (widget_class, GDK_KEY_Return, GDK_SHIFT_MASK, "snapshot.drive", NULL);
   gtk_widget_class_set_template_from_resource (widget_class, "/org/bunshin/Bunshin/snapshot-row.ui");
 #define BIND(name) gtk_widget_class_bind_template_child (widget_class, BunshinSnapshotRow, name)
   BIND (graph);

@@ -334,6 +334,12 @@ verb_delete (BunshinSnapshotsPage *self, BunshinSnapshotItem *item)
 
 /* --- Test drives --- */
 
+static void
+verb_drive (BunshinSnapshotsPage *self, BunshinSnapshotItem *item)
+{
+  g_signal_emit_by_name (self, "drive", bunshin_snapshot_item_get_uuid (item));
+}
+
 void
 snapshots_page_end_drive (BunshinSnapshotsPage *self, SnapshotDriveEnd how)
 {
@@ -471,7 +477,7 @@ snapshots_page_verb (BunshinSnapshotsPage *self, const char *verb, BunshinSnapsh
   } verbs[] = {
     { "take", verb_take }, { "restore", verb_restore }, { "delete", verb_delete },
     { "edit", verb_edit }, { "clone", verb_clone },     { "cancel", verb_cancel },
-    { "changes", verb_changes }, { "compare", verb_compare },
+    { "changes", verb_changes }, { "compare", verb_compare }, { "drive", verb_drive },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (verbs); i++)

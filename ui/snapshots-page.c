@@ -21,6 +21,7 @@ enum
 {
   TOAST,
   CLONED,
+  DRIVE,
   N_SIGNALS
 };
 
@@ -63,6 +64,8 @@ allowed_verbs (BunshinSnapshotsPage *self, BunshinSnapshotItem *item, const Snap
   if (bunshin_snapshot_item_is_present (item))
     return !is_busy && state_can_start (state) ? verbs | SNAPSHOT_VERB_CLONE : verbs;
   verbs |= SNAPSHOT_VERB_EDIT | SNAPSHOT_VERB_CLONE;
+  if (!is_busy && state_can_start (state))
+    verbs |= SNAPSHOT_VERB_DRIVE;
   return can_change ? verbs | SNAPSHOT_VERB_RESTORE | SNAPSHOT_VERB_DELETE : verbs;
 }
 
@@ -412,6 +415,8 @@ bunshin_snapshots_page_class_init (BunshinSnapshotsPageClass *klass)
                                  G_TYPE_NONE, 1, ADW_TYPE_TOAST);
   signals[CLONED] = g_signal_new ("cloned", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
                                   G_TYPE_NONE, 1, G_TYPE_STRING);
+  signals[DRIVE] = g_signal_new ("drive", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                 G_TYPE_NONE, 1, G_TYPE_STRING);
   gtk_widget_class_install_action (widget_class, "snapshots.take", NULL, on_take);
   gtk_widget_class_install_action (widget_class, "snapshots.end-drive", "s", on_end_drive);
   gtk_widget_class_set_template_from_resource (widget_class, "/org/bunshin/Bunshin/snapshots-page.ui");

@@ -3,7 +3,8 @@
  * A machine's snapshots as a timeline, and all that can be done with them.
  *
  * Signals: "toast" (AdwToast) to be shown somewhere; "cloned" (string: the
- * UUID of a machine that was made).
+ * UUID of a machine that was made); "drive" (string: the UUID of a snapshot
+ * that a test drive of the machine shall begin at).
  */
 #pragma once
 

@@ -562,6 +562,22 @@ test_many (Fixture *fixture, gconstpointer data)
   test_screenshot ("snapshots-many-end");
 }
 
+static gboolean
+menu_has (GMenuModel *menu, const char *action)
+{
+  for (int i = 0; i < g_menu_model_get_n_items (menu); i++)
+    {
+      g_autoptr (GMenuModel) section = g_menu_model_get_item_link (menu, i, G_MENU_LINK_SECTION);
+      g_autofree char *name = NULL;
+
+      if (section != NULL && menu_has (section, action))
+        return TRUE;
+      if (g_menu_model_get_item_attribute (menu, i, G_MENU_ATTRIBUTE_ACTION, "s", &name) && g_str_equal (name, action))
+        return TRUE;
+    }
+  return FALSE;
+}
+
 static void
 test_drive (Fixture *fixture, gconstpointer data)
 {
@@ -582,6 +598,43 @@ test_drive (Fixture *fixture, gconstpointer data)
   test_wait_until (bunshin_machine_control_get_state (BUNSHIN_MACHINE_CONTROL (fixture->control))
                    == LIBRARY_STATE_RUNNING);
   g_assert_false (gtk_widget_get_visible (button));
+}
+
+/* From a snapshot, by its menu and by keyboard; not of a machine that runs. */
+static void
+test_drive_from (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *first = take (fixture, "First", SNAPSHOT_USER), *second = take (fixture, "Second", SNAPSHOT_USER);
+  g_autofree char *from_first = g_strdup_printf ("drive %s", first), *from_second = g_strdup_printf ("drive %s", second);
+  BunshinMachineControl *control = BUNSHIN_MACHINE_CONTROL (fixture->control);
+  GMenuModel *menu;
+
+  test_wait_until (shows (fixture, "*,Second,First"));
+  menu = gtk_menu_button_get_menu_model (GTK_MENU_BUTTON (test_find (find_row (fixture, "First"), "menu_button")));
+  g_assert_true (menu_has (menu, "snapshot.drive"));
+  verb (fixture, "First", "snapshot.drive");
+  test_wait_until (bunshin_machine_control_get_state (control) == LIBRARY_STATE_RUNNING);
+  g_assert_cmpstr (test_control_get_request (fixture->control), ==, from_first);
+  g_assert_false (bunshin_snapshot_item_get_verbs (item_at (fixture, 1)) & SNAPSHOT_VERB_DRIVE);
+
+  test_control_set_state (fixture->control, LIBRARY_STATE_POWERED_OFF, NULL);
+  test_wait_until (bunshin_snapshot_item_get_verbs (item_at (fixture, 1)) & SNAPSHOT_VERB_DRIVE);
+  g_assert_false (bunshin_snapshot_item_get_verbs (item_at (fixture, 0)) & SNAPSHOT_VERB_DRIVE);
+  gtk_menu_button_popup (GTK_MENU_BUTTON (test_find (find_row (fixture, "Second"), "menu_button")));
+  test_settle ();
+  test_screenshot ("snapshots-drive-from");
+  gtk_menu_button_popdown (GTK_MENU_BUTTON (test_find (find_row (fixture, "Second"), "menu_button")));
+  test_control_fail_next (fixture->control, G_IO_ERROR_FAILED, "there is no memory");
+  verb (fixture, "Second", "snapshot.drive");
+  g_assert_cmpstr (adw_message_dialog_get_body (test_wait_for_dialog ()), ==, "There is no memory.");
+  test_respond ("close");
+  if (!test_has_hands ())
+    return;
+  test_focus_window (fixture->window);
+  gtk_widget_grab_focus (find_row (fixture, "Second"));
+  test_xdotool ("key", "shift+Return", NULL);
+  test_wait_until (bunshin_machine_control_get_state (control) == LIBRARY_STATE_RUNNING);
+  g_assert_cmpstr (test_control_get_request (fixture->control), ==, from_second);
 }
 
 /* Its process was killed: here one may still decide. */
@@ -643,6 +696,7 @@ main (int argc, char *argv[])
   ADD ("clone", test_clone);
   ADD ("many", test_many);
   ADD ("drive", test_drive);
+  ADD ("drive-from", test_drive_from);
   ADD ("lost-drive", test_lost_drive);
   ADD ("details", test_details);
 #undef ADD

@@ -119,6 +119,17 @@ run_async (BunshinMachineControl *control, BunshinVerb verb, GCancellable *cance
   g_task_return_boolean (task, TRUE);
 }
 
+static void
+drive_async (BunshinMachineControl *control, const char *snapshot, GCancellable *cancellable,
+             GAsyncReadyCallback callback, gpointer data)
+{
+  TestControl *self = TEST_CONTROL (control);
+
+  g_free (self->request);
+  self->request = g_strdup_printf ("drive %s", snapshot);
+  run_async (control, BUNSHIN_VERB_START_DRIVE, cancellable, callback, data);
+}
+
 static gboolean
 finish_boolean (BunshinMachineControl *control, GAsyncResult *result, GError **error)
 {
@@ -357,6 +368,7 @@ test_control_iface_init (BunshinMachineControlInterface *iface)
   iface->get_machine = get_machine;
   iface->run_async = run_async;
   iface->run_finish = finish_boolean;
+  iface->drive_async = drive_async;
   iface->insert_async = insert_async;
   iface->insert_finish = finish_boolean;
   iface->screenshot_async = screenshot_async;

@@ -27,7 +27,7 @@ void test_control_hold_snapshots (TestControl *self);
 void test_control_let_go (TestControl *self);
 void test_control_set_progress (TestControl *self, double progress);
 void test_control_set_drive_ended (TestControl *self, gboolean ended);
-/* What the last snapshot work was: "restore UUID NAME HOW"; NULL: there was none. */
+/* What the last snapshot work was: "restore UUID NAME HOW", or "drive UUID"; NULL: there was none. */
 const char *test_control_get_request (TestControl *self);
 
 /* --- The stage --- */
