@@ -44,9 +44,8 @@ manager_run (GError **error)
   if (!(library = library_open (NULL, error)))
     return 1;
   sentences = import_recover (library);
-  for (char **sentence = sentences; sentence != NULL && *sentence != NULL; sentence++)
-    g_printerr ("bunshin: %s\n", *sentence);
   demo_script = find_demo_script ();
-  env = (UiManagerEnv) { .library = library, .host = &host, .demo_script = demo_script, .program = program };
+  env = (UiManagerEnv) { .library = library, .host = &host, .demo_script = demo_script, .program = program,
+                         .notices = (const char *const *) sentences };
   return ui_run_manager (&env);
 }

@@ -46,6 +46,8 @@ typedef struct
   /* Of snapshot work, and the snapshot that a test drive begins at; its strings are owned. */
   BunshinSnapshotRequest request;
   Progress *progress;
+
+  char **did;   /* what an earlier run had left and what became of it; NULL: nothing */
 } Job;
 
 enum { PROP_UUID = 1, PROP_STATE, PROP_MESSAGE, PROP_MACHINE, PROP_PROGRESS, PROP_DRIVE_ENDED };
@@ -84,6 +86,7 @@ job_free (gpointer data)
   g_free ((char *) job->request.snapshot);
   g_free ((char *) job->request.name);
   g_free ((char *) job->request.description);
+  g_strfreev (job->did);
   if (job->progress)
     g_atomic_rc_box_release_full (job->progress, progress_clear);
   g_free (job);
@@ -269,7 +272,7 @@ run_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellab
     [BUNSHIN_VERB_POWER_BUTTON] = "PowerButton", [BUNSHIN_VERB_POWER_OFF] = "PowerOff",
     [BUNSHIN_VERB_SHOW_WINDOW] = "ShowWindow", [BUNSHIN_VERB_SAVE] = "Save",
   };
-  const Job *job = data;
+  Job *job = data;
   GVariant *reply = NULL;
   GError *error = NULL;
 
@@ -282,7 +285,7 @@ run_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellab
                                      .no_network = is_offline,
                                      .snapshot = job->request.snapshot };
 
-      if (client_spawn (job->link->record, &options, NULL, NULL, &error))
+      if (client_spawn (job->link->record, &options, NULL, &job->did, &error))
         reply = g_variant_ref_sink (g_variant_new ("()"));
     }
   else if (job->verb == BUNSHIN_VERB_DISCARD_STATE)
@@ -368,14 +371,11 @@ on_progress (uint64_t done, uint64_t total, void *opaque)
 static void
 snapshot_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {
-  const Job *job = data;
+  Job *job = data;
   const DiskTask disk_task = { .cancellable = cancellable, .progress = on_progress, .opaque = job->progress };
-  g_auto (GStrv) did = NULL;
   GError *error = NULL;
-  gboolean ok = snapshot_work_run (job->link->record, &job->request, &disk_task, &did, &error);
+  gboolean ok = snapshot_work_run (job->link->record, &job->request, &disk_task, &job->did, &error);
 
-  for (char **sentence = did; sentence && *sentence; sentence++)
-    g_message ("%s", *sentence);
   g_atomic_int_set (&job->progress->permille, -1);
   return_reply (task, ok ? g_variant_ref_sink (g_variant_new ("()")) : NULL, error);
 }
@@ -386,10 +386,13 @@ on_job_done (GObject *source, GAsyncResult *result, gpointer data)
 {
   g_autoptr (GTask) task = data;
   GError *error = NULL;
+  const Job *job = g_task_get_task_data (G_TASK (result));
   GVariant *reply = g_task_propagate_pointer (G_TASK (result), &error);
 
   look (g_task_get_source_object (task));
   set_progress (g_task_get_source_object (task), -1);
+  for (char **sentence = job->did; sentence && *sentence; sentence++)
+    g_signal_emit_by_name (g_task_get_source_object (task), "notice", *sentence);
   return_reply (task, reply, error);
 }
 
@@ -455,9 +458,6 @@ control_run_async (BunshinMachineControl *control, BunshinVerb verb, GCancellabl
 }
 
 static void
-control_insert_async (BunshinMachineControl *control, const char *slot, const char *path, gboolean force,
-                      GCancellable *cancellable, GAsyncReadyCallback callback, gpointer data)
-static void
 control_drive_async (BunshinMachineControl *control, const char *snapshot, GCancellable *cancellable,
                      GAsyncReadyCallback callback, gpointer data)
 {
@@ -465,6 +465,9 @@ control_drive_async (BunshinMachineControl *control, const char *snapshot, GCanc
              cancellable, callback, data);
 }
 
+static void
+control_insert_async (BunshinMachineControl *control, const char *slot, const char *path, gboolean force,
+                      GCancellable *cancellable, GAsyncReadyCallback callback, gpointer data)
 {
   start_job (control, (Job) { .slot = g_strdup (slot), .path = g_strdup (path), .force = force }, insert_thread,
              cancellable, callback, data);
@@ -523,10 +526,10 @@ bunshin_remote_control_init (BunshinMachineControlInterface *iface)
   iface->get_machine = control_get_machine;
   iface->run_async = control_run_async;
   iface->run_finish = finish_boolean;
+  iface->drive_async = control_drive_async;
   iface->insert_async = control_insert_async;
   iface->insert_finish = finish_boolean;
   iface->screenshot_async = control_screenshot_async;
-  iface->drive_async = control_drive_async;
   iface->screenshot_finish = control_screenshot_finish;
   iface->info_async = control_info_async;
   iface->info_finish = control_info_finish;

@@ -6,9 +6,8 @@
 #include <adwaita.h>
 #include <glib/gi18n.h>
 
-/* Errors are written to follow "what failed: "; on their own they are sentences. */
-static char *
-as_sentence (const char *text)
+char *
+dialog_as_sentence (const char *text)
 {
   g_autofree char *first = g_utf8_substring (text, 0, text[0] != '\0' ? 1 : 0);
   g_autofree char *capital = g_utf8_strup (first, -1);
@@ -21,7 +20,7 @@ void
 dialog_error (GtkWindow *parent, const char *heading, const char *body)
 {
   GtkWidget *dialog = adw_message_dialog_new (parent, heading, NULL);
-  g_autofree char *sentence = as_sentence (body);
+  g_autofree char *sentence = dialog_as_sentence (body);
 
   adw_message_dialog_set_body (ADW_MESSAGE_DIALOG (dialog), sentence);
   adw_message_dialog_add_response (ADW_MESSAGE_DIALOG (dialog), "close", _("_Close"));

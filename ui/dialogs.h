@@ -6,6 +6,8 @@
 
 G_BEGIN_DECLS
 
+/* Errors are written to follow "what failed: "; on their own they are sentences. Caller frees. */
+char *dialog_as_sentence (const char *text);
 /* Says what did not work and why. */
 void dialog_error (GtkWindow *parent, const char *heading, const char *body);
 

@@ -15,7 +15,8 @@
  * to hear by BUNSHIN_SNAPSHOT_END_DRIVE what becomes of it, but only when
  * somebody listens to this property; else it is thrown away). All notify.
  *
- * Signal "notice" (string): what the user should know, while the machine runs on.
+ * Signal "notice" (string): what the user should know, while the machine runs on;
+ * in the manager also what an earlier run had left, and what became of that.
  */
 #pragma once
 
@@ -75,10 +76,10 @@ struct _BunshinMachineControlInterface
   void (*run_async) (BunshinMachineControl *self, BunshinVerb verb, GCancellable *cancellable,
                      GAsyncReadyCallback callback, gpointer data);
   gboolean (*run_finish) (BunshinMachineControl *self, GAsyncResult *result, GError **error);
-  void (*insert_async) (BunshinMachineControl *self, const char *slot, const char *path, gboolean force,
   /* NULL: a machine's own process, which starts none. */
   void (*drive_async) (BunshinMachineControl *self, const char *snapshot, GCancellable *cancellable,
                        GAsyncReadyCallback callback, gpointer data);
+  void (*insert_async) (BunshinMachineControl *self, const char *slot, const char *path, gboolean force,
                         GCancellable *cancellable, GAsyncReadyCallback callback, gpointer data);
   gboolean (*insert_finish) (BunshinMachineControl *self, GAsyncResult *result, GError **error);
   void (*screenshot_async) (BunshinMachineControl *self, GCancellable *cancellable, GAsyncReadyCallback callback,
@@ -102,10 +103,10 @@ Machine *bunshin_machine_control_get_machine (BunshinMachineControl *self);
 void bunshin_machine_control_run_async (BunshinMachineControl *self, BunshinVerb verb, GCancellable *cancellable,
                                         GAsyncReadyCallback callback, gpointer data);
 gboolean bunshin_machine_control_run_finish (BunshinMachineControl *self, GAsyncResult *result, GError **error);
-/* @slot as in machine_insert(); @path NULL ejects; @force: even when the guest locked the drive. The library's record
 /* BUNSHIN_VERB_START_DRIVE that begins at the snapshot of this UUID; its end is bunshin_machine_control_run_finish(). */
 void bunshin_machine_control_drive_async (BunshinMachineControl *self, const char *snapshot, GCancellable *cancellable,
                                           GAsyncReadyCallback callback, gpointer data);
+/* @slot as in machine_insert(); @path NULL ejects; @force: even when the guest locked the drive. The library's record
  * follows. Works on a running machine only. */
 void bunshin_machine_control_insert_async (BunshinMachineControl *self, const char *slot, const char *path,
                                            gboolean force, GCancellable *cancellable, GAsyncReadyCallback callback,

@@ -19,7 +19,7 @@ struct _BunshinMachineItem
 };
 
 enum { PROP_0, PROP_NAME, PROP_STATE, PROP_BUSY, PROP_MESSAGE, PROP_THUMBNAIL, N_PROPS };
-enum { RECORD_CHANGED, N_SIGNALS };
+enum { RECORD_CHANGED, NOTICE, N_SIGNALS };
 
 static GParamSpec *properties[N_PROPS];
 static guint signals[N_SIGNALS];
@@ -52,6 +52,12 @@ static void
 on_message_changed (BunshinMachineItem *self)
 {
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_MESSAGE]);
+}
+
+static void
+on_notice (BunshinMachineItem *self, const char *text)
+{
+  g_signal_emit (self, signals[NOTICE], 0, text);
 }
 
 static void
@@ -232,6 +238,8 @@ bunshin_machine_item_class_init (BunshinMachineItemClass *klass)
   g_object_class_install_properties (object_class, N_PROPS, properties);
   signals[RECORD_CHANGED] = g_signal_new ("record-changed", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL,
                                           NULL, NULL, G_TYPE_NONE, 0);
+  signals[NOTICE] = g_signal_new ("notice", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                  G_TYPE_NONE, 1, G_TYPE_STRING);
 }
 
 static void
@@ -249,5 +257,6 @@ bunshin_machine_item_new (LibraryMachine *record, BunshinMachineControl *control
   self->control = control;
   g_signal_connect_swapped (control, "notify::state", G_CALLBACK (on_state_changed), self);
   g_signal_connect_swapped (control, "notify::message", G_CALLBACK (on_message_changed), self);
+  g_signal_connect_swapped (control, "notice", G_CALLBACK (on_notice), self);
   return self;
 }

@@ -5,7 +5,7 @@
  *
  * Properties: "name" (string), "state" (int, a LibraryState), "busy" (boolean:
  * a verb is under way), "message" (string or NULL), "thumbnail" (GdkTexture or
- * NULL). All notify.
+ * NULL). All notify. Signal "notice" (string) is the control's.
  */
 #pragma once
 

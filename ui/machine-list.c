@@ -14,7 +14,7 @@ struct _BunshinMachineList
   const BunshinMachineHost *host;
 };
 
-enum { CHANGED, FAILED, N_SIGNALS };
+enum { CHANGED, FAILED, NOTICE, N_SIGNALS };
 
 static guint signals[N_SIGNALS];
 
@@ -35,6 +35,12 @@ static void
 on_state_changed (BunshinMachineList *self)
 {
   g_signal_emit (self, signals[CHANGED], 0);
+}
+
+static void
+on_notice (BunshinMachineItem *item, const char *text, BunshinMachineList *self)
+{
+  g_signal_emit (self, signals[NOTICE], 0, item, text);
 }
 
 static guint
@@ -111,6 +117,7 @@ bunshin_machine_list_reload (BunshinMachineList *self)
           g_autoptr (BunshinMachineItem) item = bunshin_machine_item_new (record, control);
 
           g_signal_connect_object (item, "notify::state", G_CALLBACK (on_state_changed), self, G_CONNECT_SWAPPED);
+          g_signal_connect_object (item, "notice", G_CALLBACK (on_notice), self, 0);
           g_list_store_insert_sorted (self->store, item, compare_items, NULL);
         }
     }
@@ -151,6 +158,8 @@ bunshin_machine_list_class_init (BunshinMachineListClass *klass)
       = g_signal_new ("changed", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
   signals[FAILED] = g_signal_new ("failed", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
                                   G_TYPE_NONE, 1, G_TYPE_STRING);
+  signals[NOTICE] = g_signal_new ("notice", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                  G_TYPE_NONE, 2, BUNSHIN_TYPE_MACHINE_ITEM, G_TYPE_STRING);
 }
 
 static void

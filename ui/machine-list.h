@@ -4,7 +4,8 @@
  * name. It follows changes that other processes make.
  *
  * Signals: "changed" when the library or a machine's state did; "failed"
- * (string) when the library cannot be read.
+ * (string) when the library cannot be read; "notice" (BunshinMachineItem, string)
+ * when there is something to say about a machine.
  */
 #pragma once
 

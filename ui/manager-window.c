@@ -271,6 +271,15 @@ on_library_failed (BunshinManagerWindow *self, const char *message)
   manager_window_toast (self, message);
 }
 
+/* What became of what an earlier run had left: nobody asked for it, so it is told. */
+static void
+on_notice (BunshinManagerWindow *self, BunshinMachineItem *item, const char *sentence)
+{
+  g_autofree char *text = g_strdup_printf (_("%s: %s"), bunshin_machine_item_get_name (item), sentence);
+
+  manager_window_toast (self, text);
+}
+
 /* --- The window --- */
 
 static int
@@ -430,6 +439,7 @@ bunshin_manager_window_class_init (BunshinManagerWindowClass *klass)
   gtk_widget_class_bind_template_callback (widget_class, on_media_machine);
   gtk_widget_class_bind_template_callback (widget_class, manager_window_show_toast);
   gtk_widget_class_bind_template_callback (widget_class, manager_window_show_clone);
+  gtk_widget_class_bind_template_callback (widget_class, manager_window_drive);
 }
 
 static void
@@ -439,7 +449,6 @@ bunshin_manager_window_init (BunshinManagerWindow *self)
 
   self->systems = bunshin_os_database_new ();
   manager_window_init_deletions (self);
-  gtk_widget_class_bind_template_callback (widget_class, manager_window_drive);
   gtk_widget_init_template (GTK_WIDGET (self));
   accessible_use_tooltips (GTK_WIDGET (self));
   gtk_widget_set_parent (GTK_WIDGET (self->context_menu), GTK_WIDGET (self->list));
@@ -463,6 +472,7 @@ bunshin_manager_window_new (GtkApplication *application, const UiManagerEnv *env
                                read_setting (self, "manager-height", 680));
   self->machines = bunshin_machine_list_new (env->library, env->host);
   g_signal_connect_swapped (self->machines, "failed", G_CALLBACK (on_library_failed), self);
+  g_signal_connect_swapped (self->machines, "notice", G_CALLBACK (on_notice), self);
   bunshin_media_page_set_library (self->media, env->library, self->machines);
   bunshin_snapshots_page_set_library (self->snapshots, env->library, env->program);
   machines = bunshin_machine_list_get_model (self->machines);
@@ -477,5 +487,11 @@ bunshin_manager_window_new (GtkApplication *application, const UiManagerEnv *env
   manager_window_init_snapshots (self);
   manager_window_init_demo (self);
   on_machines_changed (self);
+  for (gsize i = 0; env->notices != NULL && env->notices[i] != NULL; i++)
+    {
+      g_autofree char *sentence = dialog_as_sentence (env->notices[i]);
+
+      manager_window_toast (self, sentence);
+    }
   return self;
 }

@@ -25,6 +25,7 @@ typedef struct
   const BunshinMachineHost *host;
   const char *demo_script;         /* prints the path of an installer's disc image; NULL hides the offer */
   const char *program;             /* whose command line looks into disks; NULL: nothing does */
+  const char *const *notices;      /* what the user should know at once, each a sentence; NULL: nothing */
 } UiManagerEnv;
 
 /* Runs the manager until its last window closes; the exit status. ui_init() is not needed. */

@@ -109,6 +109,48 @@ test_verbs (void)
   g_assert_true (gtk_widget_is_sensitive (test_find (window, "start_button")));
 }
 
+/* Whether any visible label of the window has this text. */
+static gboolean
+says (GtkWidget *widget, const char *text)
+{
+  if (!gtk_widget_get_mapped (widget))
+    return FALSE;
+  if (GTK_IS_LABEL (widget) && g_str_equal (gtk_label_get_text (GTK_LABEL (widget)), text))
+    return TRUE;
+  for (GtkWidget *child = gtk_widget_get_first_child (widget); child != NULL; child = gtk_widget_get_next_sibling (child))
+    if (says (child, text))
+      return TRUE;
+  return FALSE;
+}
+
+/* What an earlier run had left is told where the user looks, not in a log. */
+static void
+test_notices (void)
+{
+  static const char *const notices[] = { "removed what an interrupted import had left in “/x”", NULL };
+  g_autoptr (TestStage) stage = test_stage_new ();
+  UiManagerEnv env = { .library = stage->library, .host = &stage->host, .notices = notices };
+  GtkWidget *window = GTK_WIDGET (bunshin_manager_window_new (NULL, &env));
+
+  gtk_window_present (GTK_WINDOW (window));
+  test_wait_until (says (window, "Removed what an interrupted import had left in “/x”."));
+  test_screenshot ("manager-notice");
+}
+
+/* As the machine starts, or something is done with its snapshots. */
+static void
+test_machine_notice (void)
+{
+  g_autoptr (TestStage) stage = test_stage_new ();
+  g_autoptr (LibraryMachine) machine = test_stage_add_machine (stage, "Debian <b> & friends", "debian12");
+  GtkWidget *window = open_manager (stage);
+
+  g_signal_emit_by_name (test_stage_control (stage, machine->uuid), "notice",
+                         "discarded a test drive that had been interrupted");
+  test_wait_until (says (window, "Debian <b> & friends: discarded a test drive that had been interrupted"));
+  test_screenshot ("manager-notice-machine");
+}
+
 /* Hands what was dropped to whatever waits for it on the window. */
 static gboolean
 drop (GtkWidget *window, const char *path)
@@ -293,6 +335,8 @@ main (int argc, char *argv[])
   test_ui_init (&argc, &argv);
   g_test_add_func ("/ui/manager/empty", test_empty);
   g_test_add_func ("/ui/manager/verbs", test_verbs);
+  g_test_add_func ("/ui/manager/notices", test_notices);
+  g_test_add_func ("/ui/manager/machine-notice", test_machine_notice);
   g_test_add_func ("/ui/manager/drop", test_drop);
   g_test_add_func ("/ui/manager/open", test_open);
   g_test_add_func ("/ui/manager/search", test_search);

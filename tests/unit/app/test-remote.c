@@ -250,6 +250,42 @@ test_snapshots_locked (Fixture *fixture, gconstpointer data)
   g_assert_nonnull (strstr (error->message, "worked on"));
 }
 
+static void
+on_notice (BunshinMachineControl *remote, const char *text, gpointer data)
+{
+  g_ptr_array_add (data, g_strdup (text));
+}
+
+/* The process that began it is gone: whoever works on the machine next hears what became of it. */
+static void
+test_lost_drive (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GPtrArray) notices = g_ptr_array_new_with_free_func (g_free), left = NULL;
+  pid_t child = fork ();
+  int status;
+
+  if (child == 0)
+    {
+      /* SQLite must not be used across a fork. */
+      Library *library = library_open (fixture->home, NULL);
+
+      _exit (snapshot_drive_begin (library, fixture->machine->uuid, NULL, NULL) ? 0 : 1);
+    }
+  g_assert_cmpint (waitpid (child, &status, 0), ==, child);
+  g_assert_cmpint (status, ==, 0);
+  g_signal_connect (fixture->remote, "notice", G_CALLBACK (on_notice), notices);
+  g_assert_no_error (run_snapshot (fixture, (BunshinSnapshotRequest) { .verb = BUNSHIN_SNAPSHOT_TAKE, .name = "first" }));
+  g_assert_cmpuint (notices->len, ==, 1);
+  g_assert_cmpstr (g_ptr_array_index (notices, 0), ==, "discarded a test drive that had been interrupted");
+  left = list_snapshots (fixture);
+  g_assert_cmpuint (left->len, ==, 1);
+  /* Once. */
+  g_assert_no_error (run_snapshot (fixture, (BunshinSnapshotRequest) {
+                                                .verb = BUNSHIN_SNAPSHOT_DELETE,
+                                                .snapshot = ((const Snapshot *) g_ptr_array_index (left, 0))->uuid }));
+  g_assert_cmpuint (notices->len, ==, 1);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -258,5 +294,6 @@ main (int argc, char **argv)
   g_test_add ("/remote/powered-off", Fixture, NULL, set_up, test_powered_off, tear_down);
   g_test_add ("/remote/snapshots", Fixture, NULL, set_up, test_snapshots, tear_down);
   g_test_add ("/remote/snapshots-locked", Fixture, NULL, set_up, test_snapshots_locked, tear_down);
+  g_test_add ("/remote/lost-drive", Fixture, NULL, set_up, test_lost_drive, tear_down);
   return g_test_run ();
 }
