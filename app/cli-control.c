@@ -130,15 +130,31 @@ cli_power_button (char **args, GError **error)
   return call_method (args, "PowerButton", NULL, error);
 }
 
+/* What a window asks when the guest is off is the user's to answer, and no script waits for that. */
+static void
+tell_question (const LibraryMachine *machine)
+{
+  g_autofree char *text
+      = g_strdup_printf (_("“%s” is off; its window asks what becomes of the test drive, which “bunshin drive” can answer, too"),
+                         machine->name);
+
+  g_printerr ("%s\n", text);
+}
+
 int
 cli_power_off (char **args, GError **error)
 {
   g_autoptr (LibraryMachine) machine = NULL;
+  gboolean asks;
 
   if (call_method (args, "PowerOff", &machine, error) != 0)
     return 1;
-  if (client_wait_off (machine, POWER_OFF_TIMEOUT_MS))
-    return 0;
+  if (client_wait_off (machine, POWER_OFF_TIMEOUT_MS, &asks))
+    {
+      if (asks)
+        tell_question (machine);
+      return 0;
+    }
   g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_FAILED, _("“%s” is still closing its disks"), machine->name);
   return 1;
 }
@@ -150,7 +166,7 @@ cli_save (char **args, GError **error)
 
   if (call_method (args, "Save", &machine, error) != 0)
     return 1;
-  if (client_wait_state (machine, LIBRARY_STATE_SAVED, POWER_OFF_TIMEOUT_MS))
+  if (client_wait_state (machine, LIBRARY_STATE_SAVED, POWER_OFF_TIMEOUT_MS, NULL))
     return 0;
   g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_FAILED, _("“%s” is still closing its disks"), machine->name);
   return 1;
@@ -172,6 +188,7 @@ cli_wait (char **args, GError **error)
     { "state", OPTION_STRING, &state_name }, { "timeout", OPTION_STRING, &timeout }, { NULL }
   };
   g_autoptr (LibraryMachine) machine = NULL;
+  gboolean asks = FALSE;
   LibraryState state;
   guint64 seconds = 0;
 
@@ -193,8 +210,13 @@ cli_wait (char **args, GError **error)
   machine = cli_find_machine (args, options, 1, 1, NULL, NULL, error);
   if (!machine)
     return 1;
-  if (client_wait_state (machine, state, timeout ? (gint64) seconds * 1000 : -1))
-    return 0;
+  if (client_wait_state (machine, state, timeout ? (gint64) seconds * 1000 : -1,
+                         state == LIBRARY_STATE_POWERED_OFF ? &asks : NULL))
+    {
+      if (asks)
+        tell_question (machine);
+      return 0;
+    }
   g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_FAILED, _("“%s” is %s, not %s, after %s s"), machine->name,
                library_state_name (library_machine_state (machine, NULL, NULL)), library_state_name (state), timeout);
   return 1;

@@ -361,7 +361,7 @@ cli_drive (char **args, GError **error)
   machine = cli_find_machine (args, no_options, 2, 3, NULL, NULL, error);
   if (!machine || run (machine, &request, error) != 0)
     return 1;
-  if (how != SNAPSHOT_DRIVE_DISCARD || client_wait_off (machine, POWER_OFF_TIMEOUT_MS))
+  if (how != SNAPSHOT_DRIVE_DISCARD || client_wait_off (machine, POWER_OFF_TIMEOUT_MS, NULL))
     return 0;
   g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_FAILED, _("“%s” is still closing its disks"), machine->name);
   return 1;

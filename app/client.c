@@ -135,6 +135,13 @@ client_spawn (const LibraryMachine *machine, const SpawnOptions *options, char *
   GPid pid;
   int ends[2];
 
+  if (library_machine_asks (machine))
+    {
+      g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_RUNNING,
+                   _("the window of “%s” asks what becomes of its test drive: answer there, or by “bunshin drive”"),
+                   machine->name);
+      return FALSE;
+    }
   if (state != LIBRARY_STATE_POWERED_OFF && state != LIBRARY_STATE_SAVED)
     {
       g_set_error (error, LIBRARY_ERROR, LIBRARY_ERROR_RUNNING, _("the machine “%s” is running already"),
@@ -240,15 +247,17 @@ client_call_machine (const LibraryMachine *machine, const char *method, GVariant
 }
 
 static gboolean
-wait_for (const LibraryMachine *machine, LibraryState state, LibraryState other, gint64 timeout_ms)
+wait_for (const LibraryMachine *machine, LibraryState state, LibraryState other, gint64 timeout_ms, gboolean *asks)
 {
   gint64 end = g_get_monotonic_time () + timeout_ms * 1000;
 
+  if (asks)
+    *asks = FALSE;
   for (;;)
     {
       LibraryState now = library_machine_state (machine, NULL, NULL);
 
-      if (now == state || now == other)
+      if (now == state || now == other || (asks && (*asks = library_machine_asks (machine))))
         return TRUE;
       if (timeout_ms >= 0 && g_get_monotonic_time () >= end)
         return FALSE;
@@ -257,13 +266,13 @@ wait_for (const LibraryMachine *machine, LibraryState state, LibraryState other,
 }
 
 gboolean
-client_wait_state (const LibraryMachine *machine, LibraryState state, gint64 timeout_ms)
+client_wait_state (const LibraryMachine *machine, LibraryState state, gint64 timeout_ms, gboolean *asks)
 {
-  return wait_for (machine, state, state, timeout_ms);
+  return wait_for (machine, state, state, timeout_ms, asks);
 }
 
 gboolean
-client_wait_off (const LibraryMachine *machine, gint64 timeout_ms)
+client_wait_off (const LibraryMachine *machine, gint64 timeout_ms, gboolean *asks)
 {
-  return wait_for (machine, LIBRARY_STATE_POWERED_OFF, LIBRARY_STATE_SAVED, timeout_ms);
+  return wait_for (machine, LIBRARY_STATE_POWERED_OFF, LIBRARY_STATE_SAVED, timeout_ms, asks);
 }

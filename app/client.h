@@ -29,7 +29,8 @@ GDBusConnection *client_connect (const LibraryMachine *machine, GError **error);
 GVariant *client_call (GDBusConnection *connection, const char *method, GVariant *arguments, GError **error);
 /* Connects and calls. */
 GVariant *client_call_machine (const LibraryMachine *machine, const char *method, GVariant *arguments, GError **error);
-/* Waits until the machine's state is @state; FALSE after @timeout_ms (< 0: never). */
-gboolean client_wait_state (const LibraryMachine *machine, LibraryState state, gint64 timeout_ms);
+/* Waits until the machine's state is @state; FALSE after @timeout_ms (< 0: never). @asks (optional): whether it ended
+ * since the guest is off and a window asks what becomes of the test drive; NULL: that is no end. */
+gboolean client_wait_state (const LibraryMachine *machine, LibraryState state, gint64 timeout_ms, gboolean *asks);
 /* Likewise until it does not run: after a test drive it may have its saved state again. */
-gboolean client_wait_off (const LibraryMachine *machine, gint64 timeout_ms);
+gboolean client_wait_off (const LibraryMachine *machine, gint64 timeout_ms, gboolean *asks);

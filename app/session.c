@@ -16,8 +16,10 @@ G_DEFINE_FINAL_TYPE_WITH_CODE (BunshinSession, bunshin_session, G_TYPE_OBJECT,
 static void
 publish (BunshinSession *self)
 {
-  if (self->lock)
-    library_lock_publish (self->lock, self->state, self->socket, self->message);
+  if (!self->lock)
+    return;
+  library_lock_set_asks (self->lock, self->drive_ended);
+  library_lock_publish (self->lock, self->state, self->socket, self->message);
 }
 
 static void
@@ -344,6 +346,14 @@ bunshin_session_get_property (GObject *object, guint property, GValue *value, GP
     }
 }
 
+/* That a window asks something is to be known outside, too. */
+static void
+bunshin_session_notify (GObject *object, GParamSpec *pspec)
+{
+  if (strcmp (pspec->name, "drive-ended") == 0)
+    publish (BUNSHIN_SESSION (object));
+}
+
 static void
 bunshin_session_class_init (BunshinSessionClass *class)
 {
@@ -351,6 +361,7 @@ bunshin_session_class_init (BunshinSessionClass *class)
 
   object_class->finalize = bunshin_session_finalize;
   object_class->get_property = bunshin_session_get_property;
+  object_class->notify = bunshin_session_notify;
   g_object_class_override_property (object_class, PROP_UUID, "uuid");
   g_object_class_override_property (object_class, PROP_STATE, "state");
   g_object_class_override_property (object_class, PROP_MESSAGE, "message");

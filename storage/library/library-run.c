@@ -5,8 +5,9 @@
  * anybody can read it without waiting for the process. Spec: fcntl(2),
  * F_OFD_SETLK.
  *
- * The file's text is four lines, state, process, control socket and message,
- * and a closing dot that tells a whole text from one being replaced.
+ * The file's text is five lines, state, process, control socket, message and
+ * whether a question is open, and a closing dot that tells a whole text from
+ * one being replaced.
  */
 
 #include "storage/library/library-private.h"
@@ -23,7 +24,10 @@
 struct LibraryLock
 {
   int fd;
+  gboolean asks;
 };
+
+enum { LINE_STATE, LINE_PROCESS, LINE_SOCKET, LINE_MESSAGE, LINE_QUESTION, LINE_END, LINES };
 
 static const char *const state_names[] = { "powered-off", "starting", "running", "paused", "stopping",
                                            "saving", "saved" };
@@ -100,14 +104,20 @@ library_lock_release (LibraryLock *lock)
 }
 
 void
+library_lock_set_asks (LibraryLock *lock, gboolean asks)
+{
+  lock->asks = asks;
+}
+
+void
 library_lock_publish (LibraryLock *lock, LibraryState state, const char *socket, const char *message)
 {
   g_autofree char *line = g_strdup (message ? message : "");
   g_autofree char *text = NULL;
   ssize_t written;
 
-  text = g_strdup_printf ("%s\n%ld\n%s\n%s\n.\n", state_names[state], (long) getpid (), socket ? socket : "",
-                          g_strdelimit (line, "\n\r", ' '));
+  text = g_strdup_printf ("%s\n%ld\n%s\n%s\n%s\n.\n", state_names[state], (long) getpid (), socket ? socket : "",
+                          g_strdelimit (line, "\n\r", ' '), lock->asks ? "asks" : "");
   /* A full disk may refuse it: readers then see the previous text, or none. */
   written = pwrite (lock->fd, text, strlen (text), 0);
   if (written < 0 || ftruncate (lock->fd, written) != 0)
@@ -128,8 +138,8 @@ read_text (int fd)
       if (length <= 0)
         return NULL;
       buffer[length] = '\0';
-      lines = g_strsplit (buffer, "\n", 6);
-      if (g_strv_length (lines) >= 5 && strcmp (lines[4], ".") == 0)
+      lines = g_strsplit (buffer, "\n", LINES + 1);
+      if (g_strv_length (lines) >= LINES && strcmp (lines[LINE_END], ".") == 0)
         return g_steal_pointer (&lines);
       g_usleep (100);
     }
@@ -184,38 +194,54 @@ library_lock_resting (const LibraryMachine *machine, GError **error)
   return lock_machine (machine, resting_state (machine), error);
 }
 
-LibraryState
-library_machine_state (const LibraryMachine *machine, char **socket, char **message)
+/* As read_text(); @is_locked: whether somebody has the machine. */
+static char **
+read_lock_file (const LibraryMachine *machine, gboolean *is_locked)
 {
   g_autofree char *path = lock_path (machine);
   struct flock range = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
-  LibraryState state;
-  g_auto (GStrv) lines = NULL;
+  int fd = open (path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  char **lines;
+
+  *is_locked = FALSE;
+  if (fd < 0)
+    return NULL;
+  *is_locked = fcntl (fd, F_OFD_GETLK, &range) == 0 && range.l_type != F_UNLCK;
+  lines = read_text (fd);
+  close (fd);
+  return lines;
+}
+
+LibraryState
+library_machine_state (const LibraryMachine *machine, char **socket, char **message)
+{
   gboolean is_locked;
-  int fd;
+  g_auto (GStrv) lines = read_lock_file (machine, &is_locked);
+  LibraryState state = is_locked ? LIBRARY_STATE_STARTING : resting_state (machine);
 
   if (socket)
     *socket = NULL;
   if (message)
     *message = NULL;
-  fd = open (path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0)
-    return resting_state (machine);
-
-  is_locked = fcntl (fd, F_OFD_GETLK, &range) == 0 && range.l_type != F_UNLCK;
-  state = is_locked ? LIBRARY_STATE_STARTING : resting_state (machine);
-  lines = read_text (fd);
-  close (fd);
   if (!lines)
     return state;
-  if (message && *lines[3] != '\0')
-    *message = g_strdup (lines[3]);
+  if (message && *lines[LINE_MESSAGE] != '\0')
+    *message = g_strdup (lines[LINE_MESSAGE]);
   if (!is_locked)
     return state;
-  library_state_parse (lines[0], &state);
-  if (socket && *lines[2] != '\0')
-    *socket = g_strdup (lines[2]);
+  library_state_parse (lines[LINE_STATE], &state);
+  if (socket && *lines[LINE_SOCKET] != '\0')
+    *socket = g_strdup (lines[LINE_SOCKET]);
   return state;
+}
+
+gboolean
+library_machine_asks (const LibraryMachine *machine)
+{
+  gboolean is_locked;
+  g_auto (GStrv) lines = read_lock_file (machine, &is_locked);
+
+  return is_locked && lines && *lines[LINE_QUESTION] != '\0';
 }
 
 char *

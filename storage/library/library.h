@@ -244,8 +244,8 @@ typedef struct
   LibraryMediumKind kind;
   char *format;     /* or NULL: to be found by looking at the file */
   gboolean kept;    /* stays in the list when no machine has it */
-  GPtrArray *users; /* of LibraryMediumUser: the machines that have it, by name */
   gboolean trusted; /* of a disk: a machine that has it lets it name files out of its folder */
+  GPtrArray *users; /* of LibraryMediumUser: the machines that have it, by name */
 } LibraryMedium;
 
 void library_medium_free (LibraryMedium *medium);
@@ -306,10 +306,14 @@ LibraryLock *library_lock_machine (const LibraryMachine *machine, GError **error
 LibraryLock *library_lock_resting (const LibraryMachine *machine, GError **error);
 void library_lock_release (LibraryLock *lock);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (LibraryLock, library_lock_release)
+/* What library_machine_asks() says from the next publication on. */
+void library_lock_set_asks (LibraryLock *lock, gboolean asks);
 /* What others read without asking the process. @message (why it stopped by itself) and @socket may be NULL. */
 void library_lock_publish (LibraryLock *lock, LibraryState state, const char *socket, const char *message);
 /* Never blocks. @socket and @message (each optional) are newly allocated, or NULL where nothing was published. */
 LibraryState library_machine_state (const LibraryMachine *machine, char **socket, char **message);
+/* The guest is off, but the machine's process waits for the user to say what becomes of a test drive. */
+gboolean library_machine_asks (const LibraryMachine *machine);
 /* The file of its saved state, whether there is one or not. Caller frees. */
 char *library_saved_state_path (const LibraryMachine *machine);
 /* Removes that file, durably, if there is one; for who has the machine locked. Once its guest has written to the disks the

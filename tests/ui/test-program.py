@@ -326,10 +326,13 @@ def test_drive():
         tool('xdotool', 'windowfocus', '--sync', manager_window)
         wait_for('the test drive', lambda: keys('ctrl+shift+Return') or find_window(NAME), pause=1)
         window = focus(NAME)
-        # The guest powers off, so to say: the window asks what becomes of it.
+        # The guest powers off, so to say: the window asks what becomes of it, and no script waits for the answer.
         wait_for('the machine', lambda: state(library) == 'running')
-        power_off = subprocess.Popen([guest.BUNSHIN, 'power-off', NAME], env=library.environment)
-        wait_for('the end of the guest', lambda: state(library) == 'stopping')
+        assert 'bunshin drive' in library('power-off', NAME).stderr
+        assert 'bunshin drive' in library('wait', NAME, '--state', 'powered-off', '--timeout', '0').stderr
+        again = library('start', NAME, check=False)
+        assert again.returncode == 1 and 'test drive' in again.stderr, again
+        assert state(library) == 'stopping'
         tool('xdotool', 'windowfocus', '--sync', window)
         picture('program-8-drive-ended')
         wait_for('the answer', lambda: keys('alt+s') or find_window('Keep as Snapshot'), pause=1)
@@ -337,7 +340,15 @@ def test_drive():
         type_text('Kept')
         keys('Return')
         wait_for('the end of the machine', lambda: state(library) == 'powered-off')
-        assert power_off.wait(timeout=30) == 0
+        assert names_of(library) == ['Kept']
+
+        # The command line answers the question, too.
+        library('start', NAME, '--discard')
+        wait_for('the window', lambda: find_window(NAME))
+        library('power-off', NAME)
+        library('drive', NAME, 'discard')
+        wait_for('the end of the window', lambda: not find_window(NAME))
+        assert state(library) == 'powered-off'
         assert names_of(library) == ['Kept']
 
 

@@ -105,6 +105,7 @@ test_lock (Fixture *fixture, gconstpointer data)
 
       library_lock_publish (held, LIBRARY_STATE_RUNNING, "/run/x.sock",
                             "a message\nof two lines, longer than the next");
+      library_lock_set_asks (held, TRUE);
       library_lock_publish (held, LIBRARY_STATE_PAUSED, "/run/x.sock", "disk full\nreally");
       _exit (held && write (ready[1], "x", 1) == 1 && pause () ? 1 : 1);
     }
@@ -118,6 +119,7 @@ test_lock (Fixture *fixture, gconstpointer data)
   g_assert_cmpint (library_machine_state (machine, &socket, &message), ==, LIBRARY_STATE_PAUSED);
   g_assert_cmpstr (socket, ==, "/run/x.sock");
   g_assert_cmpstr (message, ==, "disk full really");
+  g_assert_true (library_machine_asks (machine));
   g_assert_false (library_delete_machine (fixture->library, machine->uuid, NULL, &error));
   g_assert_error (error, LIBRARY_ERROR, LIBRARY_ERROR_RUNNING);
   g_clear_error (&error);
@@ -125,10 +127,12 @@ test_lock (Fixture *fixture, gconstpointer data)
   kill (child, SIGKILL);
   g_assert_cmpint (waitpid (child, &status, 0), ==, child);
   g_assert_true (WIFSIGNALED (status));
+  g_assert_false (library_machine_asks (machine));
   g_assert_cmpint (library_machine_state (machine, NULL, NULL), ==, LIBRARY_STATE_POWERED_OFF);
   lock = library_lock_machine (machine, &error);
   g_assert_no_error (error);
   g_assert_cmpint (library_machine_state (machine, NULL, NULL), ==, LIBRARY_STATE_STARTING);
+  g_assert_false (library_machine_asks (machine));
 }
 
 static void
