@@ -9,6 +9,7 @@
 #include "app/sizes.h"
 #include "app/snapshot-work.h"
 #include "engine/machine/machine.h"
+#include "ui/os-database.h"
 
 #include <glib/gi18n.h>
 #include <glib/gstdio.h>
@@ -123,6 +124,28 @@ add_drives (LibraryMachine *machine, const CreateOptions *options, GError **erro
   return !options->floppy || setting_apply (machine, "floppy", options->floppy, error);
 }
 
+/* What the wizard would choose: the fastest that the system's installer has a driver for. */
+static LibraryController
+find_controller (const char *os_id)
+{
+  g_autoptr (BunshinOsDatabase) systems = bunshin_os_database_new ();
+  const OsFacts *facts = os_newer_facts (os_id);
+  OsDefaults defaults;
+  BunshinOs *os;
+
+  /* Loading takes a second: not where it can be done without. */
+  if (!facts)
+    {
+      bunshin_os_database_load_now (systems);
+      os = bunshin_os_database_find (systems, os_id);
+      facts = os ? bunshin_os_get_facts (os) : NULL;
+    }
+  if (!facts)
+    return LIBRARY_CONTROLLER_IDE;
+  os_defaults (facts, library_host_memory (), &defaults);
+  return defaults.controller;
+}
+
 static gboolean
 read_disk_options (CreateOptions *options, GError **error)
 {
@@ -131,6 +154,8 @@ read_disk_options (CreateOptions *options, GError **error)
   if (!disk_file_check_options (options->disk_format, options->disk_variant, error) ||
       !parse_controller (options->controller, &options->disk_controller, error))
     return FALSE;
+  if (!options->controller && options->os)
+    options->disk_controller = find_controller (options->os);
   if (strcmp (disk, "none") == 0)
     return TRUE;
   if (!parse_size_option ("--disk", disk, &options->disk_size, error))

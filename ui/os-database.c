@@ -47,6 +47,15 @@ static const struct
   { { "freebsd14.0", "freebsd", 2023, 1 * GIB, 16 * GIB, 96 * MIB, 1 }, "FreeBSD 14.0", "freebsd", "14_0_RELEASE" },
 };
 
+const OsFacts *
+os_newer_facts (const char *id)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (newer); i++)
+    if (g_strcmp0 (newer[i].facts.id, id) == 0)
+      return &newer[i].facts;
+  return NULL;
+}
+
 const char *
 os_for_volume_name (const char *volume)
 {
@@ -141,8 +150,8 @@ add_generic (GPtrArray *systems, const char *id, const char *family)
     g_ptr_array_add (systems, bunshin_os_new (&facts, own_name (id, id), OS_GROUP_OTHER, NULL));
 }
 
-static void
-load_thread (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
+static Loaded *
+load_all (void)
 {
   g_autoptr (OsinfoLoader) loader = osinfo_loader_new ();
   Loaded *loaded = g_new0 (Loaded, 1);
@@ -181,15 +190,19 @@ load_thread (GTask *task, gpointer source, gpointer task_data, GCancellable *can
   add_generic (loaded->systems, "linux2022", "linux");
   add_generic (loaded->systems, "unknown", NULL);
   g_ptr_array_sort (loaded->systems, compare_systems);
-  g_task_return_pointer (task, loaded, (GDestroyNotify) loaded_free);
+  return loaded;
 }
 
 static void
-on_loaded (GObject *source, GAsyncResult *result, gpointer data)
+load_thread (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
 {
-  BunshinOsDatabase *self = BUNSHIN_OS_DATABASE (source);
-  Loaded *loaded = g_task_propagate_pointer (G_TASK (result), NULL);
+  g_task_return_pointer (task, load_all (), (GDestroyNotify) loaded_free);
+}
 
+/* Takes @loaded over. */
+static void
+adopt (BunshinOsDatabase *self, Loaded *loaded)
+{
   self->db = g_steal_pointer (&loaded->db);
   self->systems = g_steal_pointer (&loaded->systems);
   loaded_free (loaded);
@@ -197,6 +210,20 @@ on_loaded (GObject *source, GAsyncResult *result, gpointer data)
     g_hash_table_insert (self->by_id, (char *) bunshin_os_get_id (self->systems->pdata[i]), self->systems->pdata[i]);
   self->loaded = TRUE;
   g_signal_emit (self, signals[LOADED], 0);
+}
+
+static void
+on_loaded (GObject *source, GAsyncResult *result, gpointer data)
+{
+  adopt (BUNSHIN_OS_DATABASE (source), g_task_propagate_pointer (G_TASK (result), NULL));
+}
+
+void
+bunshin_os_database_load_now (BunshinOsDatabase *self)
+{
+  g_return_if_fail (!self->loading);
+  self->loading = TRUE;
+  adopt (self, load_all ());
 }
 
 void

@@ -18,6 +18,8 @@ G_DECLARE_FINAL_TYPE (BunshinOsDatabase, bunshin_os_database, BUNSHIN, OS_DATABA
 BunshinOsDatabase *bunshin_os_database_new (void);
 /* Loads once; "loaded" is emitted on the caller's main context when everything can be found. */
 void bunshin_os_database_load (BunshinOsDatabase *self);
+/* Instead of it, where there is no window that waiting would hold up. */
+void bunshin_os_database_load_now (BunshinOsDatabase *self);
 gboolean bunshin_os_database_is_loaded (BunshinOsDatabase *self);
 /* NULL when unknown (or not loaded yet); borrowed. */
 BunshinOs *bunshin_os_database_find (BunshinOsDatabase *self, const char *id);
@@ -31,6 +33,8 @@ void bunshin_os_database_fill (BunshinOsDatabase *self, GListStore *store, const
 void bunshin_os_database_identify_async (BunshinOsDatabase *self, const char *path, GCancellable *cancellable,
                                          GAsyncReadyCallback callback, gpointer data);
 BunshinOs *bunshin_os_database_identify_finish (BunshinOsDatabase *self, GAsyncResult *result, GError **error);
+/* What is known here of a release that the database may be too old for; NULL: it is none of these. */
+const OsFacts *os_newer_facts (const char *id);
 /* The id of a release newer than the database, told by a disc's volume name; NULL when it is none. */
 const char *os_for_volume_name (const char *volume);
 

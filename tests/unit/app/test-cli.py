@@ -20,8 +20,8 @@ def create_and_show():
         assert shown['memory'] == 256 << 20 and shown['cpus'] == 2 and shown['os'] == 'debian12' and shown['clock'] == 'utc', shown
         drives = {drive['slot']: drive for drive in shown['drives']}
         assert drives['ide2']['kind'] == 'cdrom' and drives['ide2']['path'] == iso, drives
-        assert drives['ide0']['kind'] == 'disk' and drives['ide0']['format'] == 'vdi', drives
-        disk = pathlib.Path(drives['ide0']['path'])
+        assert drives['virtio0']['kind'] == 'disk' and drives['virtio0']['format'] == 'vdi', drives
+        disk = pathlib.Path(drives['virtio0']['path'])
         assert disk.exists() and bunshin.home in disk.parents and disk.name == 'Debian 12.vdi', disk
         assert [adapter['nic'] for adapter in shown['adapters']] == [1, 3], shown['adapters']
         assert shown['adapters'][0]['param'] == 'host-access'
@@ -33,6 +33,26 @@ def create_and_show():
 
 
 def list_machines():
+def create_controller():
+    """Without --controller the one that the system wants, as in the wizard; and IDE where nothing is known of it."""
+    with cli() as bunshin:
+        def slots(*words):
+            uuid = bunshin.ok('create', 'a', '--disk', '1M', *words).strip()
+            drives = json.loads(bunshin.ok('show', uuid, '--json'))['drives']
+            bunshin.ok('delete', uuid)
+            return sorted((drive['slot'], drive['kind']) for drive in drives)
+        ide = [('ide0', 'disk'), ('ide2', 'cdrom')]
+        assert slots() == ide
+        assert slots('--os', 'debian12') == [('ide2', 'cdrom'), ('virtio0', 'disk')]
+        assert slots('--os', 'win10') == [('ahci0', 'disk'), ('ahci1', 'cdrom')]
+        assert slots('--os', 'winxp') == ide
+        assert slots('--os', 'nobody-knows-it') == ide
+        assert slots('--os', 'debian12', '--controller', 'ide') == ide
+        assert slots('--os', 'win10', '--controller', 'nvme') == [('ide2', 'cdrom'), ('nvme0', 'disk')]
+        bunshin.file('more.img')
+        assert slots('--os', 'debian12', '--attach', 'more.img') == [('ide2', 'cdrom'), ('virtio0', 'disk'), ('virtio1', 'disk')]
+
+
     with cli() as bunshin:
         assert bunshin.ok('list') == '' and json.loads(bunshin.ok('list', '--json')) == []
         for name in ('b', '🥷 影分身', 'A'):
@@ -298,5 +318,5 @@ def newer_schema():
 
 if __name__ == '__main__':
     tap.run([(function.__name__.replace('_', '-'), function) for function in (
-        create_and_show, list_machines, create_refused, folder_refused, folder_read_only, set_machine, delete_machine, powered_off, forwards,
+        create_and_show, create_controller, list_machines, create_refused, folder_refused, folder_read_only, set_machine, delete_machine, powered_off, forwards,
         disks, run_refused, help_texts, completion, newer_schema)])
