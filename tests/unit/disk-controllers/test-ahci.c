@@ -447,6 +447,18 @@ test_queue (Sata *t, gconstpointer unused)
   finish (t, DISK, 9);
   expect_good (t, DISK, IS_SDBS);
   expect_contents (t, TARGET, 20, ATA_SECTOR, 1000 * ATA_SECTOR);
+
+  /* Those that are done at the same time are told of in one FIS. */
+  for (unsigned i = 0; i < 4; i++)
+    put_queued (prepare (t, DISK, i, 0, TARGET + i * 8 * ATA_SECTOR, 8 * ATA_SECTOR, 4096), NCQ_READ, i, 50 * i, 8);
+  port_set (t, DISK, PX_SACT, 15);
+  port_set (t, DISK, PX_CI, 15);
+  disk_drain (t->disk);
+  settle (t, DISK);
+  expect_good (t, DISK, IS_SDBS);
+  g_assert_cmphex (pci_get_long (memory (t, received (DISK, RX_SET_DEVICE_BITS)) + 4), ==, 15);
+  for (unsigned i = 0; i < 4; i++)
+    expect_contents (t, TARGET + i * 8 * ATA_SECTOR, 50 * i, ATA_SECTOR, 8 * ATA_SECTOR);
 }
 
 static void
