@@ -7,6 +7,7 @@
 #include "storage/snapshot/snapshot-private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib/gi18n-lib.h>
 #include <glib/gstdio.h>
 #include <string.h>
@@ -217,6 +218,41 @@ carry_out (Restore *self, GError **error)
   return library_sql_end (self->library, ok, error);
 }
 
+static gpointer
+close_all (gpointer data)
+{
+  g_autoptr (GArray) files = data;
+
+  for (guint i = 0; i < files->len; i++)
+    close (g_array_index (files, int, i));
+  return NULL;
+}
+
+/* The names are gone when it returns. A file system takes a while for what was in large files: nobody waits for that. */
+static void
+remove_files (const GPtrArray *paths)
+{
+  g_autoptr (GArray) files = g_array_new (FALSE, FALSE, sizeof (int));
+  GThread *thread;
+
+  for (unsigned i = 0; i < paths->len; i++)
+    {
+      int fd = open (paths->pdata[i], O_PATH | O_CLOEXEC | O_NOFOLLOW);
+
+      g_unlink (paths->pdata[i]);
+      if (fd >= 0)
+        g_array_append_val (files, fd);
+    }
+  thread = g_thread_try_new ("removed files", close_all, files, NULL);
+  if (thread)
+    {
+      g_steal_pointer (&files);
+      g_thread_unref (thread);
+    }
+  else
+    close_all (g_steal_pointer (&files));
+}
+
 /* After the transaction: what fails now is for the next tidying. */
 static void
 clean_up (Restore *self)
@@ -231,8 +267,7 @@ clean_up (Restore *self)
       break;
   if (error)
     g_debug ("the rest of going back is left for the next tidying: %s", error->message);
-  for (unsigned i = 0; i < self->gone->len; i++)
-    g_unlink (self->gone->pdata[i]);
+  remove_files (self->gone);
   if (self->remove && !error)
     snapshot_delete_files (self->tree, self->row);
 }
