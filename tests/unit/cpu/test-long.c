@@ -505,6 +505,70 @@ test_stack_noncanonical_translated (void)
   g_assert_cmpint (run_again (guest, 0), ==, X86_EXC_SS);
 }
 
+enum { LOG_FIRST = 0x500000 >> GUEST_PAGE_SHIFT, LOG_PAGES = 0x300, LOG_GRAIN = 16 };
+
+/* Has the guest store to pages, each @step after the one before. */
+static void
+store_to_pages (Guest *guest, unsigned first, unsigned step, unsigned count)
+{
+  REG (guest, RDI) = (uint64_t) (LOG_FIRST + first) << GUEST_PAGE_SHIFT;
+  REG (guest, RDX) = (uint64_t) step << GUEST_PAGE_SHIFT;
+  REG (guest, RCX) = count;
+  g_assert_cmpint (run_again (guest, 0), ==, -1);
+}
+
+/* What the log tells is what was stored to, and pages near it. */
+static void
+assert_logged (Guest *guest, unsigned first, unsigned step, unsigned count)
+{
+  uint8_t pages[LOG_PAGES] = { 0 }, groups[LOG_PAGES / LOG_GRAIN] = { 0 };
+
+  ram_block_collect_dirty (guest->block, LOG_FIRST, LOG_PAGES, pages);
+  for (unsigned i = 0; i < count; i++)
+    {
+      g_assert_cmpuint (pages[first + i * step], ==, 1);
+      groups[(first + i * step) / LOG_GRAIN] = 1;
+    }
+  for (unsigned i = 0; i < LOG_PAGES; i++)
+    g_assert_cmpuint (pages[i], <=, groups[i / LOG_GRAIN]);
+}
+
+/* A log that comes and goes notices each store, to small pages and to a large one, although they have been stored to before. */
+static void
+test_log (gconstpointer data)
+{
+  static const struct { unsigned first, step, count; } stores[] = {
+    { 0, 1, LOG_PAGES }, { 5, 1, 1 }, { 5, 1, 1 }, { 3, 37, 20 }, { 0x2ff, 1, 1 }, { 0x105, 2, 30 }, { 5, 16, 47 }, { 0, 1, LOG_PAGES },
+  };
+  g_autoptr (Guest) guest = long_guest_for (data);
+
+  if (data != NULL)
+    x86_jit_set_window_delay (guest->cpu, 0);
+  x86_update_mode (guest->cpu);
+  for (unsigned i = 0; i < 0x100; i++)
+    guest_put64 (guest, entry_of (0x500000 + i * GUEST_PAGE_SIZE), (0x500000 + i * GUEST_PAGE_SIZE) | 0x163);
+  guest_put64 (guest, GUEST_TABLES + 0x2000 + 3 * 8, 0x600000 | 0x1e3);
+  /* 1: mov [rdi],ecx; add rdi,rdx; dec ecx; jnz 1b; hlt */
+  GUEST_CODE (guest, 0x89, 0x0f, 0x48, 0x01, 0xd7, 0xff, 0xc9, 0x75, 0xf7, 0xf4);
+  for (unsigned round = 0; round < 3; round++)
+    {
+      store_to_pages (guest, 0, 1, LOG_PAGES);
+      store_to_pages (guest, 0, 1, LOG_PAGES);
+      ram_block_enable_dirty_log (guest->block, guest->memory, LOG_GRAIN);
+      assert_logged (guest, 0, 1, 0);
+      for (unsigned i = 0; i < G_N_ELEMENTS (stores); i++)
+        {
+          store_to_pages (guest, stores[i].first, stores[i].step, stores[i].count);
+          assert_logged (guest, stores[i].first, stores[i].step, stores[i].count);
+          /* Once more, for stores that raced with the first look. */
+          g_assert_cmpint (run_again (guest, 9), ==, -1);
+          assert_logged (guest, stores[i].first, stores[i].step, stores[i].count);
+          assert_logged (guest, 0, 1, 0);
+        }
+      ram_block_disable_dirty_log (guest->block);
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -535,6 +599,8 @@ main (int argc, char **argv)
   g_test_add_func ("/cpu/long/clean-neighbour", test_clean_neighbour);
   g_test_add_func ("/cpu/long/rep-none", test_rep_none);
   g_test_add_func ("/cpu/long/stack-noncanonical/translated", test_stack_noncanonical_translated);
+  g_test_add_data_func ("/cpu/long/log", NULL, test_log);
+  g_test_add_data_func ("/cpu/long/log/translated", GUINT_TO_POINTER (1), test_log);
   g_test_add_data_func ("/cpu/long/alias", NULL, test_alias);
   g_test_add_data_func ("/cpu/long/alias/translated", GUINT_TO_POINTER (1), test_alias);
   return g_test_run ();
