@@ -39,10 +39,23 @@ typedef struct
   gboolean layer; /* of @from alone, over the same base: its zeros count */
   uint64_t size;
   const DiskTask *task;
+  /* One write at a time: the file's own lock lets no more in, and who waits for that spins. */
+  GMutex write_lock;
   GMutex lock; /* guards these */
   uint64_t next, ahead, since_sync; /* @ahead: how far is to be looked for data */
   GError *error;
 } Copy;
+
+static gboolean
+write_piece (Copy *c, uint64_t offset, const uint8_t *data, size_t length, GError **error)
+{
+  gboolean ok;
+
+  g_mutex_lock (&c->write_lock);
+  ok = c->to->format->write (c->to, offset, data, length, error);
+  g_mutex_unlock (&c->write_lock);
+  return ok;
+}
 
 /* The data among the zeros of a piece that was read. */
 static gboolean
@@ -63,7 +76,7 @@ write_data (Copy *c, uint64_t offset, const uint8_t *data, size_t length, GError
           if (gap == 0)
             end = at + MIN (COPY_GRAIN, length - at);
         }
-      if (end > begin && !c->to->format->write (c->to, offset + begin, data + begin, end - begin, error))
+      if (end > begin && !write_piece (c, offset + begin, data + begin, end - begin, error))
         return FALSE;
     }
   return TRUE;
@@ -89,7 +102,7 @@ copy_piece (Copy *c, uint64_t offset, uint64_t length, uint8_t *buffer, GError *
       else if (extent.kind != IMAGE_ZERO && (!c->layer || layer == c->from))
         {
           if (!layer->format->read (layer, offset, buffer, chunk, error)
-              || !(c->layer && c->from->base != NULL ? c->to->format->write (c->to, offset, buffer, chunk, error)
+              || !(c->layer && c->from->base != NULL ? write_piece (c, offset, buffer, chunk, error)
                                                      : write_data (c, offset, buffer, chunk, error)))
             return FALSE;
         }
@@ -173,11 +186,13 @@ copy_contents (Image *from, Image *to, gboolean layer, const DiskTask *task, GEr
   unsigned count = to->format->caps & IMAGE_IN_ORDER ? 1 : MIN (COPY_THREADS, g_get_num_processors ());
 
   g_mutex_init (&c.lock);
+  g_mutex_init (&c.write_lock);
   for (unsigned i = 1; i < count; i++)
     threads[i] = g_thread_new ("disk copy", copy_thread, &c);
   copy_thread (&c);
   for (unsigned i = 1; i < count; i++)
     g_thread_join (threads[i]);
+  g_mutex_clear (&c.write_lock);
   g_mutex_clear (&c.lock);
   if (c.error != NULL)
     {
