@@ -12,21 +12,26 @@
 const CliCommand cli_commands[] = {
   { "create", cli_create,
     "create NAME [--os ID] [--memory 1G] [--cpus 2] [--firmware bios] [--chipset piix3]\n"
-    "        [--disk 20G|none] [--disk-format vdi|raw] [--disk-variant dynamic|fixed]\n"
+    "        [--disk 20G|none] [--disk-format vdi|vmdk|vhd|vhdx|hdd|qcow2|raw] [--disk-variant dynamic|fixed]\n"
     "        [--controller ide|ahci|virtio|scsi|nvme] [--attach FILE]... [--iso FILE] [--floppy FILE]\n"
     "        [--nic nat|nat:host-access|none]... [--nic-model e1000] [--accel auto|kvm|jit|interp] [--cpu-model MODEL]",
     N_("make a new machine"),
     /* xgettext:no-c-format */
     N_("Makes a machine with a new disk of 20G, unless --disk says otherwise or --attach names existing images,\n"
-       "an empty CD drive and a network adapter behind NAT. Prints the machine's UUID. With nat:host-access the\n"
-       "guest reaches servers of this computer's loopback at the gateway's address. An image may also lie on a server:\n"
+       "an empty CD drive and a network adapter behind NAT. Prints the machine's UUID.\n\n"
+       "--os is the operating system by libosinfo's short name. Disks get the controller that it has a driver for, or IDE\n"
+       "where that is not known; --controller says otherwise. --disk-format is the new image's format, vdi if left out, and\n"
+       "--disk-variant whether it grows as needed (dynamic) or has all its space at once (fixed). --iso and --floppy put a\n"
+       "medium in. Each --nic is an adapter; with nat:host-access the guest reaches servers of this computer's loopback at the\n"
+       "gateway's address; --nic-model is what the guest takes them for. --memory, --cpus, --cpu-model, --accel, --firmware\n"
+       "and --chipset are what “bunshin set” calls by these names. An image may also lie on a server:\n"
        "nbd://host[:port][/export] or iscsi://[user%password@]host[:port]/target/number.\n\n"
        "  bunshin create debian --os debian12 --memory 2G --iso debian-12.iso") },
   { "list", cli_list, "list [--json]", N_("list the machines"),
-    N_("One line a machine: name, UUID, state, memory.\n\n"
+    N_("One line a machine: name, UUID, state, memory. With --json one document for programs.\n\n"
        "  bunshin list") },
   { "show", cli_show, "show NAME [--json]", N_("show a machine's settings"),
-    N_("Prints every setting, and the state.\n\n"
+    N_("Prints every setting, and the state. With --json as one document for programs.\n\n"
        "  bunshin show debian --json") },
   { "set", cli_set, "set NAME KEY=VALUE...", N_("change a machine's settings"),
     N_("Keys: name, description, os, memory, cpus, cpu-model, accel, code-cache (what translated code may take,\n"
@@ -42,8 +47,8 @@ const CliCommand cli_commands[] = {
        "discs of CD drives, and disks on ahciN and scsiN, which come and go; all others need it powered off.\n\n"
        "  bunshin set debian memory=2G boot=cdrom,disk iso=debian-12.iso") },
   { "delete", cli_delete, "delete NAME [--keep-disks]", N_("delete a machine and its disks"),
-    N_("Deletes the machine and those disk images in its own folder that no other machine uses. Images elsewhere\n"
-       "stay.\n\n"
+    N_("Deletes the machine, its snapshots, and those disk images and discs in its own folder that no other machine uses.\n"
+       "Images elsewhere stay. With --keep-disks only the machine and its snapshots go.\n\n"
        "  bunshin delete debian --keep-disks") },
   { "start", cli_start,
     "start NAME [--headless] [--serial FILE|stdio|pty|unix:PATH] [--discard [--snapshot SNAP] [--no-network]] [--perf-map]",
@@ -69,7 +74,8 @@ const CliCommand cli_commands[] = {
     N_("Asks the guest to shut down, by ACPI. Whether it does is up to the guest.\n\n"
        "  bunshin power-button debian && bunshin wait debian --state powered-off") },
   { "power-off", cli_power_off, "power-off NAME", N_("pull the plug"),
-    N_("The guest gets no chance to save anything. Returns when the disks are closed.\n\n"
+    N_("The guest gets no chance to save anything. Returns when the disks are closed. After a test drive with a window that\n"
+       "asks what becomes of it, the answer is not waited for.\n\n"
        "  bunshin power-off debian") },
   { "save", cli_save, "save NAME", N_("write a machine's state to disk and switch it off"),
     N_("The next start goes on from there. Until then its settings stay as they are.\n\n"
@@ -78,7 +84,8 @@ const CliCommand cli_commands[] = {
     N_("The next start begins with the firmware, as after pulling the plug.\n\n"
        "  bunshin discard-state debian") },
   { "wait", cli_wait, "wait NAME --state STATE [--timeout S]", N_("wait until a machine is in a state"),
-    N_("STATE is powered-off, starting, running, paused, saving, saved or stopping. Fails after S seconds.\n\n"
+    N_("--state is powered-off, starting, running, paused, saving, saved or stopping. Fails after --timeout S seconds; without\n"
+       "it there is no limit. A window that asks what becomes of a test drive is not waited for: the machine is off.\n\n"
        "  bunshin wait debian --state powered-off --timeout 60") },
   { "screenshot", cli_screenshot, "screenshot NAME FILE.png|FILE.txt", N_("save what a machine shows"),
     N_("A .txt file gets the cells of a text-mode screen as UTF-8 lines.\n\n"
@@ -96,7 +103,7 @@ const CliCommand cli_commands[] = {
        "  bunshin mouse debian 320 200 click") },
   { "info", cli_info, "info NAME [--json]", N_("show live figures of a running machine"),
     N_("Accelerator, guest time, exits, what the translator did and left to the interpreter, and the counters of\n"
-       "disks and network.\n\n"
+       "disks and network. With --json one document for programs.\n\n"
        "  bunshin info debian") },
   { "snapshot", cli_snapshot,
     "snapshot take NAME SNAP [--description T]\n"
@@ -110,12 +117,15 @@ const CliCommand cli_commands[] = {
     N_("SNAP is a snapshot's name or UUID. take remembers what the machine is now: settings, disks and, while it runs,\n"
        "memory; it runs on meanwhile. restore puts it back to that, running or not; what it was until then is lost,\n"
        "unless --keep makes a snapshot TITLE of it first. list shows the tree; * marks the snapshot that the machine's\n"
-       "present state comes from. delete takes one out of the tree, wherever it is; all others stay what they are.\n"
+       "present state comes from. delete takes one out of the tree, wherever it is; all others stay what they are. edit\n"
+       "changes its --name or its --description, which is empty for none.\n"
        "changes lists the files that are different in SNAP2, or in the present state of a machine that is off, as read\n"
        "from its disks (ext2 to ext4, NTFS): what was done, the sizes before and after, and where. copy-out copies one out,\n"
-       "of SNAP or the present state, and over an existing FILE only with --replace.\n\n"
+       "of SNAP or the present state, and over an existing FILE only with --replace. With --json list and changes print one\n"
+       "document for programs.\n\n"
        "  bunshin snapshot take debian installed --description 'with all updates'\n"
-       "  bunshin snapshot restore debian installed") },
+       "  bunshin snapshot restore debian installed --keep 'before going back'\n"
+       "  bunshin snapshot copy-out debian installed ide0:1:/etc/fstab fstab") },
   { "clone", cli_clone, "clone NAME NEW [--linked] [--snapshot SNAP] [--keep-macs]", N_("make a machine like another"),
     N_("Of the machine as it is now, for which it has to be off, or of its snapshot SNAP. Its disks are copied; with\n"
        "--linked the new machine's disks hold only what differs, and those of NAME stay as long as they are needed.\n"
@@ -137,12 +147,16 @@ const CliCommand cli_commands[] = {
     "  bunshin disk compare A B [--trust]",
     N_("make disk images, look at them, change them"),
     N_("A new image never takes the place of an existing file, and has its name only when it is whole. Its format\n"
-       "follows from the name when --format is left out; its variant is dynamic or fixed, or a word of the format.\n"
-       "With --backing it holds only what differs from that image. An image's own word on the files it is based on\n"
+       "follows from the name when --format is left out; its --variant is dynamic or fixed, or a word of the format; --size is\n"
+       "what the guest sees. With --backing it holds only what differs from that image, of which --backing-format says what it\n"
+       "is where that is not to be found out by looking, as with raw. An image's own word on the files it is based on\n"
        "is taken only when they lie in its folder or below, or with --trust; convert --backing names another.\n\n"
-       "resize cuts off the end of a disk only with --shrink. compact gives back the room of zeros. check --repair\n"
-       "leaves FILE as it is and repairs a copy. compare looks at contents, whatever the formats.\n\n"
-       "  bunshin disk convert server.vmdk server.qcow2") },
+       "convert reads SRC as --source-format where that is given. resize cuts off the end of a disk only with --shrink. compact\n"
+       "gives back the room of zeros. check --repair leaves FILE as it is and repairs a copy. compare looks at contents,\n"
+       "whatever the formats. info --json prints one document for programs.\n\n"
+       "  bunshin disk create data.qcow2 --size 40G\n"
+       "  bunshin disk convert server.vmdk server.qcow2\n"
+       "  bunshin disk check server.qcow2 --repair repaired.qcow2") },
   { "import", cli_import,
     "import FILE [--name N] [--memory S] [--cpus N] [--disk-format F] [--keep-mac] [--trust]\n"
     "        [--dry-run [--json]]",
@@ -151,20 +165,22 @@ const CliCommand cli_commands[] = {
        "its .pvm folder). Its disks are copied into images of Bunshin's own; FILE and what belongs to it stay as they\n"
        "are. Digests in its manifest are checked before anything is made, and an import that fails leaves nothing.\n"
        "Prints the UUIDs of the new machines, and on standard error what is different from the appliance.\n\n"
-       "--dry-run shows what would be made, licences included. --keep-mac keeps the adapters' MAC addresses.\n"
-       "--trust follows disks that lie outside of FILE's folder.\n\n"
+       "--name, --memory and --cpus take the place of what FILE says; --disk-format is the new images', vdi if left out.\n"
+       "--dry-run shows what would be made, licences included, with --json as one document for programs. --keep-mac keeps the\n"
+       "adapters' MAC addresses. --trust follows disks that lie outside of FILE's folder.\n\n"
        "  bunshin import server.ova --name web --memory 2G") },
   { "export", cli_export,
     "export NAME... FILE.ova|FILE.ovf [--manifest sha256|sha1|none] [--ovf-version 1.0|2.0] [--discs]",
     N_("write machines as an appliance"),
     N_("Writes powered-off machines as an archive (.ova), or as a description with its disks beside it (.ovf), for\n"
        "other programs or other computers. Disks become compressed VMDK images. --discs takes along what is in the CD\n"
-       "and floppy drives.\n\n"
+       "and floppy drives. --manifest is the kind of digests that others can check it by, sha256 if left out, and --ovf-version\n"
+       "the form of the description, 1.0 if left out.\n\n"
        "  bunshin export debian debian.ova") },
   { "forward", cli_forward, "forward NAME add|remove tcp|udp:HOSTPORT:GUESTPORT [--nic N]\n"
     "  bunshin forward NAME list",
     N_("let a port of this computer lead to the guest"),
-    N_("Of the first adapter behind NAT, or adapter N. Before HOSTPORT and GUESTPORT an IPv4 address and a colon\n"
+    N_("Of the first adapter behind NAT, or with --nic of adapter N. Before HOSTPORT and GUESTPORT an IPv4 address and a colon\n"
        "may stand; without one the port is open on this computer's loopback only. Works on a running machine\n"
        "too.\n\n"
        "  bunshin forward debian add tcp:2222:22") },
@@ -175,9 +191,12 @@ const CliCommand cli_commands[] = {
     "        [--debugcon FILE] [--debug-exit] [--screenshot FILE.png|FILE.txt]... [--type TEXT@SECONDS]...\n"
     "        [--timeout S] [--writable] [--info FILE] [--perf-map]",
     N_("run a throw-away machine"),
-    N_("Nothing enters the library, and changes to disks are discarded unless --writable. --debugcon logs what\n"
-       "the guest writes to port 0x402, and to 0x80 as “post XX” lines. --debug-exit adds the exit port 0xf4:\n"
-       "the status is (value << 1) | 1. --screenshot is written when the run ends. --type types a text that many\n"
+    N_("Nothing enters the library, and changes to disks are discarded unless --writable. --memory, --cpus, --accel, --cpu-model,\n"
+       "--iso, --floppy, --nic, --nic-model and --controller are as with create; --disk is an existing image, --headless and\n"
+       "--serial are as with start. --bios takes the place of the firmware; --kernel is booted directly, with --initrd and the\n"
+       "command line of --append.\n\n"
+       "--debugcon logs what the guest writes to port 0x402, and to 0x80 as “post XX” lines. --debug-exit adds the exit port\n"
+       "0xf4: the status is (value << 1) | 1. --screenshot is written when the run ends. --type types a text that many\n"
        "seconds after power-on. --timeout ends the run with status 124. --info writes what “info --json” shows\n"
        "when the run ends; --perf-map names translated code in /tmp/perf-PID.map, for perf.\n\n"
        "  bunshin run --iso grub.iso --headless --serial stdio --timeout 60") },

@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -32,7 +33,6 @@ def create_and_show():
         assert windows['clock'] == 'local', windows
 
 
-def list_machines():
 def create_controller():
     """Without --controller the one that the system wants, as in the wizard; and IDE where nothing is known of it."""
     with cli() as bunshin:
@@ -53,6 +53,7 @@ def create_controller():
         assert slots('--os', 'debian12', '--attach', 'more.img') == [('ide2', 'cdrom'), ('virtio0', 'disk'), ('virtio1', 'disk')]
 
 
+def list_machines():
     with cli() as bunshin:
         assert bunshin.ok('list') == '' and json.loads(bunshin.ok('list', '--json')) == []
         for name in ('b', '🥷 影分身', 'A'):
@@ -272,10 +273,19 @@ def help_texts():
         listed = bunshin.ok('help')
         verbs = [line.split()[0] for line in listed.splitlines() if line.startswith('  ')]
         assert {'create', 'run', 'disk', 'forward', 'help'} <= set(verbs), verbs
+        told = set()
         for verb in verbs:
             text = bunshin.ok('help', verb)
             assert text.startswith(f'bunshin {verb}') and f'\n  bunshin {verb}' in text, text
             assert bunshin.ok(verb, '--help') == text
+            usage, details = text.split('\n\n', 1)
+            told |= (options := set(re.findall(r'--[a-z-]+', usage)))
+            assert options <= set(re.findall(r'--[a-z-]+', details)), (verb, options - set(re.findall(r'--[a-z-]+', details)))
+        # What the program takes, help tells of; “records” is between its own parts.
+        sources = pathlib.Path(__file__).resolve().parents[3] / 'app'
+        taken = {f'--{name}' for path in sources.glob('cli-*.c')
+                 for name in re.findall(r'\{ "([a-z-]+)", OPTION_', path.read_text())}
+        assert len(taken) > 50 and taken - {'--records'} == told, taken ^ told
         assert bunshin.ok('--help') == listed
         bunshin.refused(2, ['help', 'frobnicate'], 'frobnicate')
         bunshin.refused(2, ['frobnicate'], 'frobnicate')
@@ -292,7 +302,7 @@ def completion():
         line = ' '.join(f"'{word}'" for word in words)
         result = subprocess.run(['bash', '-c', f'compopt () {{ :; }}; . "{script}"; COMP_WORDS=({line}); '
                                  f'COMP_CWORD={len(words) - 1}; _bunshin; printf "%s\\n" "${{COMPREPLY[@]}}"'],
-                                capture_output=True, text=True, env=dict(bunshin.environment, PATH=path))
+                                capture_output=True, text=True, env=dict(bunshin.environment, PATH=path), cwd=bunshin.folder)
         return set(result.stdout.split())
 
     with cli() as bunshin:
@@ -305,6 +315,22 @@ def completion():
             assert complete('bunshin', verb, '-') == options, (verb, complete('bunshin', verb, '-') ^ options)
         bunshin.ok('create', 'alpha', '--disk', 'none')
         assert complete('bunshin', 'show', 'a') == {'alpha'}
+        assert complete('bunshin', 'set', 'a') == {'alpha'}
+        keys = complete('bunshin', 'set', 'alpha', '')
+        assert {'memory=', 'auto-snapshots-keep=', 'ahci29-trust=', 'nic8-cable='} <= keys, keys
+        assert complete('bunshin', 'set', 'alpha', 'scsi15') == {'scsi15=', 'scsi15-cache=', 'scsi15-trust='}
+        for key in sorted(key for key in keys if not re.search(r'[0-9]', key) or re.match('ahci0|nic8', key)):
+            result = bunshin.run('set', 'alpha', f'{key}\x01')
+            assert result.returncode != 0 and 'no setting' not in result.stderr or key in (
+                'description=', 'os='), (key, result)
+        bunshin.refused(2, ['set', 'alpha', 'ide4=none'], 'no setting')
+        (bunshin.folder / 'a.iso').touch()
+        assert 'a.iso' in complete('bunshin', 'set', 'alpha', 'iso', '=', 'a')
+        bunshin.ok('snapshot', 'take', 'alpha', 'first')
+        for words in (['snapshot', 'changes', 'alpha'], ['snapshot', 'changes', 'alpha', 'first'], ['snapshot', 'restore', 'alpha'],
+                      ['start', 'alpha', '--snapshot'], ['clone', 'alpha', 'x', '--snapshot']):
+            assert complete('bunshin', *words, 'f') == {'first'}, words
+        assert complete('bunshin', 'drive', 'alpha', '') == {'discard', 'keep', 'keep-as'}
 
 
 def newer_schema():
