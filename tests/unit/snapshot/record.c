@@ -576,6 +576,23 @@ record_length (const Record *record)
   return record->arena->count;
 }
 
+unsigned
+record_pick (const Record *record)
+{
+  const Arena *arena = record->arena;
+  gboolean any = g_test_rand_bit ();
+
+  for (;;)
+    {
+      unsigned at = (unsigned) g_test_rand_int_range (0, (int) arena->count + 1);
+
+      if (any || at == arena->count)
+        return at;
+      if (arena->events[at].kind >= EVENT_SYNC)
+        return at + (unsigned) g_test_rand_bit ();
+    }
+}
+
 const Progress *
 record_progress (const Record *record, unsigned at)
 {

@@ -29,6 +29,9 @@ void record_end (void);
 
 /* How many events there are. */
 unsigned record_length (const Record *record);
+/* A moment of it by g_test_rand_…(): before any event, or, as often, beside one that makes something durable or changes a
+ * name. */
+unsigned record_pick (const Record *record);
 /* How far it had come before event @at. */
 const Progress *record_progress (const Record *record, unsigned at);
 /* Moves on to the moment before event @at, which is not before the one that it was moved on to last. */
