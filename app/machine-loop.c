@@ -27,12 +27,22 @@ machine_loop_prepare (gboolean with_window, GError **error)
   return !with_window || ui_init (error);
 }
 
-/* What becomes of the test drive is known. */
+static gboolean
+on_decided_idle (gpointer data)
+{
+  MachineLoop *loop = data;
+
+  loop->end_source = 0;
+  g_main_loop_quit (loop->loop);
+  return G_SOURCE_REMOVE;
+}
+
+/* What becomes of the test drive is known. Who said it hears that it is done, before the loop ends. */
 static void
 on_drive_ended (MachineLoop *loop)
 {
-  if (!bunshin_machine_control_get_drive_ended (BUNSHIN_MACHINE_CONTROL (loop->session)))
-    g_main_loop_quit (loop->loop);
+  if (!bunshin_machine_control_get_drive_ended (BUNSHIN_MACHINE_CONTROL (loop->session)) && !loop->end_source)
+    loop->end_source = g_idle_add (on_decided_idle, loop);
 }
 
 /* The machine has ended; its window may have something to ask before the end of the process. */
