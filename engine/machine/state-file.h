@@ -22,10 +22,12 @@ typedef struct StateWriter StateWriter;
 StateWriter *state_writer_new (const char *path, GError **error);
 /* Begins a memory image of @size bytes, all zeros so far; returns its number. */
 unsigned state_writer_add_memory (StateWriter *writer, const char *name, uint64_t size);
-/* The contents of unit @unit of it; the last call counts. @length is STATE_UNIT, or less for the last unit. Nobody may change
- * @data meanwhile. */
+/* The contents of unit @unit of it, which are copied, to be compressed and written by threads; the last call counts when
+ * state_writer_settle() lies between. @length is STATE_UNIT, or less for the last unit. An error may be of a unit before. */
 gboolean state_writer_put_unit (StateWriter *writer, unsigned memory, uint64_t unit, const uint8_t *data, size_t length,
                                 GError **error);
+/* All units so far are in the file. */
+gboolean state_writer_settle (StateWriter *writer, GError **error);
 gboolean state_writer_add_section (StateWriter *writer, const char *name, const void *data, size_t length, GError **error);
 /* The file is complete, durable, and has its name, in place of what had it before. */
 gboolean state_writer_finish (StateWriter *writer, GError **error);

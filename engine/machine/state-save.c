@@ -43,7 +43,6 @@ typedef struct
   const MachineSave *options;
   StateWriter *writer;
   Image images[STATE_MEMORY_COUNT];
-  uint8_t *bounce;      /* one unit */
   uint8_t *aside;       /* what is put aside at the instant, or NULL, and */
   uint64_t aside_units; /* how much it holds */
   GPtrArray *sections;  /* GBytes, and */
@@ -134,17 +133,15 @@ write_units (Saving *s, Image *image, const uint8_t *aside, double from, double 
 
       if (!image->todo[unit])
         continue;
-      if (aside == NULL)
-        memcpy (s->bounce, memory + unit * STATE_UNIT, length);
-      if (!state_writer_put_unit (s->writer, image->number, unit, aside != NULL ? aside + done * STATE_UNIT : s->bounce, length,
-                                  error))
+      if (!state_writer_put_unit (s->writer, image->number, unit, aside != NULL ? aside + done * STATE_UNIT : memory + unit * STATE_UNIT,
+                                  length, error))
         return FALSE;
       image->todo[unit] = 0;
       if (done++ % 64 == 0 && !tell_progress (s, from + (to - from) * (double) done / (double) all, error))
         return FALSE;
     }
   image->left = 0;
-  return TRUE;
+  return state_writer_settle (s->writer, error);
 }
 
 /* --- The machine itself --- */
@@ -209,7 +206,6 @@ saving_init (Saving *s, Machine *m, const MachineSave *options)
   *s = (Saving) { .machine = m, .options = options };
   s->sections = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
   s->names = g_ptr_array_new_with_free_func (g_free);
-  s->bounce = g_malloc (STATE_UNIT);
   state_memories (m, memories);
   for (unsigned i = 0; i < STATE_MEMORY_COUNT; i++)
     {
@@ -233,7 +229,6 @@ saving_clear (Saving *s)
     }
   g_ptr_array_unref (s->sections);
   g_ptr_array_unref (s->names);
-  g_free (s->bounce);
   g_free (s->aside);
   state_writer_free (s->writer);
 }

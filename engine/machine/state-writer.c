@@ -9,11 +9,28 @@
 #include <glib/gi18n-lib.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
 
-enum { LEVEL = 1 /* of compression: saving is to be quick */ };
+enum
+{
+  LEVEL = 1, /* of compression: saving is to be quick */
+  WORKERS = 2, JOBS = 8,
+  NICE = 5   /* the guest comes first */
+};
+
+/* A unit on its way into the file. */
+typedef struct
+{
+  unsigned memory;
+  uint64_t unit;
+  size_t length;
+  ZSTD_CCtx *compressor;
+  uint8_t *data, *packed;
+} Job;
 
 typedef struct
 {
@@ -35,9 +52,11 @@ struct StateWriter
   GArray *entries;      /* StateEntry */
   GArray *memories;     /* WriterMemory */
   GArray *holes;        /* Hole: where units were that have grown since */
-  ZSTD_CCtx *compressor;
-  uint8_t *packed;
-  size_t packed_size;
+  GMutex lock;          /* of what is above, and of the error */
+  GError *error;        /* the first that a worker met */
+  Job jobs[JOBS];
+  GAsyncQueue *idle;    /* of them */
+  GThreadPool *workers;
 };
 
 static gboolean
@@ -79,9 +98,15 @@ state_writer_new (const char *path, GError **error)
   w->memories = g_array_new (FALSE, TRUE, sizeof (WriterMemory));
   w->holes = g_array_new (FALSE, FALSE, sizeof (Hole));
   w->end = STATE_HEADER_SIZE;
-  w->compressor = ZSTD_createCCtx ();
-  w->packed_size = ZSTD_compressBound (STATE_UNIT);
-  w->packed = g_malloc (w->packed_size);
+  g_mutex_init (&w->lock);
+  w->idle = g_async_queue_new ();
+  for (unsigned i = 0; i < JOBS; i++)
+    {
+      w->jobs[i].compressor = ZSTD_createCCtx ();
+      w->jobs[i].data = g_malloc (STATE_UNIT);
+      w->jobs[i].packed = g_malloc (ZSTD_compressBound (STATE_UNIT));
+      g_async_queue_push (w->idle, &w->jobs[i]);
+    }
   /* What is in guest memory is the user's secret. */
   w->fd = open (w->part, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (w->fd < 0)
@@ -99,17 +124,26 @@ state_writer_free (StateWriter *w)
 {
   if (w == NULL)
     return;
+  if (w->workers != NULL)
+    g_thread_pool_free (w->workers, FALSE, TRUE);
   if (w->fd >= 0)
     close (w->fd);
   if (w->part != NULL)
     g_unlink (w->part);
+  for (unsigned i = 0; i < JOBS; i++)
+    {
+      ZSTD_freeCCtx (w->jobs[i].compressor);
+      g_free (w->jobs[i].data);
+      g_free (w->jobs[i].packed);
+    }
+  g_async_queue_unref (w->idle);
+  g_clear_error (&w->error);
+  g_mutex_clear (&w->lock);
   for (guint i = 0; i < w->memories->len; i++)
     g_free (g_array_index (w->memories, WriterMemory, i).units);
   g_array_unref (w->memories);
   g_array_unref (w->entries);
   g_array_unref (w->holes);
-  ZSTD_freeCCtx (w->compressor);
-  g_free (w->packed);
   g_free (w->part);
   g_free (w->path);
   g_free (w);
@@ -123,7 +157,9 @@ state_writer_add_memory (StateWriter *w, const char *name, uint64_t size)
   g_assert (size <= STATE_MEMORY_MAX);
   g_snprintf (memory.name, sizeof memory.name, STATE_MEMORY_PREFIX "%s", name);
   memory.units = g_new0 (StateUnit, memory.count);
+  g_mutex_lock (&w->lock);
   g_array_append_val (w->memories, memory);
+  g_mutex_unlock (&w->lock);
   return w->memories->len - 1;
 }
 
@@ -168,56 +204,130 @@ is_zero (const uint8_t *data, size_t length)
   return data[0] == 0 && memcmp (data, data + 1, length - 1) == 0;
 }
 
-gboolean
-state_writer_put_unit (StateWriter *w, unsigned number, uint64_t index, const uint8_t *data, size_t length, GError **error)
+/* Where @length bytes of the unit go, which had another place, or the same, before. */
+static uint64_t
+move_unit (StateWriter *w, const Job *job, uint32_t length, uint32_t crc)
 {
-  WriterMemory *memory = &g_array_index (w->memories, WriterMemory, number);
-  const uint8_t *bytes = w->packed;
-  StateUnit *unit, old;
-  size_t packed;
+  StateUnit *unit = &g_array_index (w->memories, WriterMemory, job->memory).units[job->unit], old;
 
-  g_assert (index < memory->count && length == MIN (STATE_UNIT, memory->size - index * STATE_UNIT));
-  unit = &memory->units[index];
+  g_mutex_lock (&w->lock);
   old = *unit;
-  *unit = (StateUnit) { 0 };
-  if (is_zero (data, length))
+  *unit = (StateUnit) { 0, length, crc };
+  if (length > old.length)
     {
       give_back (w, old.offset, old.length);
-      return TRUE;
-    }
-  packed = ZSTD_compressCCtx (w->compressor, w->packed, w->packed_size, data, length, LEVEL);
-  if (ZSTD_isError (packed) || packed >= length)
-    {
-      bytes = data;
-      packed = length;
-    }
-  unit->length = (uint32_t) packed;
-  unit->crc = (uint32_t) crc32 (0, bytes, (uInt) packed);
-  if (packed <= old.length)
-    {
-      unit->offset = old.offset;
-      give_back (w, old.offset + packed, old.length - packed);
+      unit->offset = take_place (w, length);
     }
   else
     {
-      give_back (w, old.offset, old.length);
-      unit->offset = take_place (w, unit->length);
+      unit->offset = length > 0 ? old.offset : 0;
+      give_back (w, old.offset + length, old.length - length);
     }
-  return write_at (w, unit->offset, bytes, packed, error);
+  g_mutex_unlock (&w->lock);
+  return unit->offset;
+}
+
+static gboolean
+write_unit (StateWriter *w, Job *job, GError **error)
+{
+  const uint8_t *bytes = job->packed;
+  size_t packed;
+
+  if (is_zero (job->data, job->length))
+    {
+      move_unit (w, job, 0, 0);
+      return TRUE;
+    }
+  packed = ZSTD_compressCCtx (job->compressor, job->packed, ZSTD_compressBound (STATE_UNIT), job->data, job->length, LEVEL);
+  if (ZSTD_isError (packed) || packed >= job->length)
+    {
+      bytes = job->data;
+      packed = job->length;
+    }
+  return write_at (w, move_unit (w, job, (uint32_t) packed, (uint32_t) crc32 (0, bytes, (uInt) packed)), bytes, packed, error);
+}
+
+static void
+work (gpointer data, gpointer opaque)
+{
+  static __thread gboolean is_nice;
+  StateWriter *w = opaque;
+  GError *error = NULL;
+
+  if (!is_nice)
+    setpriority (PRIO_PROCESS, (id_t) syscall (SYS_gettid), NICE);
+  is_nice = TRUE;
+  if (!write_unit (w, data, &error))
+    {
+      g_mutex_lock (&w->lock);
+      if (w->error == NULL)
+        w->error = g_steal_pointer (&error);
+      g_mutex_unlock (&w->lock);
+      g_clear_error (&error);
+    }
+  g_async_queue_push (w->idle, data);
+}
+
+static gboolean
+check_workers (StateWriter *w, GError **error)
+{
+  gboolean ok;
+
+  g_mutex_lock (&w->lock);
+  ok = w->error == NULL;
+  if (!ok)
+    g_propagate_error (error, g_error_copy (w->error));
+  g_mutex_unlock (&w->lock);
+  return ok;
+}
+
+gboolean
+state_writer_put_unit (StateWriter *w, unsigned number, uint64_t unit, const uint8_t *data, size_t length, GError **error)
+{
+  const WriterMemory *memory = &g_array_index (w->memories, WriterMemory, number);
+  Job *job;
+
+  g_assert (unit < memory->count && length == MIN (STATE_UNIT, memory->size - unit * STATE_UNIT));
+  if (!check_workers (w, error))
+    return FALSE;
+  if (w->workers == NULL && (w->workers = g_thread_pool_new (work, w, WORKERS, TRUE, error)) == NULL)
+    return FALSE;
+  job = g_async_queue_pop (w->idle);
+  job->memory = number;
+  job->unit = unit;
+  job->length = length;
+  memcpy (job->data, data, length);
+  g_thread_pool_push (w->workers, job, NULL);
+  return TRUE;
+}
+
+gboolean
+state_writer_settle (StateWriter *w, GError **error)
+{
+  Job *jobs[JOBS];
+
+  for (unsigned i = 0; i < JOBS; i++)
+    jobs[i] = g_async_queue_pop (w->idle);
+  for (unsigned i = 0; i < JOBS; i++)
+    g_async_queue_push (w->idle, jobs[i]);
+  return check_workers (w, error);
 }
 
 gboolean
 state_writer_add_section (StateWriter *w, const char *name, const void *data, size_t length, GError **error)
 {
-  StateEntry entry = { .offset = w->end, .length = length };
+  StateEntry entry = { .length = length };
 
   g_assert (strlen (name) < STATE_NAME_SIZE && w->entries->len < STATE_SECTIONS_MAX);
   memcpy (entry.name, name, strlen (name));
   entry.crc = (uint32_t) crc32_z (0, data, length);
+  g_mutex_lock (&w->lock);
+  entry.offset = w->end;
+  w->end += length;
+  g_mutex_unlock (&w->lock);
   if (!write_at (w, entry.offset, data, length, error))
     return FALSE;
   g_array_append_val (w->entries, entry);
-  w->end += length;
   return TRUE;
 }
 
@@ -252,6 +362,8 @@ state_writer_finish (StateWriter *w, GError **error)
 {
   StateHeader header = { .magic = STATE_MAGIC, .version = STATE_VERSION };
 
+  if (!state_writer_settle (w, error))
+    return FALSE;
   for (guint i = 0; i < w->memories->len; i++)
     {
       const WriterMemory *memory = &g_array_index (w->memories, WriterMemory, i);
