@@ -6,11 +6,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
-#include <linux/fs.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -268,43 +266,6 @@ write (int fd, const void *data, size_t length)
   if (is_on)
     end ();
   return put;
-}
-
-ssize_t
-copy_file_range (int from, off_t *from_at, int to, off_t *to_at, size_t length, unsigned flags)
-{
-  gboolean is_on = begin ();
-  ssize_t put = syscall (SYS_copy_file_range, from, from_at, to, to_at, is_on ? MIN (length, 1 << 20) : length, flags);
-
-  if (is_on && put > 0)
-    {
-      off_t after = to_at ? *to_at : lseek (to, 0, SEEK_CUR);
-      g_autofree uint8_t *data = g_malloc ((size_t) put);
-
-      g_assert_cmpint (pread (from, data, (size_t) put, (from_at ? *from_at : lseek (from, 0, SEEK_CUR)) - put), ==, put);
-      add_contents (EVENT_WRITE, to, (uint64_t) (after - put), (uint64_t) put, data);
-    }
-  if (is_on)
-    end ();
-  return put;
-}
-
-/* Of those that change files none is recorded, so that what wants to clone one has to copy it. */
-int
-ioctl (int fd, unsigned long request, ...)
-{
-  va_list args;
-  void *argument;
-
-  va_start (args, request);
-  argument = va_arg (args, void *);
-  va_end (args);
-  if (rec && rec->is_on && request == FICLONE)
-    {
-      errno = EOPNOTSUPP;
-      return -1;
-    }
-  return (int) syscall (SYS_ioctl, fd, request, argument);
 }
 
 int
