@@ -130,7 +130,8 @@ def hot_plug(controller):
             guest.key('enter')
             shell_on_serial(guest.serial, 'x86_64')
             guest.library('set', guest.name, f'{controller}3={disk}')
-            guest.serial.send('until grep -q sda /proc/partitions; do sleep 1; done; head -c 15 /dev/sda; echo; '
+            # Its name comes before it can be opened.
+            guest.serial.send('until head -c 15 /dev/sda 2>/dev/null; do sleep 1; done; echo; '
                               'seq 1 1000 > /dev/sda; sync; echo written-$((1 + 1))\n')
             guest.serial.expect('BUNSHIN-PLUGGED\\s+written-2', 120)
             guest.library('set', guest.name, f'{controller}3=none')
