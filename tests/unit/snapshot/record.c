@@ -640,17 +640,23 @@ static void
 move (GHashTable *names, const char *from, const char *to)
 {
   g_autofree char *below = g_strconcat (from, "/", NULL);
-  g_autoptr (GList) keys = g_hash_table_get_keys (names);
+  g_autoptr (GPtrArray) moved = g_ptr_array_new ();
+  GHashTableIter iter;
+  gpointer key;
 
-  for (GList *l = keys; l; l = l->next)
-    if (g_str_equal (l->data, from) || g_str_has_prefix (l->data, below))
-      {
-        char *name = g_strconcat (to, (const char *) l->data + strlen (from), NULL);
-        gpointer value = g_hash_table_lookup (names, l->data);
+  /* First: what is there under the new name goes, and with it that key. */
+  g_hash_table_iter_init (&iter, names);
+  while (g_hash_table_iter_next (&iter, &key, NULL))
+    if (g_str_equal (key, from) || g_str_has_prefix (key, below))
+      g_ptr_array_add (moved, key);
+  for (guint i = 0; i < moved->len; i++)
+    {
+      char *name = g_strconcat (to, (const char *) moved->pdata[i] + strlen (from), NULL);
+      gpointer value = g_hash_table_lookup (names, moved->pdata[i]);
 
-        g_hash_table_remove (names, l->data);
-        g_hash_table_replace (names, name, value);
-      }
+      g_hash_table_remove (names, moved->pdata[i]);
+      g_hash_table_replace (names, name, value);
+    }
 }
 
 static void
