@@ -29,6 +29,7 @@ def create_and_show():
         assert len({adapter['mac'] for adapter in shown['adapters']}) == 2
         text = bunshin.ok('show', uuid)
         assert 'name: Debian 12\n' in text and 'memory: 256M\n' in text, text
+        bunshin.forgive_leaks()
         windows = json.loads(bunshin.ok('show', bunshin.ok('create', 'w', '--os', 'win10', '--disk', 'none').strip(), '--json'))
         assert windows['clock'] == 'local', windows
 
@@ -41,6 +42,7 @@ def create_controller():
             drives = json.loads(bunshin.ok('show', uuid, '--json'))['drives']
             bunshin.ok('delete', uuid)
             return sorted((drive['slot'], drive['kind']) for drive in drives)
+        bunshin.forgive_leaks()
         ide = [('ide0', 'disk'), ('ide2', 'cdrom')]
         assert slots() == ide
         assert slots('--os', 'debian12') == [('ide2', 'cdrom'), ('virtio0', 'disk')]
