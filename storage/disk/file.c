@@ -339,6 +339,23 @@ image_file_grow (ImageFile *file, uint64_t size, GError **error)
 }
 
 gboolean
+image_file_copy (ImageFile *file, uint64_t from, uint64_t to, uint64_t length, GError **error)
+{
+  g_autoptr (ImageBuffer) buffer = image_buffer_new (MIN (length, BOUNCE));
+
+  for (uint64_t done = 0; done < length;)
+    {
+      size_t chunk = (size_t) MIN (length - done, BOUNCE);
+
+      if (!image_file_read (file, from + done, buffer, chunk, error)
+          || !image_file_write (file, to + done, buffer, chunk, error))
+        return FALSE;
+      done += chunk;
+    }
+  return TRUE;
+}
+
+gboolean
 image_file_zero (ImageFile *file, uint64_t at, uint64_t length, GError **error)
 {
   static const uint8_t zeros[65536];

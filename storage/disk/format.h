@@ -315,6 +315,8 @@ gboolean image_file_truncate (ImageFile *file, uint64_t size, GError **error);
 gboolean image_file_grow (ImageFile *file, uint64_t size, GError **error);
 /* Takes the space now, so that writing there does not fail for want of it. */
 gboolean image_file_allocate (ImageFile *file, uint64_t at, uint64_t length, GError **error);
+/* From one place to another in the same file, which do not overlap; with little memory, however long it is. */
+gboolean image_file_copy (ImageFile *file, uint64_t from, uint64_t to, uint64_t length, GError **error);
 /* The range reads as zeros afterwards; a hole where that is possible. May make the file longer. */
 gboolean image_file_zero (ImageFile *file, uint64_t at, uint64_t length, GError **error);
 /* A hint: what was written may go to the disk now, so that a sync has less to wait for. */

@@ -205,7 +205,6 @@ check_cluster (Image *img, HddPart *part, Claims *claims, gboolean first_pass, u
                ImageReport *report, GError **error)
 {
   uint64_t at, to = 0, length = MIN (part->cluster, part->length - MIN (part->length, cluster * part->cluster));
-  g_autofree uint8_t *data = NULL;
 
   if (!hdd_find (img, part, cluster, &at, error))
     return FALSE;
@@ -227,9 +226,8 @@ check_cluster (Image *img, HddPart *part, Claims *claims, gboolean first_pass, u
   if (!repair)
     return TRUE;
   report->repaired++;
-  data = g_malloc (part->cluster);
-  return hdd_extend (img, part, 1, &to, error) && image_file_read (part->file, at, data, part->cluster, error)
-         && image_file_write (part->file, to, data, part->cluster, error) && hdd_set (img, part, cluster, to, error);
+  return hdd_extend (img, part, 1, &to, error) && image_file_copy (part->file, at, to, length, error)
+         && hdd_set (img, part, cluster, to, error);
 }
 
 /* Space behind the last cluster in use, as a power cut leaves it. */

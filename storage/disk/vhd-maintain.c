@@ -391,19 +391,9 @@ copy_block (Image *img, const Placed *placed, GError **error)
 {
   Vhd *vhd = img->state;
   uint64_t stride = vhd_stride (vhd), at = vhd->end;
-  g_autofree uint8_t *buffer = g_malloc (1 << 20);
 
-  if (!vhd_begin_block (img, at, 0, error))
+  if (!vhd_begin_block (img, at, 0, error) || !image_file_copy (img->file, placed->place, at, stride, error))
     return FALSE;
-  for (uint64_t done = 0; done < stride;)
-    {
-      size_t chunk = (size_t)MIN (stride - done, 1 << 20);
-
-      if (!image_pread (img, placed->place + done, buffer, chunk, error)
-          || !image_pwrite (img, at + done, buffer, chunk, error))
-        return FALSE;
-      done += chunk;
-    }
   vhd->end = at + stride;
   return vhd_set_block (img, placed->block, at, error);
 }

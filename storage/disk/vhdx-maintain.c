@@ -419,15 +419,11 @@ lies_in_file (const Check *check, uint64_t place, uint64_t length)
 static gboolean
 copy_block (Check *check, uint64_t index, uint64_t entry, uint64_t length, GError **error)
 {
-  g_autofree uint8_t *bytes = g_malloc (VHDX_MIB);
   uint64_t to;
 
-  if (!vhdx_extend (check->img, length, &to, error))
+  if (!vhdx_extend (check->img, length, &to, error)
+      || !image_file_copy (check->img->file, VHDX_PLACE (entry), to, length, error))
     return FALSE;
-  for (uint64_t done = 0; done < length; done += VHDX_MIB)
-    if (!image_pread (check->img, VHDX_PLACE (entry) + done, bytes, VHDX_MIB, error)
-        || !image_pwrite (check->img, to + done, bytes, VHDX_MIB, error))
-      return FALSE;
   check->end = MAX (check->end, to + length);
   return vhdx_set_entry (check->img, index, to | VHDX_STATE (entry), error);
 }

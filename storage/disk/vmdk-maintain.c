@@ -309,12 +309,10 @@ static gboolean
 copy_grain (Check *check, uint64_t grain, uint32_t sector, GError **error)
 {
   VmdkExtent *extent = check->extent;
-  g_autofree uint8_t *data = g_malloc (extent->grain);
   ImagePlace place = { 0 };
 
-  return image_file_read (extent->file, (uint64_t)sector * SECTOR_SIZE, data, extent->grain, error)
-         && vmdk_sparse_reserve (check->img, extent, grain * extent->grain, extent->grain, &place, error)
-         && image_file_write (extent->file, place.at, data, extent->grain, error)
+  return vmdk_sparse_reserve (check->img, extent, grain * extent->grain, extent->grain, &place, error)
+         && image_file_copy (extent->file, (uint64_t)sector * SECTOR_SIZE, place.at, extent->grain, error)
          && vmdk_sparse_set (check->img, extent, grain, (uint32_t)(place.at / SECTOR_SIZE), error);
 }
 
