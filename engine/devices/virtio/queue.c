@@ -243,104 +243,95 @@ virtq_wait (VirtQueue *q)
 
 /* Data */
 
+/* The way through bytes of segments that follow each other. */
+typedef struct
+{
+  const VirtSegment *segment, *end;
+  uint64_t offset, left; /* in @segment; bytes to go */
+} DataWalk;
+
+static DataWalk
+data_walk (const VirtChain *chain, gboolean in, uint64_t offset, uint64_t length)
+{
+  const VirtSegment *first = chain->segments + (in ? chain->out_count : 0);
+
+  return (DataWalk) { first, first + (in ? chain->in_count : chain->out_count), offset, length };
+}
+
+/* The next of them that lie in a row in the guest's memory. FALSE: there are no more, or no more are wanted. */
+static gboolean
+data_next (DataWalk *w, uint64_t *address, uint64_t *length)
+{
+  while (w->segment < w->end && w->offset >= w->segment->length)
+    w->offset -= w->segment++->length;
+  if (w->segment == w->end || w->left == 0)
+    return FALSE;
+  *address = w->segment->address + w->offset;
+  *length = MIN (w->left, w->segment->length - w->offset);
+  w->offset += *length;
+  w->left -= *length;
+  return TRUE;
+}
+
 gboolean
 virtq_read (VirtQueue *q, const VirtChain *chain, uint64_t offset, void *buffer, uint64_t length)
 {
+  DataWalk w = data_walk (chain, FALSE, offset, length);
+  uint64_t address, run;
   uint8_t *to = buffer;
   gboolean ok = TRUE;
 
-  for (unsigned i = 0; i < chain->out_count && length > 0; i++)
-    {
-      const VirtSegment *s = &chain->segments[i];
-      uint64_t run;
-
-      if (offset >= s->length)
-        {
-          offset -= s->length;
-          continue;
-        }
-      run = MIN (length, s->length - offset);
-      ok = guest_memory_read (q->memory, s->address + offset, to, run) && ok;
-      to += run;
-      length -= run;
-      offset = 0;
-    }
-  return ok && length == 0;
+  for (; data_next (&w, &address, &run); to += run)
+    ok = guest_memory_read (q->memory, address, to, run) && ok;
+  return ok && w.left == 0;
 }
 
 gboolean
 virtq_write (VirtQueue *q, const VirtChain *chain, uint64_t offset, const void *buffer, uint64_t length)
 {
+  DataWalk w = data_walk (chain, TRUE, offset, length);
+  uint64_t address, run;
   const uint8_t *from = buffer;
   gboolean ok = TRUE;
 
-  for (unsigned i = 0; i < chain->in_count && length > 0; i++)
-    {
-      const VirtSegment *s = &chain->segments[chain->out_count + i];
-      uint64_t run;
-
-      if (offset >= s->length)
-        {
-          offset -= s->length;
-          continue;
-        }
-      run = MIN (length, s->length - offset);
-      ok = guest_memory_write (q->memory, s->address + offset, from, run) && ok;
-      from += run;
-      length -= run;
-      offset = 0;
-    }
-  return ok && length == 0;
+  for (; data_next (&w, &address, &run); from += run)
+    ok = guest_memory_write (q->memory, address, from, run) && ok;
+  return ok && w.left == 0;
 }
 
 unsigned
 virtq_map (VirtQueue *q, const VirtChain *chain, gboolean in, uint64_t offset, uint64_t length, struct iovec *pieces,
            unsigned count)
 {
-  const VirtSegment *segments = chain->segments + (in ? chain->out_count : 0);
-  unsigned segment_count = in ? chain->in_count : chain->out_count, used = 0;
+  DataWalk w = data_walk (chain, in, offset, length);
+  uint64_t address, left, run;
+  unsigned used = 0;
 
-  for (unsigned i = 0; i < segment_count && length > 0; i++)
-    {
-      const VirtSegment *s = &segments[i];
+  while (data_next (&w, &address, &left))
+    for (; left > 0; address += run, left -= run)
+      {
+        uint8_t *host;
 
-      for (; offset < s->length && length > 0;)
-        {
-          uint64_t run = MIN (length, s->length - offset);
-          uint8_t *host = guest_memory_map_dma (q->memory, s->address + offset, &run, in);
-
-          if (host == NULL)
-            return 0;
-          if (used > 0 && (uint8_t *) pieces[used - 1].iov_base + pieces[used - 1].iov_len == host)
-            pieces[used - 1].iov_len += run;
-          else if (used == count)
-            return 0;
-          else
-            pieces[used++] = (struct iovec) { host, run };
-          offset += run;
-          length -= run;
-        }
-      offset -= s->length;
-    }
-  return length == 0 ? used : 0;
+        run = left;
+        host = guest_memory_map_dma (q->memory, address, &run, in);
+        if (host == NULL)
+          return 0;
+        if (used > 0 && (uint8_t *) pieces[used - 1].iov_base + pieces[used - 1].iov_len == host)
+          pieces[used - 1].iov_len += run;
+        else if (used == count)
+          return 0;
+        else
+          pieces[used++] = (struct iovec) { host, run };
+      }
+  return w.left == 0 ? used : 0;
 }
 
 void
 virtq_written (VirtQueue *q, const VirtChain *chain, uint64_t offset, uint64_t length)
 {
-  for (unsigned i = 0; i < chain->in_count && length > 0; i++)
-    {
-      const VirtSegment *s = &chain->segments[chain->out_count + i];
-      uint64_t run;
+  DataWalk w = data_walk (chain, TRUE, offset, length);
+  uint64_t address, run;
 
-      if (offset >= s->length)
-        {
-          offset -= s->length;
-          continue;
-        }
-      run = MIN (length, s->length - offset);
-      guest_memory_written (q->memory, s->address + offset, run);
-      length -= run;
-      offset = 0;
-    }
+  while (data_next (&w, &address, &run))
+    guest_memory_written (q->memory, address, run);
 }
