@@ -236,6 +236,8 @@ check_header (Image *img, Vhd *vhd, GError **error)
       || (uint64_t)vhd->entries * 4 > img->file->size - vhd->table_offset)
     return image_damaged (error, img, _ ("the block map at %llu lies outside the file"),
                           (unsigned long long)vhd->table_offset);
+  if (vhd->table_offset % 4 != 0)
+    return image_damaged (error, img, _ ("the block map at %llu is not aligned"), (unsigned long long)vhd->table_offset);
   return TRUE;
 }
 
@@ -400,12 +402,15 @@ is_fixed (const Vhd *vhd)
 
 /* The map */
 
-/* Where the table keeps @block: the sector of the table, and the entry in that. */
+/* Where the table keeps @block: the sector of the file, and the entry in that. A table need not begin with a sector;
+ * what is written for it is whole sectors all the same, and those never hold a part of a block. */
 static uint64_t
 entry_page (const Vhd *vhd, uint32_t block, unsigned *index)
 {
-  *index = block % (SECTOR_SIZE / 4);
-  return vhd->table_offset + (uint64_t)(block - *index) * 4;
+  uint64_t at = vhd->table_offset + (uint64_t)block * 4;
+
+  *index = (unsigned)(at % SECTOR_SIZE / 4);
+  return at - at % SECTOR_SIZE;
 }
 
 gboolean

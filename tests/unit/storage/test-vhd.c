@@ -105,6 +105,7 @@ test_hostile (Fixture *f, gconstpointer data)
   TRY (header.table_offset, G_MAXUINT64, "outside");
   TRY (header.table_offset, 0, "outside");
   TRY (header.table_offset, GUINT64_TO_BE (600), "overlaps");
+  TRY (header.table_offset, GUINT64_TO_BE (1538), "not aligned");
 #undef TRY
   f->footer = footer;
   f->header = header;
@@ -213,6 +214,32 @@ test_fixed_stays (Fixture *f, gconstpointer data)
   g_assert_no_error (error);
   g_assert_cmpstr (disk_format_name (disk), ==, "vhd");
   g_assert_cmpuint (disk_size (disk), ==, SIZE);
+  disk_unref (disk);
+}
+
+/* A map that ends where the first block begins, not begun with a sector: what is written of it leaves the block alone. */
+static void
+test_map_within_sector (Fixture *f, gconstpointer data)
+{
+  uint8_t map[32], written[SECTOR_SIZE], found[SECTOR_SIZE];
+  uint64_t at = 2048 - sizeof map;
+  g_autoptr (GError) error = NULL;
+  Disk *disk;
+
+  memset (map, 0xff, sizeof map);
+  memset (written, 0xa5, sizeof written);
+  image_put (f->path, at, map, sizeof map);
+  f->header.table_offset = GUINT64_TO_BE (at);
+  store (f);
+  disk = disk_open (f->path, 0, &error);
+  g_assert_no_error (error);
+  g_assert_true (disk_write (disk, 0, written, sizeof written, &error));
+  g_assert_true (disk_flush (disk, &error));
+  disk_unref (disk);
+  disk = disk_open (f->path, 0, &error);
+  g_assert_no_error (error);
+  g_assert_true (disk_read (disk, 0, found, sizeof found, &error));
+  g_assert_cmpmem (found, sizeof found, written, sizeof written);
   disk_unref (disk);
 }
 
@@ -325,6 +352,7 @@ main (int argc, char **argv)
   ADD ("repair", test_repair);
   ADD ("one-footer", test_one_footer);
   ADD ("fixed-stays", test_fixed_stays);
+  ADD ("map-within-sector", test_map_within_sector);
   ADD ("size", test_size);
   ADD ("parent", test_parent);
   ADD ("parent-outside", test_parent_outside);
