@@ -233,10 +233,10 @@ policy_may_differ (const Case *cs, const CaseStep *step, const Outcome *native, 
     case ZYDIS_MNEMONIC_SHA256MSG2:
     case ZYDIS_MNEMONIC_SHA256RNDS2:
       return interp->vector == EXC_GP;
-    case ZYDIS_MNEMONIC_MASKMOVQ: /* whether bytes that are not stored can fault */
+    case ZYDIS_MNEMONIC_MASKMOVQ: /* whether bytes that are not stored can fault, and MMX registers are in use by then */
     case ZYDIS_MNEMONIC_MASKMOVDQU:
     case ZYDIS_MNEMONIC_VMASKMOVDQU:
-      return native->vector == EXC_PF || native->vector == EXC_GP;
+      return native->vector == EXC_PF || native->vector == EXC_GP || native->vector == EXC_SS;
     case ZYDIS_MNEMONIC_RET:   /* whether the stack of an outer ring is looked at before the selector */
       return native->vector == EXC_PF && both_fault;
     case ZYDIS_MNEMONIC_IRET:  /* what of the frame is looked at first */
