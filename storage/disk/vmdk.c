@@ -384,20 +384,24 @@ static gboolean
 note_change (Image *img, GError **error)
 {
   Vmdk *vmdk = img->state;
-  unsigned digits = MIN (vmdk->descriptor->cid_digits, 8);
+  /* More digits than eight begin with zeros, which stay. */
+  unsigned digits = MIN (vmdk->descriptor->cid_digits, 8),
+           at = vmdk->descriptor->cid_at + vmdk->descriptor->cid_digits - digits;
   gboolean ok = TRUE;
 
   g_mutex_lock (&img->map_lock);
   if (!vmdk->changed)
     {
-      uint32_t cid = img->same ? vmdk->descriptor->cid : g_random_int () >> (32 - 4 * digits);
+      uint32_t old = vmdk->descriptor->cid, cid = img->same ? old : g_random_int () >> (32 - 4 * digits);
       g_autofree char *text = NULL;
 
+      if (!img->same && cid == old)
+        cid ^= 2;
       /* The two highest mean something else. */
       if (cid >= VMDK_NO_PARENT - 1)
-        cid = 1;
+        cid = old == 1 ? 2 : 1;
       text = g_strdup_printf ("%0*x", (int)digits, cid);
-      ok = image_pwrite (img, vmdk->descriptor_at + vmdk->descriptor->cid_at, text, digits, error)
+      ok = image_pwrite (img, vmdk->descriptor_at + at, text, digits, error)
            && mark_unclean (img, 1, error);
       if (ok)
         {

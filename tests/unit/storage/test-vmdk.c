@@ -187,26 +187,37 @@ test_descriptor (Fixture *f, gconstpointer data)
   g_assert_cmpint (back[2047], ==, 'b');
 }
 
-/* The content ID that counts, the last, is the one that is changed; what stands around it is not. */
+/* In @f's folder: writing to a disk described by @before, @digits and the rest changes the last @changes of @digits. */
 static void
-test_content_id (Fixture *f, gconstpointer data)
+check_content_id (Fixture *f, const char *before, const char *digits, size_t changes)
 {
-  static const char before[] = "# Disk DescriptorFile\nCID=\n Disk=\nversion=2\nCID=0\nCID=abc\nRW 4 FLAT \"flat\" 0\n",
-                    after[] = "\nRW 4 FLAT \"flat\" 0\n";
-  g_autofree char *flat = g_build_filename (f->folder, "flat", NULL), *path = g_build_filename (f->folder, "text.vmdk", NULL),
-                  *zeros = g_malloc0 (2048), *text = NULL;
-  size_t head = (size_t)(strstr (before, "abc") - before);
+  static const char after[] = "\nRW 4 FLAT \"flat\" 0\n";
+  g_autofree char *path = g_build_filename (f->folder, "text.vmdk", NULL), *whole = g_strconcat (before, digits, after, NULL),
+                  *text = NULL;
+  size_t head = strlen (before) + strlen (digits) - changes;
   Disk *disk;
 
-  g_assert_true (g_file_set_contents (flat, zeros, 2048, NULL));
-  describe (f, "text.vmdk", before);
+  describe (f, "text.vmdk", whole);
   disk = image_must_open (path);
   image_write_sector (disk, 0, 'x');
   disk_unref (disk);
   g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
-  g_assert_cmpmem (text, head, before, head);
-  g_assert_true (strncmp (text + head, "abc", 3) != 0 && strspn (text + head, "0123456789abcdef") == 3);
-  g_assert_cmpstr (text + head + 3, ==, after);
+  g_assert_cmpmem (text, head, whole, head);
+  g_assert_true (strncmp (text + head, whole + head, changes) != 0
+                 && strspn (text + head, "0123456789abcdef") == changes);
+  g_assert_cmpstr (text + head + changes, ==, after);
+  disk_unref (image_must_open (path));
+}
+
+/* Only the digits of the last assignment change: a value that is empty, or stands before, keeps its line. */
+static void
+test_content_id (Fixture *f, gconstpointer data)
+{
+  g_autofree char *flat = g_build_filename (f->folder, "flat", NULL), *zeros = g_malloc0 (2048);
+
+  g_assert_true (g_file_set_contents (flat, zeros, 2048, NULL));
+  check_content_id (f, "# Disk DescriptorFile\nCID=\n Disk=\nversion=2\nCID=0\nCID=", "abc", 3);
+  check_content_id (f, "# Disk DescriptorFile\nversion=1\nCID=", "0000000000000000000012345658", 8);
 }
 
 /* A part of a split disk alone says what it is. */
