@@ -17,7 +17,7 @@ test_packages="
 $demo_packages
 clang llvm libclang-rt-14-dev
 python3 xvfb xauth openbox imagemagick xdotool dbus fonts-cantarell fonts-noto-cjk appstream
-nbdkit tgt qemu-utils qemu-system-x86 e2fsprogs ntfs-3g cpio kmod curl libxml2-utils acpica-tools sqlite3
+nbdkit openssl tgt qemu-utils qemu-system-x86 e2fsprogs ntfs-3g cpio kmod curl libxml2-utils acpica-tools sqlite3
 tesseract-ocr tesseract-ocr-eng"
 
 # Installs those of "$@" that are missing; says what to do where it may not.

@@ -11,6 +11,7 @@
 #include <libnbd.h>
 #include <poll.h>
 #include <string.h>
+#include <unistd.h>
 
 enum
 {
@@ -133,8 +134,78 @@ check_facts (Nbd *nbd, const Facts *facts, GError **error)
   return TRUE;
 }
 
+/* Where libnbd looks for certificates by itself: nbd_set_tls_certificates(3). */
 static gboolean
-connect_handle (struct nbd_handle *handle, const char *uri, gint64 deadline, GError **error)
+has_own_authorities (void)
+{
+  static const char *const folders[] = { ".pki/libnbd", ".config/pki/libnbd" };
+
+  if (geteuid () == 0)
+    return g_file_test ("/etc/pki/libnbd/ca-cert.pem", G_FILE_TEST_EXISTS);
+  for (size_t i = 0; i < G_N_ELEMENTS (folders); i++)
+    {
+      g_autofree char *path = g_build_filename (g_get_home_dir (), folders[i], "ca-cert.pem", NULL);
+
+      if (g_file_test (path, G_FILE_TEST_EXISTS))
+        return TRUE;
+    }
+  return FALSE;
+}
+
+/* The authorities that the system trusts, or those that OpenSSL's variable names; NULL: there are none. Caller frees. */
+static char *
+find_authorities (void)
+{
+  static const char *const places[] = { "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt" };
+  const char *named = g_getenv ("SSL_CERT_FILE");
+
+  if (named != NULL && *named != '\0')
+    return g_canonicalize_filename (named, NULL);
+  for (size_t i = 0; i < G_N_ELEMENTS (places); i++)
+    if (g_file_test (places[i], G_FILE_TEST_EXISTS))
+      return g_strdup (places[i]);
+  return NULL;
+}
+
+static void
+remove_trust (const char *folder)
+{
+  g_autofree char *link = g_build_filename (folder, "ca-cert.pem", NULL);
+
+  unlink (link);
+  rmdir (folder);
+}
+
+/* Without certificates of its own libnbd encrypts, but takes anybody for the server: it gets the system's authorities as
+ * if they were its own. @folder holds them while the connection is made. */
+static gboolean
+trust_authorities (struct nbd_handle *handle, char **folder, GError **error)
+{
+  g_autofree char *authorities = NULL, *link = NULL;
+
+  if (has_own_authorities ())
+    return TRUE;
+  authorities = find_authorities ();
+  if (authorities == NULL)
+    {
+      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
+                           _("this computer has no list of authorities to check the server's certificate by"));
+      return FALSE;
+    }
+  *folder = g_dir_make_tmp ("bunshin-nbd-XXXXXX", error);
+  if (*folder == NULL)
+    return FALSE;
+  link = g_build_filename (*folder, "ca-cert.pem", NULL);
+  if (symlink (authorities, link) != 0)
+    {
+      g_set_error_literal (error, G_IO_ERROR, (int) g_io_error_from_errno (errno), g_strerror (errno));
+      return FALSE;
+    }
+  return nbd_set_tls_certificates (handle, *folder) == 0 || client_failed (error);
+}
+
+static gboolean
+shake_hands (struct nbd_handle *handle, const char *uri, gint64 deadline, GError **error)
 {
   /* Addresses may come from others: no files of this computer, no sockets of machines. */
   if (nbd_set_uri_allow_transports (handle, LIBNBD_ALLOW_TRANSPORT_TCP | LIBNBD_ALLOW_TRANSPORT_UNIX) != 0
@@ -155,6 +226,18 @@ connect_handle (struct nbd_handle *handle, const char *uri, gint64 deadline, GEr
         return FALSE;
     }
   return nbd_aio_is_ready (handle) > 0 || client_failed (error);
+}
+
+static gboolean
+connect_handle (struct nbd_handle *handle, const char *uri, gint64 deadline, GError **error)
+{
+  g_autofree char *trust = NULL;
+  gboolean ok = (!g_str_has_prefix (uri, "nbds:") || trust_authorities (handle, &trust, error))
+                && shake_hands (handle, uri, deadline, error);
+
+  if (trust != NULL)
+    remove_trust (trust);
+  return ok;
 }
 
 static gboolean

@@ -73,6 +73,19 @@ class Nbd:
         return f'nbd://127.0.0.1:{self.port}'
 
 
+def make_certificates(folder):
+    """An authority's, ca-cert.pem, and by it one of the server “localhost”, as nbdkit wants them named."""
+    def openssl(*words):
+        subprocess.run(['openssl', *words], cwd=folder, check=True, capture_output=True, timeout=60)
+    folder.mkdir()
+    key = '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'
+    openssl('req', '-x509', *key, '-days', '2', '-subj', '/CN=authority', '-keyout', 'ca-key.pem', '-out', 'ca-cert.pem')
+    openssl('req', *key, '-subj', '/CN=localhost', '-keyout', 'server-key.pem', '-out', 'request.pem')
+    (folder / 'names').write_text('subjectAltName=DNS:localhost')
+    openssl('x509', '-req', '-in', 'request.pem', '-CA', 'ca-cert.pem', '-CAkey', 'ca-key.pem', '-CAcreateserial', '-days', '2',
+            '-extfile', 'names', '-out', 'server-cert.pem')
+
+
 class Tgt:
     """tgtd with one file as logical unit 1 of a target that wants CHAP, and read-only as unit 2."""
     def __init__(self, path):
@@ -160,6 +173,28 @@ def nbd_unix():
         finally:
             process.kill()
             process.wait()
+
+
+def nbd_encrypted():
+    with cli() as bunshin:
+        fill(bunshin.folder / 'disk.raw')
+        theirs, others = bunshin.folder / 'theirs', bunshin.folder / 'others'
+        make_certificates(theirs)
+        make_certificates(others)
+        server = Nbd(bunshin.folder / 'disk.raw', '--tls=require', f'--tls-certificates={theirs}')
+        url = f'nbds://localhost:{server.port}'
+        try:
+            bunshin.environment['SSL_CERT_FILE'] = str(theirs / 'ca-cert.pem')
+            same(bunshin, url)
+            # Neither one who goes by another name nor whom nobody known vouches for.
+            bunshin.refused(1, ['disk', 'info', f'nbds://127.0.0.1:{server.port}'], 'certificate')
+            bunshin.environment['SSL_CERT_FILE'] = str(others / 'ca-cert.pem')
+            bunshin.refused(1, ['disk', 'info', url], 'certificate')
+            del bunshin.environment['SSL_CERT_FILE']
+            bunshin.refused(1, ['disk', 'info', url], 'certificate')
+            bunshin.refused(1, ['disk', 'info', server.url], 'TLS')
+        finally:
+            server.kill()
 
 
 def iscsi_same():
@@ -269,6 +304,7 @@ def no_secrets():
 tap.run([
     ('nbd-same', nbd_same),
     ('nbd-unix', nbd_unix),
+    ('nbd-encrypted', nbd_encrypted),
     ('nbd-writes', lambda: writes(Nbd)),
     ('nbd-read-only', nbd_read_only),
     ('nbd-dies', lambda: dies(Nbd)),
