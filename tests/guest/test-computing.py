@@ -11,7 +11,6 @@ import http.client
 import itertools
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import urllib.request
 
 from debian_shell import APPEND, BOOT, STEP, Debian
 from guest import Failure, Guest, Library, guest_file, tap
+from ports import free_port
 
 SAVES = int(sys.argv.pop()) if sys.argv[-1].isdigit() else 100
 GRUB = f'''
@@ -98,12 +98,6 @@ def make_disc(folder):
     disc = folder / 'debian.iso'
     subprocess.run(['grub-mkrescue', '-d', '/usr/lib/grub/i386-pc', '-o', disc, tree], check=True, capture_output=True)
     return disc
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'unit' / 'app'))
 from cli import cli, tap  # noqa: E402
+from ports import free_port  # noqa: E402
 
 HELPER = os.environ['REMOTE_HELPER']
 SIZE = 48 << 20
@@ -32,12 +33,6 @@ def fill(path):
             file.write(rand.randbytes(rand.randrange(1, 400000)))
         file.seek(SIZE - 512)
         file.write(b'\xee' * 512)
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(('127.0.0.1', 0))
-        return sock.getsockname()[1]
 
 
 def wait_for_port(port, process):

@@ -11,18 +11,13 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'guest'))
 from guest import Failure, guest_file, machine, tap, web_server  # noqa: E402
+from ports import free_port  # noqa: E402
 
 BOOT = 600 # seconds; upper bounds, not measures
 STEP = 120
 
 LEASE = ('case $1 in bound) ip addr add $ip/$mask dev $interface; ip route add default via $router;'
          ' echo leased $ip/$mask $router $dns end;; esac')
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
 
 
 def ask(guest, command, pattern):

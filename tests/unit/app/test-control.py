@@ -13,6 +13,7 @@ import subprocess
 import time
 
 from cli import BUNSHIN, cli, tap
+from ports import free_port
 
 
 @contextlib.contextmanager
@@ -33,12 +34,6 @@ def state(bunshin, name='guest'):
 def process_of(bunshin, name='guest'):
     folder = pathlib.Path(json.loads(bunshin.ok('show', name, '--json'))['folder'])
     return int((folder / 'lock').read_text().splitlines()[1])
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
 
 
 def verbs():
