@@ -44,7 +44,7 @@ def parse(benches):
     parser.add_argument('--rounds', type=int, help='the medians are of so many (3; --quick: 1)')
     parser.add_argument('--quick', action='store_true', help='one round, a fifth of the work, of jit alone if no --peers')
     parser.add_argument('--seconds', type=int, default=120, metavar='N', help='how long to watch “clocks” (%(default)s)')
-    parser.add_argument('--only', metavar='NAME,…', help='these sub-benchmarks of “programs”, controllers and formats of “guestio”, or GiB of “snapshots”')
+    parser.add_argument('--only', metavar='NAME,…', help='these sub-benchmarks of “programs”, controllers, formats and patterns (virtio-qcow2,sequential-read) of “guestio”, or GiB of “snapshots”')
     parser.add_argument('--peers', type=peers, metavar='PEER,…', help=f'where to run besides natively ({",".join(PEERS)})')
     parser.add_argument('--other', metavar='FILE', help='another Bunshin whose jit is to run “programs” too')
     parser.add_argument('--cpu-model', default='host', metavar='MODEL',

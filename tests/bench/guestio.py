@@ -23,7 +23,7 @@ def build(work):
     subprocess.run(['gcc', '-std=gnu17', '-D_GNU_SOURCE', '-O2', '-static', '-Wall', '-Wextra', '-Werror', '-o', str(program),
                     str(TOP / 'tests/bench/guest-io/disk-io.c')], check=True)
     # The kernel hands words of the form NAME=VALUE on to init as its environment.
-    script = b'until [ -b /dev/$device ]; do sleep 0.1; done; /tests/disk-io /dev/$device $seconds\n'
+    script = b'until [ -b /dev/$device ]; do sleep 0.1; done; /tests/disk-io /dev/$device $seconds ${patterns//,/ }\n'
     base = pathlib.Path(guest('generic/initrd')).read_bytes()
     archive.write_bytes(base + bytes(-len(base) % 4) +
                         initramfs_of(('tests/io', 0o100755, script), ('tests/disk-io', 0o100755, program.read_bytes())))
@@ -44,18 +44,20 @@ def bench_guestio(arguments, work):
     with open(source, 'wb') as file:
         for _ in range(SIZE >> 20):
             file.write(os.urandom(1 << 20))
-    chosen = arguments.only.split(',') if arguments.only else []
+    words = arguments.only.split(',') if arguments.only else []
+    patterns = [word for word in words if word.startswith(('sequential', 'random'))]
+    chosen = set(words) - set(patterns)
     all_ratios = []
     print(f'guest I/O: MiB a second sequentially (256 KiB), thousand requests a second at random (4 KiB); medians of '
           f'{arguments.rounds}; in brackets TCG')
     for controller, (device, devices) in CONTROLLERS.items():
         for ours, theirs in FORMATS:
-            if chosen and not {f'{controller}-{ours}', controller, ours} & set(chosen):
+            if chosen and not {f'{controller}-{ours}', controller, ours} & chosen:
                 continue
             image = work / f'disk.{ours}'
             subprocess.run(['qemu-img', 'convert', '-O', theirs, str(source), str(image)], check=True)
             kernel = ['-kernel', guest('generic/vmlinuz'), '-initrd', str(archive), '-append',
-                      f'console=ttyS0 quiet bunshin.run=io device={device} seconds={SECONDS}']
+                      f'console=ttyS0 quiet bunshin.run=io device={device} seconds={SECONDS} patterns={",".join(patterns)}']
             commands = {name: bunshin_run(name, '--memory', '256M', '--nic', 'none', '--serial', 'stdio', '--writable',
                                           '--controller', controller, '--disk', str(image),
                                           *['-' + word if word in ('-kernel', '-initrd', '-append') else word for word in kernel])

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * disk-io DEVICE SECONDS: how many reads and writes a block device takes, past the guest's cache. For each pattern a
- * line “io NAME BYTES-A-SECOND REQUESTS-A-SECOND”; queue depths are kept up with the kernel's asynchronous I/O.
- * SECONDS is for each pattern.
+ * disk-io DEVICE SECONDS [PATTERN…]: how many reads and writes a block device takes, past the guest's cache. For each
+ * pattern a line “io NAME BYTES-A-SECOND REQUESTS-A-SECOND”; queue depths are kept up with the kernel's asynchronous I/O.
+ * SECONDS is for each pattern, of those that begin with a PATTERN.
  */
 
 #include <errno.h>
@@ -118,6 +118,17 @@ run (const Pattern *p, int file, uint64_t size, double seconds, char *buffers)
   fflush (stdout);
 }
 
+static int
+is_wanted (const char *name, char **wanted)
+{
+  if (*wanted == NULL)
+    return 1;
+  for (; *wanted != NULL; wanted++)
+    if (strncmp (name, *wanted, strlen (*wanted)) == 0)
+      return 1;
+  return 0;
+}
+
 int
 main (int argc, char **argv)
 {
@@ -125,7 +136,7 @@ main (int argc, char **argv)
   char *buffers;
   int file;
 
-  if (argc != 3)
+  if (argc < 3)
     return 2;
   file = open (argv[1], O_RDWR | O_DIRECT);
   if (file < 0 || ioctl (file, BLKGETSIZE64, &size) != 0)
@@ -135,7 +146,8 @@ main (int argc, char **argv)
     fail ("memory");
   memset (buffers, 0x5a, (size_t) DEPTH_MAX * SEQUENTIAL);
   for (unsigned i = 0; i < sizeof patterns / sizeof *patterns; i++)
-    run (&patterns[i], file, size, atof (argv[2]), buffers);
+    if (is_wanted (patterns[i].name, argv + 3))
+      run (&patterns[i], file, size, atof (argv[2]), buffers);
   puts ("io-done");
   return 0;
 }
