@@ -31,7 +31,8 @@ enum
 {
   STAGE_NONE,
   STAGE_QUEUED,
-  STAGE_RUNNING
+  STAGE_RUNNING,
+  STAGE_COMPLETED
 };
 
 static gboolean
@@ -272,7 +273,7 @@ worker (gpointer data)
       for (unsigned i = 0; i < done; i++)
         {
           run.requests[i]->error = run.errors[i];
-          run.requests[i]->stage = STAGE_NONE;
+          run.requests[i]->stage = STAGE_COMPLETED;
           g_queue_push_tail_link (&d->completed, &run.requests[i]->link);
         }
       if (stalls)
@@ -323,6 +324,7 @@ tell (gpointer data)
       const DiskRequest *next = done.head != NULL ? done.head->data : NULL;
       GError *error = r->error;
 
+      r->stage = STAGE_NONE;
       r->more = next != NULL && next->done == r->done && next->opaque == r->opaque;
       r->done (r);
       g_clear_error (&error);
@@ -504,23 +506,44 @@ disk_submit (Disk *d, DiskRequest *request)
   g_mutex_unlock (&d->lock);
 }
 
-void
-disk_recall (Disk *d, DiskRequest *r)
+/* With the lock. Its stage is STAGE_QUEUED after that when it has stalled. */
+static void
+wait_for (Disk *d, const DiskRequest *r)
 {
-  g_mutex_lock (&d->lock);
   d->waiting++;
   while (r->stage == STAGE_RUNNING)
     g_cond_wait (&d->progress, &d->lock);
   d->waiting--;
-  /* It may have stalled. */
+}
+
+void
+disk_recall (Disk *d, DiskRequest *r)
+{
+  g_mutex_lock (&d->lock);
+  wait_for (d, r);
   if (r->stage == STAGE_QUEUED)
     {
-      r->stage = STAGE_NONE;
+      r->stage = STAGE_COMPLETED;
       g_queue_unlink (&d->queue, &r->link);
       g_set_error_literal (&r->error, G_IO_ERROR, G_IO_ERROR_CANCELLED, g_strerror (ECANCELED));
       g_queue_push_tail_link (&d->completed, &r->link);
       if (d->source != NULL)
         g_source_set_ready_time (d->source, 0);
+      disk_wake (d);
+    }
+  g_mutex_unlock (&d->lock);
+}
+
+void
+disk_withdraw (Disk *d, DiskRequest *r)
+{
+  g_mutex_lock (&d->lock);
+  wait_for (d, r);
+  if (r->stage != STAGE_NONE)
+    {
+      g_queue_unlink (r->stage == STAGE_QUEUED ? &d->queue : &d->completed, &r->link);
+      r->stage = STAGE_NONE;
+      g_clear_error (&r->error);
       disk_wake (d);
     }
   g_mutex_unlock (&d->lock);

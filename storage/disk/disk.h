@@ -141,6 +141,9 @@ void disk_submit (Disk *disk, DiskRequest *request);
 /* The memory of a request that was submitted is needed for something else: when this returns nothing touches it any more.
  * What was begun is waited for (not for @done, which comes as always); what was not fails. */
 void disk_recall (Disk *disk, DiskRequest *request);
+/* @request itself is going to be freed, and @done must not run any more: when this returns the disk knows nothing of it.
+ * Where no completions are being told: on the disk's context, or when that is not run any more. */
+void disk_withdraw (Disk *disk, DiskRequest *request);
 /* Returns when all that was submitted has been carried out (stalled requests do not count). */
 void disk_drain (Disk *disk);
 

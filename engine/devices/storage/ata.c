@@ -19,6 +19,18 @@ ata_drive_init (AtaDrive *drive, const AtaHost *host, MachineLock *lock, DiskCou
 }
 
 void
+ata_drive_exit (AtaDrive *drive)
+{
+  /* Others may hold on to the disk; it must not work on the buffer any more, and what it could not carry out is no more. */
+  if (drive->busy)
+    {
+      disk_drain (drive->disk);
+      disk_withdraw (drive->disk, &drive->request);
+    }
+  g_clear_pointer (&drive->disk, disk_unref);
+}
+
+void
 ata_attention (AtaDrive *drive)
 {
   drive->host->attention (drive);

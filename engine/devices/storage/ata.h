@@ -108,6 +108,8 @@ struct AtaDrive
 
 /* Before a drive is used; @number tells its serial number. */
 void ata_drive_init (AtaDrive *drive, const AtaHost *host, MachineLock *lock, DiskCounters *counters, unsigned number);
+/* Lets go of the disk, for good. */
+void ata_drive_exit (AtaDrive *drive);
 void ata_attention (AtaDrive *drive);
 gboolean ata_dma_ready (AtaDrive *drive);
 gboolean ata_dma_transfer (AtaDrive *drive, uint32_t bytes, gboolean to_memory);

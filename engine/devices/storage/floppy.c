@@ -623,10 +623,17 @@ floppy_unrealize (Device *dev)
   i8237_connect (f->dma, FLOPPY_DMA, NULL, NULL);
   for (unsigned i = 0; i < FLOPPY_DRIVES; i++)
     {
-      /* Others may hold on to the disk; it must not work on the buffer any more. */
-      if (f->drives[i].flushing || (f->busy && f->unit == i))
-        disk_drain (f->drives[i].disk);
-      g_clear_pointer (&f->drives[i].disk, disk_unref);
+      FloppyDrive *drive = &f->drives[i];
+
+      /* Others may hold on to the disk; it must not work on our requests any more, those either that it could not carry
+       * out. */
+      if (drive->flushing || (f->busy && f->unit == i))
+        disk_drain (drive->disk);
+      if (drive->flushing)
+        disk_withdraw (drive->disk, &drive->flush);
+      if (f->busy && f->unit == i)
+        disk_withdraw (drive->disk, &f->request);
+      g_clear_pointer (&drive->disk, disk_unref);
     }
   bus_remove_pio (dev->env.bus, PORT_FLOPPY, f);
   bus_remove_pio (dev->env.bus, PORT_DIR, f);

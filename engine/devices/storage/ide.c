@@ -360,10 +360,7 @@ ide_unrealize (Device *dev)
         {
           AtaDrive *drive = &d->channels[i].drives[unit];
 
-          /* Others may hold on to the disk; it must not work on the buffer any more. */
-          if (drive->busy)
-            disk_drain (drive->disk);
-          g_clear_pointer (&drive->disk, disk_unref);
+          ata_drive_exit (drive);
         }
       bus_remove_pio (dev->env.bus, command_ports[i], &d->channels[i]);
       bus_remove_pio (dev->env.bus, control_ports[i], &d->channels[i]);

@@ -311,7 +311,12 @@ static void
 free_all (GQueue *requests)
 {
   for (GList *l; (l = g_queue_pop_head_link (requests)) != NULL;)
-    request_free ((NvmeRequest *) ((uint8_t *) l - offsetof (NvmeRequest, link)));
+    {
+      NvmeRequest *r = (NvmeRequest *) ((uint8_t *) l - offsetof (NvmeRequest, link));
+
+      disk_withdraw (r->disk, &r->request);
+      request_free (r);
+    }
 }
 
 void

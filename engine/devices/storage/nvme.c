@@ -471,7 +471,8 @@ nvme_unrealize (Device *dev)
 {
   Nvme *n = (Nvme *) dev;
 
-  /* Others may hold on to the disks; they must not work on our buffers any more. */
+  /* Others may hold on to the disks; they must not work on our requests any more, those either that could not be
+   * carried out. */
   for (unsigned i = 0; i < NVME_NAMESPACES; i++)
     {
       if (n->disks[i] != NULL)

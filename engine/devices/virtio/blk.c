@@ -574,10 +574,15 @@ blk_reset (Device *dev)
 }
 
 static void
-free_requests (GQueue *requests)
+free_requests (VirtioBlk *d, GQueue *requests)
 {
   for (GList *l; (l = g_queue_pop_head_link (requests)) != NULL;)
-    request_free ((BlkRequest *) ((uint8_t *) l - offsetof (BlkRequest, link)));
+    {
+      BlkRequest *r = (BlkRequest *) ((uint8_t *) l - offsetof (BlkRequest, link));
+
+      disk_withdraw (d->disk, &r->request);
+      request_free (r);
+    }
 }
 
 static void
@@ -585,10 +590,10 @@ blk_unrealize (Device *dev)
 {
   VirtioBlk *d = (VirtioBlk *) dev;
 
-  /* Others may hold on to the disk; it must not work on the buffers any more. */
+  /* Others may hold on to the disk; it must not work on the requests any more, those either that it could not carry out. */
   disk_drain (d->disk);
-  free_requests (&d->requests);
-  free_requests (&d->orphans);
+  free_requests (d, &d->requests);
+  free_requests (d, &d->orphans);
   virtio_pci_exit (&d->parent);
   g_clear_pointer (&d->disk, disk_unref);
 }

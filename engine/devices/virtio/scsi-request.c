@@ -554,7 +554,12 @@ static void
 free_all (GQueue *requests)
 {
   for (GList *l; (l = g_queue_pop_head_link (requests)) != NULL;)
-    request_free ((ScsiRequest *) ((uint8_t *) l - offsetof (ScsiRequest, link)));
+    {
+      ScsiRequest *r = (ScsiRequest *) ((uint8_t *) l - offsetof (ScsiRequest, link));
+
+      disk_withdraw (target_of (r)->disk, &r->request);
+      request_free (r);
+    }
 }
 
 void

@@ -138,7 +138,8 @@ scsi_unrealize (Device *dev)
 {
   VirtioScsi *d = (VirtioScsi *) dev;
 
-  /* Others may hold on to the disks; they must not work on our buffers any more. */
+  /* Others may hold on to the disks; they must not work on our requests any more, those either that could not be
+   * carried out. */
   for (unsigned i = 0; i < VIRTIO_SCSI_TARGETS; i++)
     {
       if (d->targets[i].disk != NULL)

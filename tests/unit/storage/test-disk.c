@@ -6,7 +6,9 @@
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <glib/gstdio.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -309,6 +311,82 @@ test_another_context (Fixture *f, gconstpointer name)
   g_main_context_unref (second);
 }
 
+static void
+on_stall (Disk *disk, const GError *error, void *opaque)
+{
+  *(gboolean *) opaque = TRUE;
+}
+
+/* Requests that are withdrawn are told of no more, and may go away: one that is done, one that has stalled, one behind it.
+ * What came after these goes on. */
+static void
+test_withdraw (Fixture *f, gconstpointer name)
+{
+  enum
+  {
+    DONE,
+    STALLED,
+    BEHIND,
+    LAST,
+    REQUESTS
+  };
+  GMainContext *context = g_main_context_new ();
+  uint8_t data[512] = { 1 }, back[512];
+  struct rlimit old, limit;
+  gboolean stalled = FALSE;
+  unsigned completed = 0;
+  DiskRequest *requests[REQUESTS];
+  Disk *disk;
+
+  g_assert_true (make (f->path, NULL, "dynamic", 4 << 20, NULL));
+  disk = open_or_fail (f->path, 0);
+  disk_set_stall_handler (disk, on_stall, &stalled);
+  for (unsigned i = 0; i < REQUESTS; i++)
+    {
+      requests[i] = g_new0 (DiskRequest, 1);
+      *requests[i] = (DiskRequest) { .op = i == DONE ? DISK_READ : DISK_WRITE,
+                                     .offset = i == LAST ? 0 : 2 << 20,
+                                     .buffer = i == DONE ? back : data,
+                                     .length = sizeof data,
+                                     .done = done,
+                                     .opaque = &completed };
+    }
+  disk_set_context (disk, context);
+  disk_submit (disk, requests[DONE]);
+  disk_drain (disk);
+  disk_withdraw (disk, requests[DONE]);
+  signal (SIGXFSZ, SIG_IGN);
+  getrlimit (RLIMIT_FSIZE, &old);
+  limit = old;
+  limit.rlim_cur = 1 << 20;
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &limit), ==, 0);
+  for (unsigned i = STALLED; i < REQUESTS; i++)
+    disk_submit (disk, requests[i]);
+  while (!stalled)
+    g_main_context_iteration (context, TRUE);
+  g_assert_cmpuint (completed, <=, 1);
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &old), ==, 0);
+  for (unsigned i = 0; i < LAST; i++)
+    {
+      disk_withdraw (disk, requests[i]);
+      g_free (requests[i]);
+    }
+  disk_retry (disk);
+  while (completed == 0)
+    g_main_context_iteration (context, TRUE);
+  disk_drain (disk);
+  while (g_main_context_iteration (context, FALSE))
+    ;
+  g_assert_cmpuint (completed, ==, 1);
+  g_assert_true (disk_read (disk, 0, back, sizeof back, NULL));
+  g_assert_cmpmem (back, sizeof back, data, sizeof data);
+  g_assert_true (disk_read (disk, 2 << 20, back, sizeof back, NULL));
+  g_assert_true (image_is_zero (back, sizeof back));
+  g_free (requests[LAST]);
+  disk_unref (disk);
+  g_main_context_unref (context);
+}
+
 /* What goes into a CD drive: whole sectors, and a file system that the file holds to its end. */
 static void
 test_discs (Fixture *f, gconstpointer name)
@@ -506,6 +584,7 @@ main (int argc, char **argv)
   ADD ("/disk/no-file", "a.vdi", test_no_file);
   ADD ("/disk/asynchronous", "a.vdi", test_asynchronous);
   ADD ("/disk/another-context", "a.vdi", test_another_context);
+  ADD ("/disk/withdraw", "a.raw", test_withdraw);
   ADD ("/disk/grow", "a.bin", test_grow);
   return g_test_run ();
 }

@@ -157,9 +157,10 @@ on_stall (Disk *disk, const GError *error, void *opaque)
   *(gboolean *) opaque = TRUE;
 }
 
-/* What waits for room when the driver resets the device is not written later on from memory that holds something else. */
+/* What waits for room when the driver resets the device, or when that is no more though others hold on to the disk, is
+ * not written later on from memory that holds something else. */
 static void
-test_reset_stalled (Blk *t, gconstpointer legacy)
+reset_stalled (Blk *t, gboolean gone)
 {
   enum
   {
@@ -181,15 +182,35 @@ test_reset_stalled (Blk *t, gconstpointer legacy)
   driver_kick (&t->g, 0);
   while (!stalled)
     g_main_context_iteration (t->board->context, TRUE);
-  driver_set_status (&t->g, 0);
+  if (gone)
+    {
+      g_ptr_array_remove (t->board->devices, t->dev);
+      device_free (t->dev);
+    }
+  else
+    driver_set_status (&t->g, 0);
   g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &old), ==, 0);
   disk_retry (t->disk);
   blk_settle (t);
   g_assert_cmpint (pread (t->fd, back, sizeof back, FIRST * SECTOR), ==, sizeof back);
   for (unsigned i = 0; i < sizeof back; i++)
     g_assert_cmphex (back[i], ==, blk_content (FIRST * SECTOR + i));
+  if (gone)
+    return;
   driver_start (&t->g, PLAIN, DRIVER_QUEUES);
   g_assert_cmpuint (blk_request (t, WRITE, FIRST, DATA, SECTOR, NULL), ==, OK);
+}
+
+static void
+test_reset_stalled (Blk *t, gconstpointer legacy)
+{
+  reset_stalled (t, FALSE);
+}
+
+static void
+test_gone_stalled (Blk *t, gconstpointer legacy)
+{
+  reset_stalled (t, TRUE);
 }
 
 /* The same without a reset: it is written as it was. */
@@ -353,6 +374,7 @@ main (int argc, char **argv)
       add ("reset", legacy, test_reset);
       add ("watched", legacy, test_watched);
       add ("reset-stalled", legacy, test_reset_stalled);
+      add ("gone-stalled", legacy, test_gone_stalled);
       add ("stalled", legacy, test_stalled);
       add ("run", legacy, test_run);
     }
