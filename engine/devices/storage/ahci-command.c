@@ -39,38 +39,72 @@ ahci_read_slot (AhciPort *port, unsigned slot, AhciTable *table, uint8_t fis[CFI
   return pci_dma_read (pci, table->address, fis, CFIS_SIZE);
 }
 
+/* The next of the regions, at most @wanted (> 0) bytes of it, and goes on behind these. FALSE: the regions end.
+ * *@interrupt is set at the end of one that wants it. */
+static gboolean
+next_region (AhciPort *port, AhciTable *table, uint32_t wanted, uint64_t *address, uint32_t *length, gboolean *interrupt)
+{
+  uint64_t at = table->address + TABLE_PRDT + (uint64_t) table->entry * PRD_SIZE;
+  uint8_t prd[PRD_SIZE];
+  uint32_t flags, whole;
+
+  if (table->entry == table->entries || !pci_dma_read (&port->ahci->parent, at, prd, sizeof prd))
+    return FALSE;
+  flags = pci_get_long (prd + 12);
+  whole = (flags & PRD_BYTES) + 1;
+  /* It may have become shorter since its first part was used. */
+  *length = MIN (wanted, whole - MIN (table->offset, whole - 1));
+  *address = wide (pci_get_long (prd + 4), pci_get_long (prd) & ~1u) + table->offset;
+  table->offset += *length;
+  if (table->offset < whole)
+    return TRUE;
+  table->entry++;
+  table->offset = 0;
+  if (flags & PRD_INTERRUPT)
+    *interrupt = TRUE;
+  return TRUE;
+}
+
 uint32_t
 ahci_move (AhciPort *port, AhciTable *table, uint8_t *buffer, uint32_t bytes, gboolean to_memory)
 {
   PciDevice *pci = &port->ahci->parent;
-  uint32_t done = 0;
+  uint32_t done = 0, length;
+  uint64_t address;
+  gboolean interrupt = FALSE;
 
-  while (done < bytes && table->entry < table->entries)
+  for (; done < bytes && next_region (port, table, bytes - done, &address, &length, &interrupt); done += length)
     {
-      uint8_t prd[PRD_SIZE];
-      uint32_t flags, length, chunk;
-      uint64_t address;
-
-      if (!pci_dma_read (pci, table->address + TABLE_PRDT + (uint64_t) table->entry * PRD_SIZE, prd, sizeof prd))
-        break;
-      flags = pci_get_long (prd + 12);
-      length = (flags & PRD_BYTES) + 1;
-      address = wide (pci_get_long (prd + 4), pci_get_long (prd) & ~1u) + table->offset;
-      chunk = MIN (bytes - done, length - table->offset);
       if (to_memory)
-        pci_dma_write (pci, address, buffer + done, chunk);
+        pci_dma_write (pci, address, buffer + done, length);
       else
-        pci_dma_read (pci, address, buffer + done, chunk);
-      done += chunk;
-      table->offset += chunk;
-      if (table->offset < length)
-        break;
-      table->entry++;
-      table->offset = 0;
-      if (flags & PRD_INTERRUPT)
-        port->is |= IS_DPS;
+        pci_dma_read (pci, address, buffer + done, length);
     }
+  if (interrupt)
+    port->is |= IS_DPS;
   return done;
+}
+
+gboolean
+ahci_map (AhciPort *port, AhciTable *table, GuestPieces *pieces, uint32_t bytes, gboolean to_memory, gboolean *interrupt)
+{
+  AhciTable ahead = *table;
+  uint32_t length;
+  uint64_t address;
+
+  guest_pieces_empty (pieces);
+  *interrupt = FALSE;
+  for (uint32_t done = 0; done < bytes; done += length)
+    {
+      if (!next_region (port, &ahead, bytes - done, &address, &length, interrupt) ||
+          !guest_pieces_add (pieces, &port->ahci->parent, address, length, to_memory))
+        {
+          guest_pieces_empty (pieces);
+          return FALSE;
+        }
+    }
+  *table = ahead;
+  return TRUE;
 }
 
 void
@@ -342,8 +376,7 @@ ahci_cancel (AhciPort *port)
 {
   if (port->drive.busy)
     port->drive.cancelled = TRUE;
-  for (unsigned i = 0; i < SLOTS; i++)
-    port->tags[i].cancelled = port->tags[i].busy;
+  ahci_queue_cancel (port);
   port->slot = NO_SLOT;
   port->queued = 0;
 }

@@ -10,6 +10,7 @@
 
 #include "engine/devices/storage/ahci.h"
 #include "engine/devices/storage/ata.h"
+#include "engine/devices/storage/guest-pieces.h"
 
 enum
 {
@@ -67,6 +68,8 @@ typedef struct
   uint64_t lba;
   uint32_t left, chunk;    /* sectors */
   AhciTable table;
+  GuestPieces pieces;      /* of the guest's memory that the disk works on; none: it has the buffer */
+  gboolean interrupt;      /* a region that they end wants one */
   uint8_t *buffer;
   DiskRequest request;
 } AhciTag;
@@ -130,6 +133,10 @@ void ahci_cancel (AhciPort *port);
 gboolean ahci_read_slot (AhciPort *port, unsigned slot, AhciTable *table, uint8_t fis[CFIS_SIZE], uint32_t *flags);
 /* Moves bytes between @buffer and the regions; how many: fewer than asked for when the regions end. */
 uint32_t ahci_move (AhciPort *port, AhciTable *table, uint8_t *buffer, uint32_t bytes, gboolean to_memory);
+/* Finds the memory of the next @bytes in the regions. FALSE: a disk cannot work on it, and @table is as it was.
+ * *@interrupt: the guest is to be told at the end of a region among them. */
+gboolean ahci_map (AhciPort *port, AhciTable *table, GuestPieces *pieces, uint32_t bytes, gboolean to_memory,
+                   gboolean *interrupt);
 void ahci_post (AhciPort *port, unsigned where, const uint8_t *fis, unsigned length);
 /* A device-to-host register FIS of the drive's task file. */
 void ahci_post_registers (AhciPort *port, gboolean interrupt);
@@ -142,6 +149,10 @@ void ahci_halt (AhciPort *port, uint32_t cause);
 void ahci_queue_start (AhciPort *port, unsigned slot, const AhciTable *table, const uint8_t *fis);
 /* After a load: what was accepted before begins again. */
 void ahci_queue_restart (AhciPort *port, unsigned slot);
+/* What the disk works on does not count any more, and it has let go of the guest's memory. */
+void ahci_queue_cancel (AhciPort *port);
+/* It has let go of the requests, too, for good. */
+void ahci_queue_exit (AhciPort *port);
 /* READ LOG EXT, with the drive's registers loaded. */
 void ahci_read_log (AhciPort *port);
 

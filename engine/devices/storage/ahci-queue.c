@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Native command queuing: up to 32 reads and writes at once, each with a
- * request of its own at the disk, and the log of what failed.
+ * request of its own at the disk, and the log of what failed. The disk works
+ * on the guest's memory itself, in parts that end in a bounded time, because a
+ * reset waits for them; where that is no plain memory, on a buffer, in smaller
+ * ones.
  * Specification: Serial ATA 3.0, chapter 13.6; ATA8-ACS, annex A.
  */
 
@@ -9,7 +12,7 @@
 
 #include <string.h>
 
-enum { CHUNK_SECTORS = 512, LBA48_FUA = 1 << 7, LOG_DIRECTORY = 0x00, LOG_QUEUED_ERROR = 0x10, ALL_SECTORS = 65536,
+enum { PART_SECTORS = 8192, BUFFER_PART_SECTORS = 512, LBA48_FUA = 1 << 7, LOG_DIRECTORY = 0x00, LOG_QUEUED_ERROR = 0x10, ALL_SECTORS = 65536,
        CHECKSUM = 511 };
 
 static void next (AhciTag *t);
@@ -19,6 +22,7 @@ release (AhciTag *t)
 {
   t->busy = FALSE;
   t->cancelled = FALSE;
+  guest_pieces_empty (&t->pieces);
   g_clear_pointer (&t->buffer, disk_buffer_free);
 }
 
@@ -82,6 +86,8 @@ request_done (DiskRequest *request)
     machine_lock_take (lock);
   port->is_batch = more;
   t->busy = FALSE;
+  /* A failed read, too, may have written some. */
+  guest_pieces_written (&t->pieces, &port->ahci->parent);
   if (t->cancelled)
     release (t);
   else if (request->error != NULL)
@@ -89,10 +95,13 @@ request_done (DiskRequest *request)
       g_debug ("%s", request->error->message);
       fail (t, ERROR_UNC);
     }
-  else if (!t->write && ahci_move (port, &t->table, t->buffer, t->chunk * ATA_SECTOR, TRUE) < t->chunk * ATA_SECTOR)
+  else if (!t->write && t->pieces.count == 0 &&
+           ahci_move (port, &t->table, t->buffer, t->chunk * ATA_SECTOR, TRUE) < t->chunk * ATA_SECTOR)
     fail (t, ERROR_ABRT);
   else
     {
+      if (t->pieces.count > 0 && t->interrupt)
+        port->is |= IS_DPS;
       t->lba += t->chunk;
       t->left -= t->chunk;
       next (t);
@@ -102,6 +111,24 @@ request_done (DiskRequest *request)
   tell_done (port);
   ahci_process (port);
   machine_lock_release (lock);
+}
+
+/* Where the next part of the data is, or is to go: the guest's memory, or the buffer, once and for all. FALSE: the guest
+ * has not given as much. */
+static gboolean
+find_data (AhciTag *t)
+{
+  AhciPort *port = t->port;
+  uint32_t bytes;
+
+  t->chunk = MIN (t->left, PART_SECTORS);
+  if (t->buffer == NULL && ahci_map (port, &t->table, &t->pieces, t->chunk * ATA_SECTOR, !t->write, &t->interrupt))
+    return TRUE;
+  t->chunk = MIN (t->left, BUFFER_PART_SECTORS);
+  bytes = t->chunk * ATA_SECTOR;
+  if (t->buffer == NULL)
+    t->buffer = disk_buffer_new (bytes);
+  return !t->write || ahci_move (port, &t->table, t->buffer, bytes, FALSE) == bytes;
 }
 
 static void
@@ -118,18 +145,15 @@ next (AhciTag *t)
       port->untold |= 1u << t->number;
       return;
     }
-  t->chunk = MIN (t->left, CHUNK_SECTORS);
-  bytes = t->chunk * ATA_SECTOR;
-  if (t->buffer == NULL)
-    t->buffer = disk_buffer_new (bytes);
-  if (t->write && ahci_move (port, &t->table, t->buffer, bytes, FALSE) < bytes)
+  if (!find_data (t))
     {
       fail (t, ERROR_ABRT);
       return;
     }
+  bytes = t->chunk * ATA_SECTOR;
   t->request = (DiskRequest) {
     .op = t->write ? DISK_WRITE : DISK_READ, .force = t->force, .offset = t->lba * ATA_SECTOR, .buffer = t->buffer,
-    .length = bytes, .done = request_done, .opaque = port
+    .vector = t->pieces.pieces, .vector_count = t->pieces.count, .length = bytes, .done = request_done, .opaque = port
   };
   *(t->write ? &counters->writes : &counters->reads) += 1;
   *(t->write ? &counters->write_bytes : &counters->read_bytes) += bytes;
@@ -197,6 +221,41 @@ ahci_queue_restart (AhciPort *port, unsigned slot)
     begin (port, slot, &table, fis);
   else
     fail (&port->tags[slot], ERROR_ABRT);
+}
+
+void
+ahci_queue_cancel (AhciPort *port)
+{
+  for (unsigned i = 0; i < SLOTS; i++)
+    {
+      AhciTag *t = &port->tags[i];
+
+      t->cancelled = t->busy;
+      if (!t->busy || t->pieces.count == 0)
+        continue;
+      /* The memory may become anything from now on; until now it may have been read into. */
+      disk_recall (port->drive.disk, &t->request);
+      guest_pieces_written (&t->pieces, &port->ahci->parent);
+      guest_pieces_empty (&t->pieces);
+    }
+}
+
+void
+ahci_queue_exit (AhciPort *port)
+{
+  /* Others may hold on to the disk; it must not work on what is ours any more, and what it could not carry out is no
+   * more. */
+  if (port->drive.disk != NULL)
+    disk_drain (port->drive.disk);
+  for (unsigned i = 0; i < SLOTS; i++)
+    {
+      AhciTag *t = &port->tags[i];
+
+      if (t->busy)
+        disk_withdraw (port->drive.disk, &t->request);
+      release (t);
+      guest_pieces_free (&t->pieces);
+    }
 }
 
 /* Page 10h tells which queued command failed, and lets the drive take commands again. */

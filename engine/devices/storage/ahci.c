@@ -345,12 +345,8 @@ ahci_unrealize (Device *dev)
     {
       AhciPort *port = &d->port[i];
 
-      /* Others may hold on to the disk; it must not work on our buffers any more. */
-      if (ahci_port_is_busy (port))
-        disk_drain (port->drive.disk);
-      g_clear_pointer (&port->drive.disk, disk_unref);
-      for (unsigned tag = 0; tag < SLOTS; tag++)
-        g_clear_pointer (&port->tags[tag].buffer, disk_buffer_free);
+      ahci_queue_exit (port);
+      ata_drive_exit (&port->drive);
     }
   pci_device_exit (&d->parent);
 }

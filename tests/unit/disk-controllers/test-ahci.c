@@ -1,262 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The AHCI controller with a disk at port 0 and a CD drive at port 1, driven through its registers and memory. */
 
-#include "engine/devices/storage/ahci-private.h"
-#include "tests/unit/platform/board.h"
+#include "tests/unit/disk-controllers/ahci-driver.h"
 
 #include <gio/gio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
-
-enum
-{
-  DISK_SECTORS = 1200, CD_SECTORS = 200, ISO_DESCRIPTOR = 16 * CD_SECTOR, ABAR = 0xe0000000, CONFIG_ABAR = 0x24,
-  DISK = 0, CD = 1, EMPTY = 2, IRQ = 11, TARGET = 0x40000, TABLES = 0x10000, TABLE_SIZE = 0x400, SOURCE = 0xe0000,
-  WRITE = 1 << 6, LBA = 0x40, STATE_ROUNDS = 60, TAGS = SLOTS - 1, OUTSIDE = 0x8000000
-};
-#define ALL 0xffffffffu
-
-typedef struct
-{
-  Board *board;
-  Device *ahci;
-  Disk *disk, *disc;
-  int disk_fd, disc_fd;
-} Sata;
-
-static uint8_t
-content (unsigned sector, unsigned byte)
-{
-  return (uint8_t) (sector * 7 + byte * 3 + (byte >> 8));
-}
-
-static Disk *
-memory_disk (int *fd, unsigned sectors, unsigned sector_size, DiskOpenFlags flags)
-{
-  g_autofree uint8_t *data = g_malloc (sectors * sector_size);
-  g_autofree char *path = NULL;
-  g_autoptr (GError) error = NULL;
-  Disk *disk;
-
-  for (unsigned i = 0; i < sectors * sector_size; i++)
-    data[i] = content (i / sector_size, i % sector_size);
-  if (flags & DISK_OPEN_READ_ONLY)
-    memcpy (data + ISO_DESCRIPTOR, "\0CD001\1", 7);
-  *fd = memfd_create ("disk", MFD_CLOEXEC);
-  g_assert_cmpint (pwrite (*fd, data, sectors * sector_size, 0), ==, sectors * sector_size);
-  path = g_strdup_printf ("/proc/self/fd/%d", *fd);
-  disk = disk_open (path, flags, &error);
-  g_assert_no_error (error);
-  return disk;
-}
-
-static uint32_t
-get (Sata *t, unsigned reg)
-{
-  return (uint32_t) board_read (t->board, ABAR + reg, 4);
-}
-
-static void
-set (Sata *t, unsigned reg, uint32_t value)
-{
-  board_write (t->board, ABAR + reg, value, 4);
-}
-
-static uint32_t
-port_get (Sata *t, unsigned port, unsigned reg)
-{
-  return get (t, REG_PORTS + port * PORT_SIZE + reg);
-}
-
-static void
-port_set (Sata *t, unsigned port, unsigned reg, uint32_t value)
-{
-  set (t, REG_PORTS + port * PORT_SIZE + reg, value);
-}
-
-static uint8_t *
-memory (Sata *t, uint32_t address)
-{
-  return ram_block_host (t->board->ram) + address;
-}
-
-static uint32_t
-list_of (unsigned port)
-{
-  return 0x2000 + port * 0x1000;
-}
-
-static uint32_t
-received (unsigned port, unsigned where)
-{
-  return list_of (port) + 0x800 + where;
-}
-
-static uint32_t
-table_of (unsigned port, unsigned slot)
-{
-  return TABLES + (port * 2 + slot % 2) * 0x8000 + slot / 2 * TABLE_SIZE;
-}
-
-/* What a driver does to a port first. */
-static void
-start_port (Sata *t, unsigned port)
-{
-  port_set (t, port, PX_CLB, list_of (port));
-  port_set (t, port, PX_FB, received (port, 0));
-  port_set (t, port, PX_CMD, CMD_FRE);
-  port_set (t, port, PX_SERR, ALL);
-  port_set (t, port, PX_IS, ALL);
-  port_set (t, port, PX_IE, ALL);
-  port_set (t, port, PX_CMD, CMD_FRE | CMD_ST);
-}
-
-static void
-setup (Sata *t, gconstpointer unused)
-{
-  uint8_t devfn;
-
-  t->board = board_new ();
-  t->ahci = device_new (&ahci_type);
-  t->disk = memory_disk (&t->disk_fd, DISK_SECTORS, ATA_SECTOR, 0);
-  t->disc = memory_disk (&t->disc_fd, CD_SECTORS, CD_SECTOR, DISK_OPEN_READ_ONLY);
-  ahci_attach_disk (t->ahci, DISK, t->disk);
-  ahci_attach_cdrom (t->ahci, CD, t->disc);
-  board_add (t->board, t->ahci);
-  devfn = ((PciDevice *) t->ahci)->devfn;
-  pci_config_write (t->board->pci, 0, devfn, CONFIG_ABAR, ABAR, 4);
-  pci_config_write (t->board->pci, 0, devfn, PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, 2);
-  set (t, REG_GHC, GHC_AE | GHC_IE);
-}
-
-static void
-setup_started (Sata *t, gconstpointer unused)
-{
-  setup (t, unused);
-  start_port (t, DISK);
-  start_port (t, CD);
-  set (t, REG_IS, ALL);
-}
-
-static void
-teardown (Sata *t, gconstpointer unused)
-{
-  board_free (t->board);
-  disk_unref (t->disk);
-  disk_unref (t->disc);
-  close (t->disk_fd);
-  close (t->disc_fd);
-}
-
-/* A command's table with regions of @each bytes from @address on; it is not issued yet. */
-static uint8_t *
-prepare (Sata *t, unsigned port, unsigned slot, uint32_t flags, uint32_t address, uint32_t bytes, uint32_t each)
-{
-  uint8_t *header = memory (t, list_of (port) + slot * HEADER_SIZE), *table = memory (t, table_of (port, slot));
-  uint32_t regions = 0;
-
-  memset (table, 0, TABLE_SIZE);
-  for (uint32_t done = 0; done < bytes; done += each, regions++)
-    {
-      uint8_t *prd = table + TABLE_PRDT + regions * PRD_SIZE;
-
-      g_assert_cmpuint (TABLE_PRDT + (regions + 1) * PRD_SIZE, <=, TABLE_SIZE);
-      pci_set_long (prd, address + done);
-      pci_set_long (prd + 12, MIN (each, bytes - done) - 1);
-    }
-  memset (header, 0, HEADER_SIZE);
-  pci_set_long (header, 5 | flags | regions << 16);
-  pci_set_long (header + 8, table_of (port, slot));
-  return table;
-}
-
-static void
-put_fis (uint8_t *fis, uint8_t command, uint64_t lba, unsigned count)
-{
-  fis[0] = FIS_H2D;
-  fis[1] = FIS_IS_COMMAND;
-  fis[2] = command;
-  for (unsigned i = 0; i < 3; i++)
-    {
-      fis[4 + i] = (uint8_t) (lba >> (8 * i));
-      fis[8 + i] = (uint8_t) (lba >> (24 + 8 * i));
-    }
-  fis[7] = LBA;
-  fis[12] = (uint8_t) count;
-  fis[13] = (uint8_t) (count >> 8);
-}
-
-static void
-put_queued (uint8_t *fis, uint8_t command, unsigned tag, uint64_t lba, unsigned count)
-{
-  put_fis (fis, command, lba, tag << 3);
-  fis[3] = (uint8_t) count;
-  fis[11] = (uint8_t) (count >> 8);
-}
-
-/* Lets the disks work until the slots and tags are free, or the port has stopped at an error. */
-static void
-settle (Sata *t, unsigned port)
-{
-  while ((port_get (t, port, PX_CI) | port_get (t, port, PX_SACT)) != 0 && !(port_get (t, port, PX_IS) & IS_TFES))
-    g_main_context_iteration (t->board->context, TRUE);
-}
-
-/* Issues one command and waits for its end. */
-static void
-finish (Sata *t, unsigned port, unsigned slot)
-{
-  port_set (t, port, PX_CI, 1u << slot);
-  settle (t, port);
-}
-
-static void
-ata (Sata *t, uint8_t command, uint32_t flags, uint64_t lba, unsigned count, uint32_t bytes, uint32_t each)
-{
-  put_fis (prepare (t, DISK, 3, flags, TARGET, bytes, each), command, lba, count);
-  finish (t, DISK, 3);
-}
-
-static void
-expect_good (Sata *t, unsigned port, uint32_t cause)
-{
-  g_assert_cmphex (port_get (t, port, PX_CI), ==, 0);
-  g_assert_cmphex (port_get (t, port, PX_TFD), ==, STATUS_DRDY | STATUS_DSC);
-  g_assert_cmphex (port_get (t, port, PX_IS), ==, cause);
-  g_assert_cmpint (t->board->level[IRQ], ==, 1);
-  port_set (t, port, PX_IS, ALL);
-  set (t, REG_IS, ALL);
-  g_assert_cmpint (t->board->level[IRQ], ==, 0);
-}
-
-/* The port has stopped with @error; then it is started anew. */
-static void
-expect_bad (Sata *t, unsigned port, uint8_t error)
-{
-  g_assert_cmphex (port_get (t, port, PX_IS) & IS_TFES, !=, 0);
-  g_assert_cmphex (port_get (t, port, PX_TFD), ==, STATUS_DRDY | STATUS_DSC | STATUS_ERR | (uint32_t) error << 8);
-  port_set (t, port, PX_CMD, CMD_FRE);
-  g_assert_cmphex (port_get (t, port, PX_CI) | port_get (t, port, PX_SACT), ==, 0);
-  port_set (t, port, PX_IS, ALL);
-  port_set (t, port, PX_CMD, CMD_FRE | CMD_ST);
-  set (t, REG_IS, ALL);
-}
-
-static void
-expect_contents (Sata *t, uint32_t address, unsigned sector, unsigned sector_size, unsigned bytes)
-{
-  const uint8_t *seen = memory (t, address);
-
-  for (unsigned i = 0; i < bytes; i++)
-    g_assert_cmphex (seen[i], ==, content (sector + i / sector_size, i % sector_size));
-}
-
-static uint32_t
-moved (Sata *t, unsigned port, unsigned slot)
-{
-  return pci_get_long (memory (t, list_of (port) + slot * HEADER_SIZE + 4));
-}
 
 /* Registers */
 
@@ -267,50 +16,50 @@ test_registers (Sata *t, gconstpointer unused)
 
   g_assert_cmphex (pci_config_read (t->board->pci, 0, devfn, 0, 4), ==, 0x29228086);
   g_assert_cmphex (pci_config_read (t->board->pci, 0, devfn, 8, 4) >> 8, ==, 0x010601);
-  g_assert_cmphex (get (t, REG_CAP) & 31, ==, AHCI_PORTS_LEAST - 1);
-  g_assert_cmphex (get (t, REG_CAP) >> 8 & 31, ==, SLOTS - 1);
-  g_assert_cmphex (get (t, REG_PI), ==, 0x3f);
-  g_assert_cmphex (get (t, REG_VS), ==, 0x10301);
-  g_assert_cmphex (port_get (t, DISK, PX_SSTS), ==, 0x133);
-  g_assert_cmphex (port_get (t, EMPTY, PX_SSTS), ==, 0);
-  g_assert_cmphex (port_get (t, EMPTY, PX_TFD), ==, 0x7f);
-  g_assert_cmphex (port_get (t, EMPTY, PX_CMD) & CMD_HPCP, !=, 0);
-  g_assert_cmphex (port_get (t, 6, PX_SIG), ==, 0);
+  g_assert_cmphex (sata_get (t, REG_CAP) & 31, ==, AHCI_PORTS_LEAST - 1);
+  g_assert_cmphex (sata_get (t, REG_CAP) >> 8 & 31, ==, SLOTS - 1);
+  g_assert_cmphex (sata_get (t, REG_PI), ==, 0x3f);
+  g_assert_cmphex (sata_get (t, REG_VS), ==, 0x10301);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_SSTS), ==, 0x133);
+  g_assert_cmphex (sata_port_get (t, EMPTY, PX_SSTS), ==, 0);
+  g_assert_cmphex (sata_port_get (t, EMPTY, PX_TFD), ==, 0x7f);
+  g_assert_cmphex (sata_port_get (t, EMPTY, PX_CMD) & CMD_HPCP, !=, 0);
+  g_assert_cmphex (sata_port_get (t, 6, PX_SIG), ==, 0);
 
   /* The drives say what they are once there is room for it. */
-  g_assert_cmphex (port_get (t, DISK, PX_SIG), ==, ALL);
-  port_set (t, DISK, PX_FB, received (DISK, 0) | 0xff);
-  g_assert_cmphex (port_get (t, DISK, PX_FB), ==, received (DISK, 0));
-  port_set (t, DISK, PX_CMD, CMD_FRE);
-  g_assert_cmphex (port_get (t, DISK, PX_CMD) & (CMD_FRE | CMD_FR | CMD_ST | CMD_CR), ==, CMD_FRE | CMD_FR);
-  g_assert_cmphex (port_get (t, DISK, PX_SIG), ==, 0x00000101);
-  g_assert_cmphex (port_get (t, DISK, PX_TFD), ==, 0x150);
-  g_assert_cmphex (*memory (t, received (DISK, RX_D2H)), ==, FIS_D2H);
-  start_port (t, CD);
-  g_assert_cmphex (port_get (t, CD, PX_SIG), ==, 0xeb140101);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_SIG), ==, ALL);
+  sata_port_set (t, DISK, PX_FB, sata_received (DISK, 0) | 0xff);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_FB), ==, sata_received (DISK, 0));
+  sata_port_set (t, DISK, PX_CMD, CMD_FRE);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_CMD) & (CMD_FRE | CMD_FR | CMD_ST | CMD_CR), ==, CMD_FRE | CMD_FR);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_SIG), ==, 0x00000101);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_TFD), ==, 0x150);
+  g_assert_cmphex (*sata_memory (t, sata_received (DISK, RX_D2H)), ==, FIS_D2H);
+  sata_start_port (t, CD);
+  g_assert_cmphex (sata_port_get (t, CD, PX_SIG), ==, 0xeb140101);
 
   /* A cause reaches the line through three masks, and stays until it is gone at its root. */
-  g_assert_cmphex (port_get (t, DISK, PX_IS), ==, IS_PCS);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_IS), ==, IS_PCS);
   g_assert_cmpint (t->board->level[IRQ], ==, 0);
-  port_set (t, DISK, PX_IE, IS_PCS);
+  sata_port_set (t, DISK, PX_IE, IS_PCS);
   g_assert_cmpint (t->board->level[IRQ], ==, 1);
-  set (t, REG_IS, ALL);
-  g_assert_cmphex (get (t, REG_IS), ==, 1);
-  port_set (t, DISK, PX_IS, ALL);
-  g_assert_cmphex (port_get (t, DISK, PX_IS), ==, IS_PCS);
-  port_set (t, DISK, PX_SERR, ALL);
-  g_assert_cmphex (port_get (t, DISK, PX_IS), ==, 0);
-  set (t, REG_IS, ALL);
+  sata_set (t, REG_IS, ALL);
+  g_assert_cmphex (sata_get (t, REG_IS), ==, 1);
+  sata_port_set (t, DISK, PX_IS, ALL);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_IS), ==, IS_PCS);
+  sata_port_set (t, DISK, PX_SERR, ALL);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_IS), ==, 0);
+  sata_set (t, REG_IS, ALL);
   g_assert_cmpint (t->board->level[IRQ], ==, 0);
 
   /* Nothing is issued to a port that stands still. */
-  port_set (t, DISK, PX_CI, 1);
-  port_set (t, DISK, PX_SACT, 1);
-  g_assert_cmphex (port_get (t, DISK, PX_CI) | port_get (t, DISK, PX_SACT), ==, 0);
-  set (t, REG_GHC, GHC_HR);
-  g_assert_cmphex (get (t, REG_GHC), ==, 0);
-  g_assert_cmphex (port_get (t, DISK, PX_IE), ==, 0);
-  g_assert_cmphex (port_get (t, DISK, PX_FB), ==, received (DISK, 0));
+  sata_port_set (t, DISK, PX_CI, 1);
+  sata_port_set (t, DISK, PX_SACT, 1);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_CI) | sata_port_get (t, DISK, PX_SACT), ==, 0);
+  sata_set (t, REG_GHC, GHC_HR);
+  g_assert_cmphex (sata_get (t, REG_GHC), ==, 0);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_IE), ==, 0);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_FB), ==, sata_received (DISK, 0));
 }
 
 /* Commands that are not queued */
@@ -318,11 +67,11 @@ test_registers (Sata *t, gconstpointer unused)
 static void
 test_identify (Sata *t, gconstpointer unused)
 {
-  const uint8_t *data = memory (t, TARGET), *setup_fis = memory (t, received (DISK, RX_PIO_SETUP));
+  const uint8_t *data = sata_memory (t, TARGET), *setup_fis = sata_memory (t, sata_received (DISK, RX_PIO_SETUP));
 
-  ata (t, 0xec, 0, 0, 0, ATA_SECTOR, ATA_SECTOR);
-  expect_good (t, DISK, IS_PSS);
-  g_assert_cmpuint (moved (t, DISK, 3), ==, ATA_SECTOR);
+  sata_ata (t, 0xec, 0, 0, 0, ATA_SECTOR, ATA_SECTOR);
+  sata_expect_good (t, DISK, IS_PSS);
+  g_assert_cmpuint (sata_moved (t, DISK, 3), ==, ATA_SECTOR);
   g_assert_cmphex (setup_fis[0], ==, FIS_PIO_SETUP);
   g_assert_cmphex (setup_fis[2], ==, STATUS_DRDY | STATUS_DSC | STATUS_DRQ);
   g_assert_cmphex (setup_fis[15], ==, STATUS_DRDY | STATUS_DSC);
@@ -331,17 +80,17 @@ test_identify (Sata *t, gconstpointer unused)
   g_assert_cmphex (pci_get_word (data + 2 * 75), ==, 31);
   g_assert_cmphex (pci_get_word (data + 2 * 76) & 0x100, ==, 0x100);
   g_assert_cmphex (pci_get_word (data + 2 * 93), ==, 0);
-  g_assert_cmphex (port_get (t, DISK, PX_CMD) >> 8 & 31, ==, 3);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_CMD) >> 8 & 31, ==, 3);
 
   /* Log pages: what there is, and that no queued command has failed. */
-  ata (t, READ_LOG_EXT, 0, 0x00, 1, ATA_SECTOR, ATA_SECTOR);
-  expect_good (t, DISK, IS_PSS);
+  sata_ata (t, READ_LOG_EXT, 0, 0x00, 1, ATA_SECTOR, ATA_SECTOR);
+  sata_expect_good (t, DISK, IS_PSS);
   g_assert_cmphex (data[0x20], ==, 1);
-  ata (t, READ_LOG_EXT, 0, 0x10, 1, ATA_SECTOR, ATA_SECTOR);
-  expect_good (t, DISK, IS_PSS);
+  sata_ata (t, READ_LOG_EXT, 0, 0x10, 1, ATA_SECTOR, ATA_SECTOR);
+  sata_expect_good (t, DISK, IS_PSS);
   g_assert_cmphex (data[0], ==, 0x80);
-  ata (t, READ_LOG_EXT, 0, 0x30, 1, ATA_SECTOR, ATA_SECTOR);
-  expect_bad (t, DISK, ERROR_ABRT);
+  sata_ata (t, READ_LOG_EXT, 0, 0x30, 1, ATA_SECTOR, ATA_SECTOR);
+  sata_expect_bad (t, DISK, ERROR_ABRT);
 }
 
 static void
@@ -351,52 +100,52 @@ test_read_write (Sata *t, gconstpointer unused)
   uint8_t *table;
 
   /* More than a drive's buffer, in regions of any size. */
-  ata (t, 0x25, 0, 7, 300, 300 * ATA_SECTOR, 5002);
-  expect_good (t, DISK, IS_DHRS);
-  expect_contents (t, TARGET, 7, ATA_SECTOR, 300 * ATA_SECTOR);
-  g_assert_cmpuint (moved (t, DISK, 3), ==, 300 * ATA_SECTOR);
-  ata (t, 0x35, WRITE, 600, 300, 300 * ATA_SECTOR, 4096);
-  expect_good (t, DISK, IS_DHRS);
+  sata_ata (t, 0x25, 0, 7, 300, 300 * ATA_SECTOR, 5002);
+  sata_expect_good (t, DISK, IS_DHRS);
+  sata_expect_contents (t, TARGET, 7, ATA_SECTOR, 300 * ATA_SECTOR);
+  g_assert_cmpuint (sata_moved (t, DISK, 3), ==, 300 * ATA_SECTOR);
+  sata_ata (t, 0x35, WRITE, 600, 300, 300 * ATA_SECTOR, 4096);
+  sata_expect_good (t, DISK, IS_DHRS);
   g_assert_true (disk_read (t->disk, 600 * ATA_SECTOR, seen, 300 * ATA_SECTOR, NULL));
-  g_assert_cmpmem (seen, 300 * ATA_SECTOR, memory (t, TARGET), 300 * ATA_SECTOR);
+  g_assert_cmpmem (seen, 300 * ATA_SECTOR, sata_memory (t, TARGET), 300 * ATA_SECTOR);
 
   /* By PIO, block by block. */
-  memset (memory (t, TARGET), 0, 5 * ATA_SECTOR);
-  ata (t, 0x24, 0, 1000, 5, 5 * ATA_SECTOR, 600);
-  expect_good (t, DISK, IS_PSS);
-  expect_contents (t, TARGET, 1000, ATA_SECTOR, 5 * ATA_SECTOR);
-  ata (t, 0x34, WRITE, 1100, 5, 5 * ATA_SECTOR, 600);
-  expect_good (t, DISK, IS_PSS | IS_DHRS);
+  memset (sata_memory (t, TARGET), 0, 5 * ATA_SECTOR);
+  sata_ata (t, 0x24, 0, 1000, 5, 5 * ATA_SECTOR, 600);
+  sata_expect_good (t, DISK, IS_PSS);
+  sata_expect_contents (t, TARGET, 1000, ATA_SECTOR, 5 * ATA_SECTOR);
+  sata_ata (t, 0x34, WRITE, 1100, 5, 5 * ATA_SECTOR, 600);
+  sata_expect_good (t, DISK, IS_PSS | IS_DHRS);
   g_assert_true (disk_read (t->disk, 1100 * ATA_SECTOR, seen, 5 * ATA_SECTOR, NULL));
-  g_assert_cmpmem (seen, 5 * ATA_SECTOR, memory (t, TARGET), 5 * ATA_SECTOR);
+  g_assert_cmpmem (seen, 5 * ATA_SECTOR, sata_memory (t, TARGET), 5 * ATA_SECTOR);
 
   /* A region that wants an interrupt; and no data at all. */
-  table = prepare (t, DISK, 3, 0, TARGET, 2 * ATA_SECTOR, ATA_SECTOR);
-  put_fis (table, 0x25, 0, 2);
+  table = sata_prepare (t, DISK, 3, 0, TARGET, 2 * ATA_SECTOR, ATA_SECTOR);
+  sata_put_fis (table, 0x25, 0, 2);
   table[TABLE_PRDT + 15] |= 0x80;
-  finish (t, DISK, 3);
-  expect_good (t, DISK, IS_DHRS | IS_DPS);
-  ata (t, 0xea, 0, 0, 0, 0, 1);
-  expect_good (t, DISK, IS_DHRS);
-  ata (t, 0x25, 0, DISK_SECTORS - 1, 2, 2 * ATA_SECTOR, 2 * ATA_SECTOR);
-  expect_bad (t, DISK, ERROR_IDNF);
-  ata (t, 0xff, 0, 0, 0, 0, 1);
-  expect_bad (t, DISK, ERROR_ABRT);
+  sata_finish (t, DISK, 3);
+  sata_expect_good (t, DISK, IS_DHRS | IS_DPS);
+  sata_ata (t, 0xea, 0, 0, 0, 0, 1);
+  sata_expect_good (t, DISK, IS_DHRS);
+  sata_ata (t, 0x25, 0, DISK_SECTORS - 1, 2, 2 * ATA_SECTOR, 2 * ATA_SECTOR);
+  sata_expect_bad (t, DISK, ERROR_IDNF);
+  sata_ata (t, 0xff, 0, 0, 0, 0, 1);
+  sata_expect_bad (t, DISK, ERROR_ABRT);
 
   /* TRIM. */
-  memset (memory (t, TARGET), 0, ATA_SECTOR);
-  pci_set_long (memory (t, TARGET), 40);
-  pci_set_word (memory (t, TARGET + 6), 80);
-  table = prepare (t, DISK, 3, WRITE, TARGET, ATA_SECTOR, ATA_SECTOR);
-  put_fis (table, 0x06, 0, 1);
+  memset (sata_memory (t, TARGET), 0, ATA_SECTOR);
+  pci_set_long (sata_memory (t, TARGET), 40);
+  pci_set_word (sata_memory (t, TARGET + 6), 80);
+  table = sata_prepare (t, DISK, 3, WRITE, TARGET, ATA_SECTOR, ATA_SECTOR);
+  sata_put_fis (table, 0x06, 0, 1);
   table[3] = 1;
-  finish (t, DISK, 3);
-  expect_good (t, DISK, IS_DHRS);
+  sata_finish (t, DISK, 3);
+  sata_expect_good (t, DISK, IS_DHRS);
   g_assert_true (disk_read (t->disk, 39 * ATA_SECTOR, seen, 82 * ATA_SECTOR, NULL));
-  g_assert_cmphex (seen[0], ==, content (39, 0));
+  g_assert_cmphex (seen[0], ==, sata_content (39, 0));
   for (unsigned i = ATA_SECTOR; i < 81 * ATA_SECTOR; i++)
     g_assert_cmphex (seen[i], ==, 0);
-  g_assert_cmphex (seen[81 * ATA_SECTOR + 1], ==, content (120, 1));
+  g_assert_cmphex (seen[81 * ATA_SECTOR + 1], ==, sata_content (120, 1));
 }
 
 /* Queued commands */
@@ -411,27 +160,28 @@ test_queue (Sata *t, gconstpointer unused)
       unsigned sector = i * 37 % 1000;
       gboolean write = i % 4 == 3;
 
-      put_queued (prepare (t, DISK, i, write ? WRITE : 0, write ? SOURCE + i * ATA_SECTOR : TARGET + i * 8 * ATA_SECTOR,
-                           (write ? 1 : 8) * ATA_SECTOR, 1026),
-                  write ? NCQ_WRITE : NCQ_READ, i, write ? 1100 + i : sector, write ? 1 : 8);
-      memset (memory (t, SOURCE + i * ATA_SECTOR), (int) i + 100, ATA_SECTOR);
+      sata_put_queued (sata_prepare (t, DISK, i, write ? WRITE : 0,
+                                     write ? SOURCE + i * ATA_SECTOR : TARGET + i * 8 * ATA_SECTOR,
+                                     (write ? 1 : 8) * ATA_SECTOR, 1026),
+                       write ? NCQ_WRITE : NCQ_READ, i, write ? 1100 + i : sector, write ? 1 : 8);
+      memset (sata_memory (t, SOURCE + i * ATA_SECTOR), (int) i + 100, ATA_SECTOR);
     }
-  port_set (t, DISK, PX_SACT, ALL >> 1);
-  port_set (t, DISK, PX_CI, ALL >> 1);
+  sata_port_set (t, DISK, PX_SACT, ALL >> 1);
+  sata_port_set (t, DISK, PX_CI, ALL >> 1);
   /* All were accepted at once. */
-  g_assert_cmphex (port_get (t, DISK, PX_CI), ==, 0);
-  g_assert_cmphex (port_get (t, DISK, PX_SACT), ==, ALL >> 1);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_CI), ==, 0);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_SACT), ==, ALL >> 1);
   /* What is not queued waits for the queue. */
-  put_fis (prepare (t, DISK, TAGS, 0, 0, 0, 1), 0xea, 0, 0);
-  port_set (t, DISK, PX_CI, 1u << TAGS);
-  g_assert_cmphex (port_get (t, DISK, PX_CI), ==, 1u << TAGS);
-  settle (t, DISK);
-  expect_good (t, DISK, IS_SDBS | IS_DHRS);
-  g_assert_cmphex (*memory (t, received (DISK, RX_SET_DEVICE_BITS)), ==, FIS_SET_DEVICE_BITS);
+  sata_put_fis (sata_prepare (t, DISK, TAGS, 0, 0, 0, 1), 0xea, 0, 0);
+  sata_port_set (t, DISK, PX_CI, 1u << TAGS);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_CI), ==, 1u << TAGS);
+  sata_settle (t, DISK);
+  sata_expect_good (t, DISK, IS_SDBS | IS_DHRS);
+  g_assert_cmphex (*sata_memory (t, sata_received (DISK, RX_SET_DEVICE_BITS)), ==, FIS_SET_DEVICE_BITS);
   for (unsigned i = 0; i < TAGS; i++)
     {
       if (i % 4 != 3)
-        expect_contents (t, TARGET + i * 8 * ATA_SECTOR, i * 37 % 1000, ATA_SECTOR, 8 * ATA_SECTOR);
+        sata_expect_contents (t, TARGET + i * 8 * ATA_SECTOR, i * 37 % 1000, ATA_SECTOR, 8 * ATA_SECTOR);
       else
         {
           g_assert_true (disk_read (t->disk, (1100 + i) * ATA_SECTOR, seen, ATA_SECTOR, NULL));
@@ -441,44 +191,45 @@ test_queue (Sata *t, gconstpointer unused)
     }
 
   /* More than one request's worth, forced through to the medium. */
-  put_queued (prepare (t, DISK, 9, 0, TARGET, 1000 * ATA_SECTOR, 0x10000), NCQ_READ, 9, 20, 1000);
-  memory (t, table_of (DISK, 9))[7] |= 0x80;
-  port_set (t, DISK, PX_SACT, 1 << 9);
-  finish (t, DISK, 9);
-  expect_good (t, DISK, IS_SDBS);
-  expect_contents (t, TARGET, 20, ATA_SECTOR, 1000 * ATA_SECTOR);
+  sata_put_queued (sata_prepare (t, DISK, 9, 0, TARGET, 1000 * ATA_SECTOR, 0x10000), NCQ_READ, 9, 20, 1000);
+  sata_memory (t, sata_table_of (DISK, 9))[7] |= 0x80;
+  sata_port_set (t, DISK, PX_SACT, 1 << 9);
+  sata_finish (t, DISK, 9);
+  sata_expect_good (t, DISK, IS_SDBS);
+  sata_expect_contents (t, TARGET, 20, ATA_SECTOR, 1000 * ATA_SECTOR);
 
   /* Those that are done at the same time are told of in one FIS. */
   for (unsigned i = 0; i < 4; i++)
-    put_queued (prepare (t, DISK, i, 0, TARGET + i * 8 * ATA_SECTOR, 8 * ATA_SECTOR, 4096), NCQ_READ, i, 50 * i, 8);
-  port_set (t, DISK, PX_SACT, 15);
-  port_set (t, DISK, PX_CI, 15);
+    sata_put_queued (sata_prepare (t, DISK, i, 0, TARGET + i * 8 * ATA_SECTOR, 8 * ATA_SECTOR, 4096), NCQ_READ, i,
+                     50 * i, 8);
+  sata_port_set (t, DISK, PX_SACT, 15);
+  sata_port_set (t, DISK, PX_CI, 15);
   disk_drain (t->disk);
-  settle (t, DISK);
-  expect_good (t, DISK, IS_SDBS);
-  g_assert_cmphex (pci_get_long (memory (t, received (DISK, RX_SET_DEVICE_BITS)) + 4), ==, 15);
+  sata_settle (t, DISK);
+  sata_expect_good (t, DISK, IS_SDBS);
+  g_assert_cmphex (pci_get_long (sata_memory (t, sata_received (DISK, RX_SET_DEVICE_BITS)) + 4), ==, 15);
   for (unsigned i = 0; i < 4; i++)
-    expect_contents (t, TARGET + i * 8 * ATA_SECTOR, 50 * i, ATA_SECTOR, 8 * ATA_SECTOR);
+    sata_expect_contents (t, TARGET + i * 8 * ATA_SECTOR, 50 * i, ATA_SECTOR, 8 * ATA_SECTOR);
 }
 
 static void
 test_queue_errors (Sata *t, gconstpointer unused)
 {
-  const uint8_t *log = memory (t, TARGET);
+  const uint8_t *log = sata_memory (t, TARGET);
   uint8_t sum = 0;
 
   /* Beyond the end: the drive stops, and says which it was. */
-  put_queued (prepare (t, DISK, 2, 0, TARGET, 8 * ATA_SECTOR, 4096), NCQ_READ, 2, 0, 8);
-  put_queued (prepare (t, DISK, 5, 0, TARGET, 8 * ATA_SECTOR, 4096), NCQ_READ, 5, DISK_SECTORS - 4, 8);
-  put_queued (prepare (t, DISK, 7, 0, TARGET, 8 * ATA_SECTOR, 4096), NCQ_READ, 7, 0, 8);
-  port_set (t, DISK, PX_SACT, 1 << 2 | 1 << 5 | 1 << 7);
-  port_set (t, DISK, PX_CI, 1 << 2 | 1 << 5 | 1 << 7);
-  settle (t, DISK);
-  g_assert_cmphex (port_get (t, DISK, PX_SACT), ==, 1 << 2 | 1 << 5 | 1 << 7);
-  g_assert_cmphex (port_get (t, DISK, PX_CI), ==, 1 << 7);
-  expect_bad (t, DISK, ERROR_IDNF);
-  ata (t, READ_LOG_EXT, 0, 0x10, 1, ATA_SECTOR, ATA_SECTOR);
-  expect_good (t, DISK, IS_PSS);
+  sata_put_queued (sata_prepare (t, DISK, 2, 0, TARGET, 8 * ATA_SECTOR, 4096), NCQ_READ, 2, 0, 8);
+  sata_put_queued (sata_prepare (t, DISK, 5, 0, TARGET, 8 * ATA_SECTOR, 4096), NCQ_READ, 5, DISK_SECTORS - 4, 8);
+  sata_put_queued (sata_prepare (t, DISK, 7, 0, TARGET, 8 * ATA_SECTOR, 4096), NCQ_READ, 7, 0, 8);
+  sata_port_set (t, DISK, PX_SACT, 1 << 2 | 1 << 5 | 1 << 7);
+  sata_port_set (t, DISK, PX_CI, 1 << 2 | 1 << 5 | 1 << 7);
+  sata_settle (t, DISK);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_SACT), ==, 1 << 2 | 1 << 5 | 1 << 7);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_CI), ==, 1 << 7);
+  sata_expect_bad (t, DISK, ERROR_IDNF);
+  sata_ata (t, READ_LOG_EXT, 0, 0x10, 1, ATA_SECTOR, ATA_SECTOR);
+  sata_expect_good (t, DISK, IS_PSS);
   g_assert_cmphex (log[0], ==, 5);
   g_assert_cmphex (log[3], ==, ERROR_IDNF);
   g_assert_cmphex (log[4] | log[5] << 8, ==, DISK_SECTORS - 4);
@@ -487,20 +238,20 @@ test_queue_errors (Sata *t, gconstpointer unused)
   g_assert_cmphex (sum, ==, 0);
 
   /* A tag that is not the slot's, and one that was not announced. */
-  put_queued (prepare (t, DISK, 2, 0, TARGET, 8 * ATA_SECTOR, 4096), NCQ_READ, 3, 0, 8);
-  port_set (t, DISK, PX_SACT, 1 << 2);
-  finish (t, DISK, 2);
-  expect_bad (t, DISK, ERROR_ABRT);
-  put_queued (prepare (t, DISK, 2, 0, TARGET, 8 * ATA_SECTOR, 4096), NCQ_READ, 2, 0, 8);
-  finish (t, DISK, 2);
-  expect_bad (t, DISK, ERROR_ABRT);
+  sata_put_queued (sata_prepare (t, DISK, 2, 0, TARGET, 8 * ATA_SECTOR, 4096), NCQ_READ, 3, 0, 8);
+  sata_port_set (t, DISK, PX_SACT, 1 << 2);
+  sata_finish (t, DISK, 2);
+  sata_expect_bad (t, DISK, ERROR_ABRT);
+  sata_put_queued (sata_prepare (t, DISK, 2, 0, TARGET, 8 * ATA_SECTOR, 4096), NCQ_READ, 2, 0, 8);
+  sata_finish (t, DISK, 2);
+  sata_expect_bad (t, DISK, ERROR_ABRT);
   /* Too little room. */
-  put_queued (prepare (t, DISK, 2, 0, TARGET, 7 * ATA_SECTOR, 4096), NCQ_READ, 2, 0, 8);
-  port_set (t, DISK, PX_SACT, 1 << 2);
-  finish (t, DISK, 2);
-  expect_bad (t, DISK, ERROR_ABRT);
-  ata (t, 0x25, 0, 7, 8, 8 * ATA_SECTOR, 4096);
-  expect_good (t, DISK, IS_DHRS);
+  sata_put_queued (sata_prepare (t, DISK, 2, 0, TARGET, 7 * ATA_SECTOR, 4096), NCQ_READ, 2, 0, 8);
+  sata_port_set (t, DISK, PX_SACT, 1 << 2);
+  sata_finish (t, DISK, 2);
+  sata_expect_bad (t, DISK, ERROR_ABRT);
+  sata_ata (t, 0x25, 0, 7, 8, 8 * ATA_SECTOR, 4096);
+  sata_expect_good (t, DISK, IS_DHRS);
 }
 
 /* Resets */
@@ -511,70 +262,70 @@ test_resets (Sata *t, gconstpointer unused)
   uint8_t *fis;
 
   /* By two FISes that write the control register. */
-  fis = prepare (t, DISK, 0, 1 << 8 | 1 << 10, 0, 0, 1);
+  fis = sata_prepare (t, DISK, 0, 1 << 8 | 1 << 10, 0, 0, 1);
   fis[0] = FIS_H2D;
   fis[15] = FIS_CONTROL_SRST;
-  finish (t, DISK, 0);
-  g_assert_cmphex (port_get (t, DISK, PX_TFD), ==, STATUS_BSY);
+  sata_finish (t, DISK, 0);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_TFD), ==, STATUS_BSY);
   fis[15] = 0;
-  finish (t, DISK, 0);
-  g_assert_cmphex (port_get (t, DISK, PX_TFD), ==, 0x150);
-  g_assert_cmphex (port_get (t, DISK, PX_IS), ==, 0);
+  sata_finish (t, DISK, 0);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_TFD), ==, 0x150);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_IS), ==, 0);
 
   /* Of the link, while the disk works: nothing comes of the commands. */
-  memset (memory (t, TARGET), 0xaa, 16 * ATA_SECTOR);
-  put_queued (prepare (t, DISK, 4, 0, TARGET, 8 * ATA_SECTOR, 4096), NCQ_READ, 4, 0, 8);
-  port_set (t, DISK, PX_SACT, 1 << 4);
-  port_set (t, DISK, PX_CI, 1 << 4);
-  port_set (t, DISK, PX_CMD, CMD_FRE);
-  port_set (t, DISK, PX_SCTL, 0x301);
-  g_assert_cmphex (port_get (t, DISK, PX_SSTS), ==, 0);
-  port_set (t, DISK, PX_SCTL, 0x300);
-  g_assert_cmphex (port_get (t, DISK, PX_SSTS), ==, 0x133);
-  g_assert_cmphex (port_get (t, DISK, PX_TFD), ==, 0x150);
-  start_port (t, DISK);
-  set (t, REG_IS, ALL);
+  sata_put_queued (sata_prepare (t, DISK, 4, 0, TARGET, 8 * ATA_SECTOR, 4096), NCQ_READ, 4, 0, 8);
+  sata_port_set (t, DISK, PX_SACT, 1 << 4);
+  sata_port_set (t, DISK, PX_CI, 1 << 4);
+  sata_port_set (t, DISK, PX_CMD, CMD_FRE);
+  memset (sata_memory (t, TARGET), 0xaa, 16 * ATA_SECTOR);
+  sata_port_set (t, DISK, PX_SCTL, 0x301);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_SSTS), ==, 0);
+  sata_port_set (t, DISK, PX_SCTL, 0x300);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_SSTS), ==, 0x133);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_TFD), ==, 0x150);
+  sata_start_port (t, DISK);
+  sata_set (t, REG_IS, ALL);
   /* The tag is free as soon as the disk has let go of it. */
-  put_queued (prepare (t, DISK, 4, 0, TARGET + 8 * ATA_SECTOR, 8 * ATA_SECTOR, 4096), NCQ_READ, 4, 50, 8);
-  port_set (t, DISK, PX_SACT, 1 << 4);
-  finish (t, DISK, 4);
-  expect_good (t, DISK, IS_SDBS);
-  g_assert_cmphex (*memory (t, TARGET), ==, 0xaa);
-  expect_contents (t, TARGET + 8 * ATA_SECTOR, 50, ATA_SECTOR, 8 * ATA_SECTOR);
+  sata_put_queued (sata_prepare (t, DISK, 4, 0, TARGET + 8 * ATA_SECTOR, 8 * ATA_SECTOR, 4096), NCQ_READ, 4, 50, 8);
+  sata_port_set (t, DISK, PX_SACT, 1 << 4);
+  sata_finish (t, DISK, 4);
+  sata_expect_good (t, DISK, IS_SDBS);
+  g_assert_cmphex (*sata_memory (t, TARGET), ==, 0xaa);
+  sata_expect_contents (t, TARGET + 8 * ATA_SECTOR, 50, ATA_SECTOR, 8 * ATA_SECTOR);
 
   /* The same with a command that is not queued: the drive answers when it is through. */
-  put_fis (prepare (t, DISK, 1, 0, TARGET, 8 * ATA_SECTOR, 4096), 0x25, 0, 8);
-  port_set (t, DISK, PX_CI, 1 << 1);
-  g_assert_cmphex (port_get (t, DISK, PX_TFD) & STATUS_BSY, !=, 0);
-  port_set (t, DISK, PX_CMD, CMD_FRE);
-  port_set (t, DISK, PX_CMD, CMD_FRE | CMD_CLO);
-  g_assert_cmphex (port_get (t, DISK, PX_TFD) & STATUS_BSY, ==, 0);
-  port_set (t, DISK, PX_SCTL, 0x301);
-  port_set (t, DISK, PX_SCTL, 0x300);
-  while (port_get (t, DISK, PX_SIG) == ALL)
+  sata_put_fis (sata_prepare (t, DISK, 1, 0, TARGET, 8 * ATA_SECTOR, 4096), 0x25, 0, 8);
+  sata_port_set (t, DISK, PX_CI, 1 << 1);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_TFD) & STATUS_BSY, !=, 0);
+  sata_port_set (t, DISK, PX_CMD, CMD_FRE);
+  sata_port_set (t, DISK, PX_CMD, CMD_FRE | CMD_CLO);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_TFD) & STATUS_BSY, ==, 0);
+  sata_port_set (t, DISK, PX_SCTL, 0x301);
+  sata_port_set (t, DISK, PX_SCTL, 0x300);
+  while (sata_port_get (t, DISK, PX_SIG) == ALL)
     g_main_context_iteration (t->board->context, TRUE);
-  g_assert_cmphex (*memory (t, TARGET), ==, 0xaa);
-  start_port (t, DISK);
-  set (t, REG_IS, ALL);
-  ata (t, 0x25, 0, 7, 8, 8 * ATA_SECTOR, 4096);
-  expect_good (t, DISK, IS_DHRS);
+  g_assert_cmphex (*sata_memory (t, TARGET), ==, 0xaa);
+  sata_start_port (t, DISK);
+  sata_set (t, REG_IS, ALL);
+  sata_ata (t, 0x25, 0, 7, 8, 8 * ATA_SECTOR, 4096);
+  sata_expect_good (t, DISK, IS_DHRS);
 
   /* Off line and back. */
-  port_set (t, DISK, PX_SCTL, 4);
-  g_assert_cmphex (port_get (t, DISK, PX_SSTS), ==, 4);
-  port_set (t, DISK, PX_SCTL, 0);
-  g_assert_cmphex (port_get (t, DISK, PX_SSTS), ==, 0x133);
+  sata_port_set (t, DISK, PX_SCTL, 4);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_SSTS), ==, 4);
+  sata_port_set (t, DISK, PX_SCTL, 0);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_SSTS), ==, 0x133);
 
   /* Of all while there is work. */
-  put_fis (prepare (t, DISK, 1, 0, TARGET, 8 * ATA_SECTOR, 4096), 0x25, 0, 8);
-  port_set (t, DISK, PX_CI, 1 << 1);
-  set (t, REG_GHC, GHC_HR);
-  set (t, REG_GHC, GHC_AE | GHC_IE);
-  start_port (t, DISK);
-  set (t, REG_IS, ALL);
-  ata (t, 0x25, 0, 7, 8, 8 * ATA_SECTOR, 4096);
-  expect_good (t, DISK, IS_DHRS);
-  expect_contents (t, TARGET, 7, ATA_SECTOR, 8 * ATA_SECTOR);
+  sata_put_fis (sata_prepare (t, DISK, 1, 0, TARGET, 8 * ATA_SECTOR, 4096), 0x25, 0, 8);
+  sata_port_set (t, DISK, PX_CI, 1 << 1);
+  sata_set (t, REG_GHC, GHC_HR);
+  sata_set (t, REG_GHC, GHC_AE | GHC_IE);
+  sata_start_port (t, DISK);
+  sata_set (t, REG_IS, ALL);
+  sata_ata (t, 0x25, 0, 7, 8, 8 * ATA_SECTOR, 4096);
+  sata_expect_good (t, DISK, IS_DHRS);
+  sata_expect_contents (t, TARGET, 7, ATA_SECTOR, 8 * ATA_SECTOR);
 }
 
 /* CD drives */
@@ -582,12 +333,12 @@ test_resets (Sata *t, gconstpointer unused)
 static void
 packet (Sata *t, const uint8_t cdb[12], gboolean dma, uint32_t bytes)
 {
-  uint8_t *table = prepare (t, CD, 6, 1 << 5, TARGET, bytes, 4096);
+  uint8_t *table = sata_prepare (t, CD, 6, 1 << 5, TARGET, bytes, 4096);
 
-  put_fis (table, 0xa0, 0xfffe00, 0);
+  sata_put_fis (table, 0xa0, 0xfffe00, 0);
   table[3] = dma;
   memcpy (table + TABLE_ACMD, cdb, 12);
-  finish (t, CD, 6);
+  sata_finish (t, CD, 6);
 }
 #define PACKET(t, dma, bytes, ...) packet ((t), (const uint8_t[12]) { __VA_ARGS__ }, (dma), (bytes))
 
@@ -600,53 +351,53 @@ count_ejection (void *opaque, unsigned port)
 static void
 test_cd (Sata *t, gconstpointer unused)
 {
-  const uint8_t *data = memory (t, TARGET);
+  const uint8_t *data = sata_memory (t, TARGET);
   g_autoptr (GError) error = NULL;
   unsigned ejections = 0;
 
-  put_fis (prepare (t, CD, 0, 0, TARGET, ATA_SECTOR, ATA_SECTOR), 0xa1, 0, 0);
-  finish (t, CD, 0);
-  expect_good (t, CD, IS_PSS);
+  sata_put_fis (sata_prepare (t, CD, 0, 0, TARGET, ATA_SECTOR, ATA_SECTOR), 0xa1, 0, 0);
+  sata_finish (t, CD, 0);
+  sata_expect_good (t, CD, IS_PSS);
   g_assert_cmphex (pci_get_word (data), ==, 0x85c0);
   g_assert_cmphex (pci_get_word (data + 2 * 76), ==, 0x000e);
 
   PACKET (t, FALSE, 8, 0x25); /* capacity, by PIO */
-  expect_good (t, CD, IS_PSS | IS_DHRS);
+  sata_expect_good (t, CD, IS_PSS | IS_DHRS);
   g_assert_cmphex (data[3], ==, CD_SECTORS - 1);
   PACKET (t, TRUE, 100 * CD_SECTOR, 0x28, 0, 0, 0, 0, 30, 0, 0, 100);
-  expect_good (t, CD, IS_DHRS);
-  expect_contents (t, TARGET, 30, CD_SECTOR, 100 * CD_SECTOR);
-  g_assert_cmpuint (moved (t, CD, 6), ==, 100 * CD_SECTOR);
-  memset (memory (t, TARGET), 0, 3 * CD_SECTOR);
+  sata_expect_good (t, CD, IS_DHRS);
+  sata_expect_contents (t, TARGET, 30, CD_SECTOR, 100 * CD_SECTOR);
+  g_assert_cmpuint (sata_moved (t, CD, 6), ==, 100 * CD_SECTOR);
+  memset (sata_memory (t, TARGET), 0, 3 * CD_SECTOR);
   PACKET (t, FALSE, 3 * CD_SECTOR, 0x28, 0, 0, 0, 0, 40, 0, 0, 3);
-  expect_good (t, CD, IS_PSS | IS_DHRS);
-  expect_contents (t, TARGET, 40, CD_SECTOR, 3 * CD_SECTOR);
+  sata_expect_good (t, CD, IS_PSS | IS_DHRS);
+  sata_expect_contents (t, TARGET, 40, CD_SECTOR, 3 * CD_SECTOR);
   PACKET (t, TRUE, CD_SECTOR, 0x28, 0, 0, 0, 0, CD_SECTORS, 0, 0, 1);
-  expect_bad (t, CD, 0x54);
+  sata_expect_bad (t, CD, 0x54);
   PACKET (t, TRUE, 18, 0x03, 0, 0, 0, 18);
-  expect_good (t, CD, IS_DHRS);
+  sata_expect_good (t, CD, IS_DHRS);
   g_assert_cmphex (data[2], ==, 5);
   g_assert_cmphex (data[12], ==, 0x21);
 
   /* Locked, changed by force, announced once, ejected by the guest. */
   PACKET (t, FALSE, 0, 0x1e, 0, 0, 0, 1);
-  expect_good (t, CD, IS_DHRS);
+  sata_expect_good (t, CD, IS_DHRS);
   g_assert_false (ahci_set_disc (t->ahci, CD, NULL, FALSE, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_BUSY);
   g_assert_true (ahci_set_disc (t->ahci, CD, NULL, TRUE, NULL));
   PACKET (t, FALSE, 0, 0x00);
-  expect_bad (t, CD, 0x20);
+  sata_expect_bad (t, CD, 0x20);
   g_assert_true (ahci_set_disc (t->ahci, CD, t->disc, FALSE, NULL));
   PACKET (t, FALSE, 8, 0x4a, 1, 0, 0, 1 << 4, 0, 0, 0, 8);
-  expect_good (t, CD, IS_PSS | IS_DHRS);
+  sata_expect_good (t, CD, IS_PSS | IS_DHRS);
   g_assert_cmphex (data[4], ==, 2); /* new medium */
   PACKET (t, FALSE, 0, 0x00);
-  expect_bad (t, CD, 0x60);
+  sata_expect_bad (t, CD, 0x60);
   PACKET (t, FALSE, 0, 0x00);
-  expect_good (t, CD, IS_DHRS);
+  sata_expect_good (t, CD, IS_DHRS);
   ahci_set_ejected (t->ahci, count_ejection, &ejections);
   PACKET (t, FALSE, 0, 0x1b, 0, 0, 0, 2);
-  expect_good (t, CD, IS_DHRS);
+  sata_expect_good (t, CD, IS_DHRS);
   g_assert_cmpuint (ejections, ==, 101);
   g_clear_error (&error);
   g_assert_false (ahci_set_disc (t->ahci, DISK, NULL, TRUE, &error));
@@ -660,9 +411,9 @@ test_hot_plug (Sata *t, gconstpointer unused)
 {
   g_autoptr (GError) error = NULL;
   int fd;
-  Disk *disk = memory_disk (&fd, 64, ATA_SECTOR, 0);
+  Disk *disk = sata_memory_disk (&fd, 64, ATA_SECTOR, 0);
 
-  start_port (t, EMPTY);
+  sata_start_port (t, EMPTY);
   g_assert_false (ahci_plug_disk (t->ahci, DISK, disk, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS);
   g_clear_error (&error);
@@ -671,24 +422,24 @@ test_hot_plug (Sata *t, gconstpointer unused)
   g_assert_true (ahci_plug_disk (t->ahci, EMPTY, disk, &error));
   g_assert_no_error (error);
   g_assert_cmpint (t->board->level[IRQ], ==, 1);
-  g_assert_cmphex (port_get (t, EMPTY, PX_IS), ==, IS_PRCS | IS_PCS);
-  g_assert_cmphex (port_get (t, EMPTY, PX_SSTS), ==, 0x133);
-  g_assert_cmphex (port_get (t, EMPTY, PX_SIG), ==, 0x101);
-  port_set (t, EMPTY, PX_SERR, ALL);
-  set (t, REG_IS, ALL);
-  put_queued (prepare (t, EMPTY, 0, 0, TARGET, 8 * ATA_SECTOR, 4096), NCQ_READ, 0, 5, 8);
-  port_set (t, EMPTY, PX_SACT, 1);
-  finish (t, EMPTY, 0);
-  expect_good (t, EMPTY, IS_SDBS);
-  expect_contents (t, TARGET, 5, ATA_SECTOR, 8 * ATA_SECTOR);
+  g_assert_cmphex (sata_port_get (t, EMPTY, PX_IS), ==, IS_PRCS | IS_PCS);
+  g_assert_cmphex (sata_port_get (t, EMPTY, PX_SSTS), ==, 0x133);
+  g_assert_cmphex (sata_port_get (t, EMPTY, PX_SIG), ==, 0x101);
+  sata_port_set (t, EMPTY, PX_SERR, ALL);
+  sata_set (t, REG_IS, ALL);
+  sata_put_queued (sata_prepare (t, EMPTY, 0, 0, TARGET, 8 * ATA_SECTOR, 4096), NCQ_READ, 0, 5, 8);
+  sata_port_set (t, EMPTY, PX_SACT, 1);
+  sata_finish (t, EMPTY, 0);
+  sata_expect_good (t, EMPTY, IS_SDBS);
+  sata_expect_contents (t, TARGET, 5, ATA_SECTOR, 8 * ATA_SECTOR);
 
   /* Pulled while it works: the guest sees it go at once, the disk stays until its last request has come back. */
-  port_set (t, EMPTY, PX_SACT, 1);
-  port_set (t, EMPTY, PX_CI, 1);
+  sata_port_set (t, EMPTY, PX_SACT, 1);
+  sata_port_set (t, EMPTY, PX_CI, 1);
   g_assert_false (ahci_unplug_disk (t->ahci, EMPTY, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK);
-  g_assert_cmphex (port_get (t, EMPTY, PX_SSTS), ==, 0);
-  g_assert_cmphex (port_get (t, EMPTY, PX_IS) & IS_PRCS, !=, 0);
+  g_assert_cmphex (sata_port_get (t, EMPTY, PX_SSTS), ==, 0);
+  g_assert_cmphex (sata_port_get (t, EMPTY, PX_IS) & IS_PRCS, !=, 0);
   g_assert_cmpint (t->board->level[IRQ], ==, 1);
   while (!ahci_unplug_disk (t->ahci, EMPTY, NULL))
     g_main_context_iteration (t->board->context, TRUE);
@@ -704,75 +455,78 @@ test_hot_plug (Sata *t, gconstpointer unused)
 static void
 expect_stopped (Sata *t, uint32_t cause)
 {
-  g_assert_cmphex (port_get (t, DISK, PX_IS) & cause, ==, cause);
-  port_set (t, DISK, PX_CMD, CMD_FRE);
-  port_set (t, DISK, PX_CLBU, 0);
-  start_port (t, DISK);
-  set (t, REG_IS, ALL);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_IS) & cause, ==, cause);
+  sata_port_set (t, DISK, PX_CMD, CMD_FRE);
+  sata_port_set (t, DISK, PX_CLBU, 0);
+  sata_start_port (t, DISK);
+  sata_set (t, REG_IS, ALL);
 }
 
 static void
 test_hostile (Sata *t, gconstpointer unused)
 {
-  static const struct { uint32_t high, low; } places[] = { { 0, OUTSIDE }, { 0, ABAR }, { ALL, ~1u }, { 0, 0xfffff } };
-  uint8_t *header = memory (t, list_of (DISK)), *table;
+  static const struct
+  {
+    uint32_t high, low;
+  } places[] = { { 0, OUTSIDE }, { 0, ABAR }, { ALL, ~1u }, { 0, 0xfffff } };
+  uint8_t *header = sata_memory (t, sata_list_of (DISK)), *table;
 
   /* The list, then the table, outside memory. */
-  port_set (t, DISK, PX_CLBU, ALL);
-  port_set (t, DISK, PX_CI, 1);
+  sata_port_set (t, DISK, PX_CLBU, ALL);
+  sata_port_set (t, DISK, PX_CI, 1);
   expect_stopped (t, IS_HBFS);
-  prepare (t, DISK, 0, 0, TARGET, ATA_SECTOR, ATA_SECTOR);
+  sata_prepare (t, DISK, 0, 0, TARGET, ATA_SECTOR, ATA_SECTOR);
   pci_set_long (header + 8, OUTSIDE);
-  port_set (t, DISK, PX_CI, 1);
+  sata_port_set (t, DISK, PX_CI, 1);
   expect_stopped (t, IS_HBFS);
 
   /* No command FIS. */
-  prepare (t, DISK, 0, 0, TARGET, ATA_SECTOR, ATA_SECTOR)[0] = 0x46;
-  port_set (t, DISK, PX_CI, 1);
+  sata_prepare (t, DISK, 0, 0, TARGET, ATA_SECTOR, ATA_SECTOR)[0] = 0x46;
+  sata_port_set (t, DISK, PX_CI, 1);
   expect_stopped (t, IS_IFS);
 
   /* No regions, too few, and regions that lead nowhere or into the controller. */
-  put_fis (prepare (t, DISK, 3, 0, TARGET, 0, 1), 0x25, 0, 1);
-  finish (t, DISK, 3);
-  expect_bad (t, DISK, ERROR_ABRT);
-  ata (t, 0x25, 0, 0, 2, ATA_SECTOR, ATA_SECTOR);
-  expect_bad (t, DISK, ERROR_ABRT);
-  ata (t, 0xec, 0, 0, 0, 100, 100);
-  g_assert_cmphex (port_get (t, DISK, PX_IS), ==, IS_PSS | IS_OFS);
-  port_set (t, DISK, PX_IS, ALL);
+  sata_put_fis (sata_prepare (t, DISK, 3, 0, TARGET, 0, 1), 0x25, 0, 1);
+  sata_finish (t, DISK, 3);
+  sata_expect_bad (t, DISK, ERROR_ABRT);
+  sata_ata (t, 0x25, 0, 0, 2, ATA_SECTOR, ATA_SECTOR);
+  sata_expect_bad (t, DISK, ERROR_ABRT);
+  sata_ata (t, 0xec, 0, 0, 0, 100, 100);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_IS), ==, IS_PSS | IS_OFS);
+  sata_port_set (t, DISK, PX_IS, ALL);
   for (unsigned i = 0; i < G_N_ELEMENTS (places); i++)
     for (unsigned write = 0; write < 2; write++)
       {
-        table = prepare (t, DISK, 3, write ? WRITE : 0, TARGET, 8 * ATA_SECTOR, 8 * ATA_SECTOR);
+        table = sata_prepare (t, DISK, 3, write ? WRITE : 0, TARGET, 8 * ATA_SECTOR, 8 * ATA_SECTOR);
         pci_set_long (table + TABLE_PRDT, places[i].low);
         pci_set_long (table + TABLE_PRDT + 4, places[i].high);
-        put_fis (table, write ? 0x35 : 0x25, 0, 8);
-        finish (t, DISK, 3);
-        put_queued (table, write ? NCQ_WRITE : NCQ_READ, 3, 0, 8);
-        port_set (t, DISK, PX_SACT, 1 << 3);
-        finish (t, DISK, 3);
+        sata_put_fis (table, write ? 0x35 : 0x25, 0, 8);
+        sata_finish (t, DISK, 3);
+        sata_put_queued (table, write ? NCQ_WRITE : NCQ_READ, 3, 0, 8);
+        sata_port_set (t, DISK, PX_SACT, 1 << 3);
+        sata_finish (t, DISK, 3);
       }
-  port_set (t, DISK, PX_IS, ALL);
-  g_assert_cmphex (get (t, REG_GHC), ==, GHC_AE | GHC_IE);
+  sata_port_set (t, DISK, PX_IS, ALL);
+  g_assert_cmphex (sata_get (t, REG_GHC), ==, GHC_AE | GHC_IE);
 
   /* A list that is its own table and its own data. */
   memset (header, 0, SLOTS * HEADER_SIZE);
   pci_set_long (header, 0xffff0005);
-  pci_set_long (header + 8, list_of (DISK));
-  put_fis (header, 0x25, 0, 0);
-  port_set (t, DISK, PX_SACT, ALL);
-  port_set (t, DISK, PX_CI, ALL);
-  while (port_get (t, DISK, PX_CI) != 0 && !(port_get (t, DISK, PX_IS) & (IS_TFES | IS_IFS | IS_HBFS)))
+  pci_set_long (header + 8, sata_list_of (DISK));
+  sata_put_fis (header, 0x25, 0, 0);
+  sata_port_set (t, DISK, PX_SACT, ALL);
+  sata_port_set (t, DISK, PX_CI, ALL);
+  while (sata_port_get (t, DISK, PX_CI) != 0 && !(sata_port_get (t, DISK, PX_IS) & (IS_TFES | IS_IFS | IS_HBFS)))
     g_main_context_iteration (t->board->context, TRUE);
-  port_set (t, DISK, PX_CMD, CMD_FRE);
-  start_port (t, DISK);
-  ata (t, 0x25, 0, 7, 8, 8 * ATA_SECTOR, 4096);
-  g_assert_cmphex (port_get (t, DISK, PX_TFD), ==, STATUS_DRDY | STATUS_DSC);
+  sata_port_set (t, DISK, PX_CMD, CMD_FRE);
+  sata_start_port (t, DISK);
+  sata_ata (t, 0x25, 0, 7, 8, 8 * ATA_SECTOR, 4096);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_TFD), ==, STATUS_DRDY | STATUS_DSC);
 
   /* No bus mastering. */
   pci_config_write (t->board->pci, 0, ((PciDevice *) t->ahci)->devfn, PCI_COMMAND, PCI_COMMAND_MEMORY, 2);
-  port_set (t, DISK, PX_CI, 1);
-  g_assert_cmphex (port_get (t, DISK, PX_IS) & IS_HBFS, !=, 0);
+  sata_port_set (t, DISK, PX_CI, 1);
+  g_assert_cmphex (sata_port_get (t, DISK, PX_IS) & IS_HBFS, !=, 0);
 }
 
 /* Saved state */
@@ -785,8 +539,8 @@ move_over (Sata *t, Sata *other)
   g_autoptr (GError) error = NULL;
   size_t used;
 
-  setup (other, NULL);
-  memcpy (memory (other, 0), memory (t, 0), BOARD_RAM);
+  sata_setup (other, NULL);
+  memcpy (sata_memory (other, 0), sata_memory (t, 0), BOARD_RAM);
   device_save (t->ahci, state);
   g_assert_true (device_load (other->ahci, state->data, state->len, &used, &error));
   g_assert_no_error (error);
@@ -797,22 +551,22 @@ test_state (Sata *t, gconstpointer unused)
 {
   Sata other, third;
 
-  ata (t, 0xc6, 0, 0, 8, 0, 1); /* READ MULTIPLE moves 8 sectors at once */
+  sata_ata (t, 0xc6, 0, 0, 8, 0, 1); /* READ MULTIPLE moves 8 sectors at once */
   g_assert_true (ahci_set_disc (t->ahci, CD, t->disc, FALSE, NULL));
-  setup (&other, NULL);
-  memcpy (memory (&other, 0), memory (t, 0), BOARD_RAM);
+  sata_setup (&other, NULL);
+  memcpy (sata_memory (&other, 0), sata_memory (t, 0), BOARD_RAM);
   board_check_state (other.board, t->ahci, other.ahci, STATE_ROUNDS);
-  teardown (&other, NULL);
+  sata_teardown (&other, NULL);
 
   move_over (t, &third);
-  g_assert_cmphex (port_get (&third, DISK, PX_IS), ==, IS_DHRS);
+  g_assert_cmphex (sata_port_get (&third, DISK, PX_IS), ==, IS_DHRS);
   g_assert_cmpint (third.board->level[IRQ], ==, 1);
-  port_set (&third, DISK, PX_IS, ALL);
-  ata (&third, 0x29, 0, 100, 16, 16 * ATA_SECTOR, 4096);
-  expect_contents (&third, TARGET, 100, ATA_SECTOR, 16 * ATA_SECTOR);
+  sata_port_set (&third, DISK, PX_IS, ALL);
+  sata_ata (&third, 0x29, 0, 100, 16, 16 * ATA_SECTOR, 4096);
+  sata_expect_contents (&third, TARGET, 100, ATA_SECTOR, 16 * ATA_SECTOR);
   PACKET (&third, FALSE, 0, 0x00);
-  expect_bad (&third, CD, 0x60);
-  teardown (&third, NULL);
+  sata_expect_bad (&third, CD, 0x60);
+  sata_teardown (&third, NULL);
 }
 
 static void
@@ -826,32 +580,33 @@ test_state_busy (Sata *t, gconstpointer unused)
 
   /* Queued reads and a write, and a CD that reads. */
   for (unsigned i = 0; i < 3; i++)
-    put_queued (prepare (t, DISK, i, i == 2 ? WRITE : 0, i == 2 ? SOURCE : TARGET + i * 0x1000, (i == 2 ? 1 : 8) * ATA_SECTOR, 4096),
-                i == 2 ? NCQ_WRITE : NCQ_READ, i, i == 2 ? 900 : 60 + i, i == 2 ? 1 : 8);
-  memset (memory (t, SOURCE), 0x3c, ATA_SECTOR);
-  port_set (t, DISK, PX_SACT, 7);
-  port_set (t, DISK, PX_CI, 7);
+    sata_put_queued (sata_prepare (t, DISK, i, i == 2 ? WRITE : 0, i == 2 ? SOURCE : TARGET + i * 0x1000,
+                                   (i == 2 ? 1 : 8) * ATA_SECTOR, 4096),
+                     i == 2 ? NCQ_WRITE : NCQ_READ, i, i == 2 ? 900 : 60 + i, i == 2 ? 1 : 8);
+  memset (sata_memory (t, SOURCE), 0x3c, ATA_SECTOR);
+  sata_port_set (t, DISK, PX_SACT, 7);
+  sata_port_set (t, DISK, PX_CI, 7);
   {
-    uint8_t *table = prepare (t, CD, 6, 1 << 5, TARGET + 0x10000, 70 * CD_SECTOR, 4096);
+    uint8_t *table = sata_prepare (t, CD, 6, 1 << 5, TARGET + 0x10000, 70 * CD_SECTOR, 4096);
 
-    put_fis (table, 0xa0, 0, 0);
+    sata_put_fis (table, 0xa0, 0, 0);
     table[3] = 1;
     memcpy (table + TABLE_ACMD, (const uint8_t[12]) { 0x28, 0, 0, 0, 0, 20, 0, 0, 70 }, 12);
-    port_set (t, CD, PX_CI, 1 << 6);
+    sata_port_set (t, CD, PX_CI, 1 << 6);
   }
-  g_assert_cmphex (port_get (t, CD, PX_CI), !=, 0);
+  g_assert_cmphex (sata_port_get (t, CD, PX_CI), !=, 0);
   device_save (t->ahci, state);
   move_over (t, &other);
   device_save (other.ahci, again);
   g_assert_cmpmem (state->data, state->len, again->data, again->len);
-  settle (&other, DISK);
-  settle (&other, CD);
-  expect_contents (&other, TARGET, 60, ATA_SECTOR, 8 * ATA_SECTOR);
-  expect_contents (&other, TARGET + 0x1000, 61, ATA_SECTOR, 8 * ATA_SECTOR);
-  expect_contents (&other, TARGET + 0x10000, 20, CD_SECTOR, 70 * CD_SECTOR);
+  sata_settle (&other, DISK);
+  sata_settle (&other, CD);
+  sata_expect_contents (&other, TARGET, 60, ATA_SECTOR, 8 * ATA_SECTOR);
+  sata_expect_contents (&other, TARGET + 0x1000, 61, ATA_SECTOR, 8 * ATA_SECTOR);
+  sata_expect_contents (&other, TARGET + 0x10000, 20, CD_SECTOR, 70 * CD_SECTOR);
   g_assert_true (disk_read (other.disk, 900 * ATA_SECTOR, seen, ATA_SECTOR, NULL));
   g_assert_cmphex (seen[17], ==, 0x3c);
-  teardown (&other, NULL);
+  sata_teardown (&other, NULL);
 
   /* State is not replaced under a disk that works; the commands go on as if nothing had happened. */
   if (ahci_port_is_busy (&((Ahci *) t->ahci)->port[DISK]))
@@ -859,9 +614,9 @@ test_state_busy (Sata *t, gconstpointer unused)
       g_assert_false (device_load (t->ahci, state->data, state->len, &used, &error));
       g_assert_error (error, G_IO_ERROR, G_IO_ERROR_BUSY);
     }
-  settle (t, DISK);
-  settle (t, CD);
-  expect_contents (t, TARGET + 0x10000, 20, CD_SECTOR, 70 * CD_SECTOR);
+  sata_settle (t, DISK);
+  sata_settle (t, CD);
+  sata_expect_contents (t, TARGET + 0x10000, 20, CD_SECTOR, 70 * CD_SECTOR);
 
   /* Of a machine with other drives. */
   {
@@ -875,13 +630,13 @@ test_state_busy (Sata *t, gconstpointer unused)
   }
 }
 
-#define ADD(path, function) g_test_add ("/ahci/" path, Sata, NULL, setup_started, function, teardown)
+#define ADD(path, function) g_test_add ("/ahci/" path, Sata, NULL, sata_setup_started, function, sata_teardown)
 
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  g_test_add ("/ahci/registers", Sata, NULL, setup, test_registers, teardown);
+  g_test_add ("/ahci/registers", Sata, NULL, sata_setup, test_registers, sata_teardown);
   ADD ("identify", test_identify);
   ADD ("read-write", test_read_write);
   ADD ("queue", test_queue);
