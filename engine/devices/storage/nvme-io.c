@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * NVM commands: what the disks are asked for. A command has its data in a buffer of its own between the disk and the
- * guest's memory. Specification: NVM Express 1.4, chapter 6.
+ * NVM commands: what the disks are asked for. They read and write the guest's memory themselves; where that is no plain
+ * RAM, a command has its data in a buffer of its own in between. Specification: NVM Express 1.4, chapter 6.
  */
 
 #include "engine/devices/storage/nvme-private.h"
@@ -25,6 +25,7 @@ request_free (NvmeRequest *r)
 {
   r->nvme->bytes -= r->buffer != NULL ? r->length : 0;
   g_free (r->segments);
+  guest_pieces_free (&r->pieces);
   disk_buffer_free (r->buffer);
   g_free (r);
 }
@@ -80,7 +81,8 @@ submit (NvmeRequest *r, DiskOp op, uint64_t offset, uint64_t length)
   gboolean changes = op == DISK_WRITE || op == DISK_ZERO;
 
   r->request = (DiskRequest) {
-    .op = op, .offset = offset, .length = length, .buffer = r->buffer, .done = request_done, .opaque = r,
+    .op = op, .offset = offset, .length = length, .buffer = r->buffer, .vector = r->pieces.pieces,
+    .vector_count = r->pieces.count, .done = request_done, .opaque = r->nvme,
     .force = changes && (r->command.cdw12 & CDW12_FUA || !(n->feature[FEATURE_WRITE_CACHE] & 1))
   };
   disk_submit (r->disk, &r->request);
@@ -108,12 +110,14 @@ go_on (NvmeRequest *r, const GError *error)
 {
   gboolean reads = r->command.opcode == READ || r->command.opcode == COMPARE;
 
+  /* A failed read, too, may have written some. */
+  guest_pieces_written (&r->pieces, &r->nvme->parent);
   if (error != NULL)
     {
       g_debug ("%s", error->message);
       finish (r, reads ? STATUS_READ_ERROR : STATUS_WRITE_FAULT);
     }
-  else if (r->command.opcode == READ)
+  else if (r->command.opcode == READ && r->buffer != NULL)
     finish (r, nvme_copy_out (r->nvme, r->segments, r->segment_count, r->buffer) ? STATUS_OK : STATUS_DATA_TRANSFER);
   else if (r->command.opcode == COMPARE)
     finish (r, compare (r));
@@ -137,15 +141,21 @@ forgotten_done (NvmeRequest *r)
 static void
 request_done (DiskRequest *request)
 {
-  NvmeRequest *r = request->opaque;
-  Nvme *n = r->nvme;
+  NvmeRequest *r = (NvmeRequest *) ((uint8_t *) request - offsetof (NvmeRequest, request));
+  Nvme *n = request->opaque;
   MachineLock *lock = n->parent.parent.env.lock;
+  gboolean more = request->more;
 
-  machine_lock_take (lock);
+  /* Only this thread asks, and nothing else of it comes in between. */
+  if (!n->is_batch)
+    machine_lock_take (lock);
+  n->is_batch = more;
   if (r->link.data == NULL)
     forgotten_done (r);
   else
     go_on (r, request->error);
+  if (more)
+    return;
   nvme_process (n);
   machine_lock_release (lock);
 }
@@ -168,6 +178,22 @@ get_buffer (NvmeRequest *r, uint32_t length)
   r->nvme->bytes += length;
 }
 
+static gboolean
+map_pieces (NvmeRequest *r, gboolean writable)
+{
+  for (unsigned i = 0; i < r->segment_count; i++)
+    {
+      const NvmeSegment *s = &r->segments[i];
+
+      if (!guest_pieces_add (&r->pieces, &r->nvme->parent, s->address, s->length, writable))
+        {
+          guest_pieces_empty (&r->pieces);
+          return FALSE;
+        }
+    }
+  return TRUE;
+}
+
 static uint16_t
 begin_data (NvmeRequest *r)
 {
@@ -186,9 +212,12 @@ begin_data (NvmeRequest *r)
   status = nvme_map (n, c, (uint32_t) length, &r->segments, &r->segment_count);
   if (status != STATUS_OK)
     return status;
-  get_buffer (r, (uint32_t) length);
-  if (writes && !nvme_copy_in (n, r->segments, r->segment_count, r->buffer))
-    return STATUS_DATA_TRANSFER;
+  if (c->opcode == COMPARE || !map_pieces (r, !writes))
+    {
+      get_buffer (r, (uint32_t) length);
+      if (writes && !nvme_copy_in (n, r->segments, r->segment_count, r->buffer))
+        return STATUS_DATA_TRANSFER;
+    }
   n->commands[writes]++;
   n->units[writes] += length / NVME_SECTOR;
   *(writes ? &n->counters.writes : &n->counters.reads) += 1;
@@ -299,6 +328,13 @@ nvme_cancel (Nvme *n, int sq, gboolean answer)
       next = l->next;
       if (sq >= 0 && r->sq != (unsigned) sq)
         continue;
+      /* The memory may become anything from now on; until now it may have been read into. */
+      if (r->pieces.count > 0)
+        {
+          disk_recall (r->disk, &r->request);
+          guest_pieces_written (&r->pieces, &n->parent);
+          guest_pieces_empty (&r->pieces);
+        }
       if (answer)
         nvme_complete (n, r->sq, r->cq, r->command.cid, 0, STATUS_SQ_DELETED);
       g_queue_unlink (&n->requests, l);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "engine/bus/msix.h"
+#include "engine/devices/storage/guest-pieces.h"
 #include "engine/devices/storage/nvme.h"
 
 enum
@@ -148,6 +149,7 @@ typedef struct
   uint32_t length;      /* bytes of data */
   NvmeSegment *segments; /* where they are in the guest's memory */
   unsigned segment_count;
+  GuestPieces pieces; /* the same, if the disk works on it; none: it has the buffer */
   uint8_t *buffer;
   uint32_t range, ranges; /* DATASET MANAGEMENT */
   gboolean shutdown;      /* no command, but a flush before the shutdown is complete; always in orphans */
@@ -170,6 +172,7 @@ struct Nvme
 
   GQueue requests, orphans; /* NvmeRequest */
   size_t bytes;             /* of their buffers */
+  gboolean is_batch;        /* the lock is kept for the next completion */
   unsigned flushing;        /* disks, before the shutdown is complete */
 
   uint32_t feature[FEATURES], temperature_under;

@@ -4,8 +4,10 @@
 #include "tests/unit/disk-controllers/nvme-driver.h"
 
 #include <gio/gio.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum
@@ -19,6 +21,8 @@ enum
   LIST = 0x30000,
   FUA = 1 << 30,
   DEALLOCATE = 1 << 2,
+  FAR = 4000,
+  UNTOUCHED = 0xee,
   STATE_ROUNDS = 40
 };
 #define OUTSIDE 0x800000000u
@@ -121,6 +125,15 @@ expect_on_disk (Fixture *t, uint64_t at, int value, uint32_t length)
   g_assert_cmpint (pread (t->fd, data, length, (off_t) at), ==, length);
   for (uint32_t i = 0; i < length; i++)
     g_assert_cmphex (data[i], ==, value);
+}
+
+/* Lets the disk do what it was asked for, and the controller tell of it. */
+static void
+settle (Fixture *t)
+{
+  do
+    disk_drain (t->disk);
+  while (g_main_context_iteration (t->board->context, FALSE));
 }
 
 static void
@@ -268,17 +281,15 @@ test_delete_busy (Fixture *t, gconstpointer unused)
   uint16_t cid = driver_put (g, IO, &(DriverCommand) { .opcode = OP_READ, .nsid = NS, .prp1 = DATA, .cdw12 = 7 });
   DriverAnswer answer;
 
-  memset (driver_memory (g, DATA), 0xee, NVME_PAGE);
   driver_ring (g, IO);
   g_assert_cmphex (admin (t, (DriverCommand) { .opcode = OP_DELETE_SQ, .cdw10 = IO }), ==, 0);
+  memset (driver_memory (g, DATA), UNTOUCHED, NVME_PAGE);
   g_assert_true (driver_poll (g, IO, &answer));
   g_assert_cmphex (answer.cid, ==, cid);
   g_assert_cmphex (answer.status, ==, STATUS_SQ_DELETED);
-  disk_drain (t->disk);
-  while (g_main_context_iteration (t->board->context, FALSE))
-    ;
+  settle (t);
   for (unsigned i = 0; i < NVME_PAGE; i++)
-    g_assert_cmphex (driver_memory (g, DATA)[i], ==, 0xee);
+    g_assert_cmphex (driver_memory (g, DATA)[i], ==, UNTOUCHED);
 }
 
 static void
@@ -564,6 +575,104 @@ test_shutdown (Fixture *t, gconstpointer unused)
   g_assert_cmphex (io (t, (DriverCommand) { .opcode = OP_FLUSH }), ==, 0);
 }
 
+/* Memory that the disk may not reach itself. */
+static void
+test_buffered (Fixture *t, gconstpointer unused)
+{
+  ram_block_allow_dma (t->board->ram, FALSE);
+  test_read_write (t, unused);
+  test_list (t, unused);
+}
+
+/* Who watches the memory sees what was read into it, though the guest is not told of it, or never will be. */
+static void
+test_watched (Fixture *t, gconstpointer unused)
+{
+  RamBlock *ram = t->board->ram;
+
+  ram_block_enable_dirty_log (ram, t->board->memory, 1);
+  for (unsigned pass = 0; pass < 2; pass++)
+    {
+      uint32_t at = DATA + pass * 2 * NVME_PAGE;
+
+      g_assert_cmpint (ram_block_dirty (ram)[at >> GUEST_PAGE_SHIFT], ==, 0);
+      driver_put (&t->g, IO, &(DriverCommand) { .opcode = OP_READ, .nsid = NS, .prp1 = at, .cdw10 = 3, .cdw12 = 7 });
+      driver_ring (&t->g, IO);
+      disk_drain (t->disk);
+      if (pass == 0)
+        driver_wait (&t->g, IO);
+      else
+        driver_set (&t->g, REG_CC, 0);
+      expect_content (t, at, 3 * NVME_SECTOR, NVME_PAGE);
+      g_assert_cmpint (ram_block_dirty (ram)[at >> GUEST_PAGE_SHIFT], ==, 1);
+      g_assert_cmpint (ram_block_dirty (ram)[(at >> GUEST_PAGE_SHIFT) + 1], ==, 0);
+    }
+  settle (t);
+  ram_block_disable_dirty_log (ram);
+}
+
+static void
+on_stall (Disk *disk, const GError *error, void *opaque)
+{
+  *(gboolean *) opaque = TRUE;
+}
+
+/* What waits for room is written when there is some; but not when the controller has been switched off before, or is no
+ * more though others hold on to the disk. */
+static void
+test_stalled (Fixture *t, gconstpointer unused)
+{
+  NvmeDriver *g = &t->g;
+  struct rlimit old, limit;
+  gboolean stalled = FALSE;
+  uint8_t back[NVME_SECTOR];
+
+  disk_set_stall_handler (t->disk, on_stall, &stalled);
+  signal (SIGXFSZ, SIG_IGN);
+  getrlimit (RLIMIT_FSIZE, &old);
+  limit = old;
+  limit.rlim_cur = FAR / 2 * NVME_SECTOR;
+  memset (driver_memory (g, DATA), UNTOUCHED, 2 * NVME_SECTOR);
+  for (unsigned round = 0; round < 3; round++)
+    {
+      uint32_t sector = FAR + 2 * round;
+
+      stalled = FALSE;
+      g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &limit), ==, 0);
+      for (unsigned i = 0; i < 2; i++)
+        driver_put (g, IO, &(DriverCommand) { .opcode = OP_WRITE, .nsid = NS, .prp1 = DATA + i * NVME_SECTOR,
+                                              .cdw10 = sector + i });
+      driver_ring (g, IO);
+      while (!stalled)
+        g_main_context_iteration (t->board->context, TRUE);
+      if (round == 1)
+        driver_set (g, REG_CC, 0);
+      else if (round == 2)
+        {
+          g_ptr_array_remove (t->board->devices, g->dev);
+          device_free (g->dev);
+        }
+      g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &old), ==, 0);
+      disk_retry (t->disk);
+      if (round == 0)
+        for (unsigned i = 0; i < 2; i++)
+          g_assert_cmphex (driver_wait (g, IO).status, ==, 0);
+      settle (t);
+      for (unsigned i = 0; i < 2; i++)
+        {
+          uint64_t at = (sector + i) * NVME_SECTOR;
+
+          g_assert_cmpint (pread (t->fd, back, sizeof back, (off_t) at), ==, sizeof back);
+          g_assert_cmphex (back[9], ==, round == 0 ? UNTOUCHED : content (at + 9));
+        }
+      if (round == 1)
+        {
+          driver_enable (g);
+          driver_create (g, IO, 1);
+        }
+    }
+}
+
 /* Switched off, or reset, while commands are under way: they end nowhere. */
 static void
 test_reset_busy (Fixture *t, gconstpointer unused)
@@ -571,21 +680,21 @@ test_reset_busy (Fixture *t, gconstpointer unused)
   NvmeDriver *g = &t->g;
   uint8_t devfn = ((PciDevice *) g->dev)->devfn;
 
-  for (unsigned round = 0; round < 3; round++)
+  for (unsigned round = 0; round < 12; round++)
     {
-      memset (driver_memory (g, DATA), 0xee, NVME_PAGE);
       for (unsigned i = 0; i < 8; i++)
-        driver_put (g, IO, &(DriverCommand) { .opcode = OP_READ, .nsid = NS, .prp1 = DATA, .cdw12 = 7 });
+        driver_put (g, IO, &(DriverCommand) { .opcode = OP_READ, .nsid = NS, .prp1 = DATA + i * NVME_PAGE, .cdw12 = 7 });
       driver_ring (g, IO);
-      if (round == 1)
+      if (round % 3 == 1)
         device_reset (g->dev);
       else
         driver_set (g, REG_CC, 0);
-      disk_drain (t->disk);
-      while (g_main_context_iteration (t->board->context, FALSE))
-        ;
-      g_assert_cmphex (driver_memory (g, DATA)[0], ==, 0xee);
-      if (round == 1)
+      /* From here on the memory is somebody else's. */
+      memset (driver_memory (g, DATA), UNTOUCHED, 8 * NVME_PAGE);
+      settle (t);
+      for (unsigned i = 0; i < 8 * NVME_PAGE; i++)
+        g_assert_cmphex (driver_memory (g, DATA)[i], ==, UNTOUCHED);
+      if (round % 3 == 1)
         {
           pci_config_write (t->board->pci, 0, devfn, 0x10, DRIVER_BASE, 4);
           pci_config_write (t->board->pci, 0, devfn, PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, 2);
@@ -661,6 +770,9 @@ main (int argc, char **argv)
   ADD ("interrupts", setup, test_interrupts);
   ADD ("shutdown", setup, test_shutdown);
   ADD ("reset-busy", setup, test_reset_busy);
+  ADD ("buffered", setup, test_buffered);
+  ADD ("watched", setup, test_watched);
+  ADD ("stalled", setup, test_stalled);
   ADD ("state", setup, test_state);
   ADD ("state-busy", setup, test_state_busy);
   return g_test_run ();
