@@ -64,9 +64,9 @@ swap (SessionSnapshot *work, GError **error)
   g_autoptr (LibraryMachine) record = NULL;
   gint64 freed, restored;
 
-  session_abandon_layers (work->machine, work->record);
+  session_abandon_layers (work->old, work->record);
   /* Its disks are closed before theirs are opened. */
-  g_clear_pointer (&work->machine, machine_retire);
+  machine_end (work->old);
   freed = g_get_monotonic_time ();
   if (!snapshot_restore (work->library, work->record->uuid, work->snapshot, error)
       || !(record = library_find (work->library, work->record->uuid, error)))
@@ -152,7 +152,7 @@ on_prepared (GObject *source, GAsyncResult *result, gpointer data)
   /* Taking the snapshot of the present state, the guest ran on. */
   if (work->name)
     work->begin = g_get_monotonic_time ();
-  work->machine = session_detach (self);
+  work->old = session_detach (self);
   session_job_thread (self, work->task, swap_thread, on_swapped);
 }
 

@@ -48,6 +48,7 @@ work_free (gpointer data)
   g_free (work->path);
   g_free (work->digest);
   g_clear_pointer (&work->disk, disk_unref);
+  g_clear_pointer (&work->old, machine_retire);
   g_free (work);
 }
 

@@ -25,7 +25,8 @@ typedef struct
   gboolean force;
 
   /* Of one that is being put back. */
-  Machine *machine; /* the old one; then the new one */
+  Machine *machine; /* the new one; of a test drive that ends, the one that was on it */
+  Machine *old;     /* has ended; its memory is given back when the new one runs */
   gint64 begin;     /* µs, monotonic */
 } SessionSnapshot;
 

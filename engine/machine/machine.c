@@ -25,6 +25,11 @@
 #include <gio/gio.h>
 #include <glib/gi18n-lib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { RETIRED_NICE = 19 };
 
 static void
 notify_changed (Machine *m)
@@ -333,7 +338,7 @@ stop (Machine *m)
       g_source_set_priority (source, G_PRIORITY_DEFAULT);
       g_source_set_callback (source, quit_loop, m->loop, NULL);
       g_source_attach (source, m->context);
-      g_thread_join (m->io_thread);
+      g_thread_join (g_steal_pointer (&m->io_thread));
     }
 }
 
@@ -372,11 +377,31 @@ machine_free (Machine *m)
 }
 
 void
-machine_retire (Machine *m)
+machine_end (Machine *m)
 {
   stop (m);
-  pc_let_go (m);
+  if (m->devices != NULL)
+    pc_let_go (m);
+}
+
+/* Memory goes first, and behind the mappings: while a large one is taken down, no thread of the process can map anything.
+ * All others come before this one, which then is not one to hold them up. */
+static gpointer
+retire (gpointer data)
+{
+  Machine *m = data;
+
+  setpriority (PRIO_PROCESS, (id_t) syscall (SYS_gettid), RETIRED_NICE);
+  ram_block_discard (m->ram);
   g_thread_unref (g_thread_new ("retired machine", destroy, m));
+  return NULL;
+}
+
+void
+machine_retire (Machine *m)
+{
+  machine_end (m);
+  g_thread_unref (g_thread_new ("retired memory", retire, m));
 }
 
 void

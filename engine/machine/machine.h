@@ -128,7 +128,9 @@ typedef struct
 Machine *machine_new (const MachineConfig *config, GError **error);
 /* Powers off if need be, waits for the threads, flushes disks. */
 void machine_free (Machine *machine);
-/* Likewise, but memory is given back on a thread, which takes a moment: when it returns, disks, ports and files are free. */
+/* Powers off if need be, waits for the threads, flushes disks: they, ports and files are free then. Only to be freed or retired. */
+void machine_end (Machine *machine);
+/* As machine_free(), but after machine_end() the rest is done on a thread: to give memory back takes a moment. */
 void machine_retire (Machine *machine);
 void machine_add_listener (Machine *machine, const MachineListener *listener, void *opaque);
 void machine_remove_listener (Machine *machine, void *opaque);

@@ -39,6 +39,9 @@ typedef struct
  * and not populated until touched. */
 RamBlock *ram_block_new (const char *name, uint64_t size, GError **error);
 void ram_block_free (RamBlock *block);
+/* Gives the host its memory back, of a block that nothing uses any more and that is to be freed. Nothing in the process waits for
+ * it, as would be for ram_block_free() of much memory. */
+void ram_block_discard (RamBlock *block);
 uint8_t *ram_block_host (RamBlock *block);
 uint64_t ram_block_size (const RamBlock *block);
 /* Whether other threads may reach the block without the machine lock, for guest_memory_map_dma(): then it has to outlive

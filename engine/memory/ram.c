@@ -5,6 +5,7 @@
 #include "engine/memory/ram-source.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <gio/gio.h>
 #include <glib/gi18n-lib.h>
 #include <sys/mman.h>
@@ -49,6 +50,14 @@ ram_block_free (RamBlock *block)
   g_free (block->dirty);
   g_free (block->reported);
   g_free (block);
+}
+
+void
+ram_block_discard (RamBlock *block)
+{
+  /* Where the host cannot, it is given back with the block. */
+  if (fallocate (block->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t) block->size) != 0)
+    g_debug ("memory is given back later: %s", g_strerror (errno));
 }
 
 uint8_t *
