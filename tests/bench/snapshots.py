@@ -83,7 +83,7 @@ class Ticks:
 class Ours:
     def __init__(self, work, size, iso):
         self.environment = dict(os.environ, BUNSHIN_HOME=str(work / f'home-{size}'), XDG_RUNTIME_DIR=str(work))
-        self.folder = work / f'home-{size}' / 'machines' / 'bench'
+        self.folder = work / f'home-{size}' / 'machines'
         self.serial = work / 'serial'
         self.call('create', 'bench', '--memory', f'{size}G', '--cpus', '1', '--disk', str(DISK), '--controller', 'virtio', '--iso', str(iso),
                   '--nic', 'none', '--accel', 'jit')
