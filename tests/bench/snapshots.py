@@ -80,6 +80,27 @@ class Ticks:
         return max((b - a for a, b in zip(times, times[1:])), default=end - begin)
 
 
+class Waker:
+    """How much later than asked for this process wakes up: what no guest can be blamed for, as virtual computers' timers now and
+    then stand still for long when all of their processors are busy."""
+    NAP = 0.005
+
+    def __init__(self):
+        self.late = []
+        threading.Thread(target=self.watch, daemon=True).start()
+
+    def watch(self):
+        before = time.monotonic()
+        while True:
+            time.sleep(self.NAP)
+            now = time.monotonic()
+            self.late.append((now, now - before - self.NAP))
+            before = now
+
+    def latest(self, begin, end):
+        return max((late for when, late in list(self.late) if begin <= when <= end), default=0)
+
+
 class Ours:
     def __init__(self, work, size, iso):
         self.environment = dict(os.environ, BUNSHIN_HOME=str(work / f'home-{size}'), XDG_RUNTIME_DIR=str(work))
@@ -171,9 +192,10 @@ class Theirs:
 
 
 def measure(machine, rounds):
-    """Medians of the longest silence of the guest while a snapshot was taken, of how long it was halted, how long the verb took,
-    and how soon it ran after going back; the size of one; and the median of how long the end of a test drive took."""
-    gaps, spans, returns, pauses, ends = [], [], [], [], []
+    """Medians of the longest silence of the guest while a snapshot was taken, of how late this process woke up meanwhile, of how
+    long the guest was halted, how long the verb took, and how soon it ran after going back; the size of one; and the median of how long the end of a test drive took."""
+    gaps, spans, returns, pauses, ends, lates = [], [], [], [], [], []
+    waker = Waker()
     try:
         machine.ticks.wait(time.monotonic())
         time.sleep(3)
@@ -183,7 +205,9 @@ def measure(machine, rounds):
             end = time.monotonic()
             spans.append(end - begin)
             machine.ticks.wait(end)
-            gaps.append(machine.ticks.longest_gap(begin - 0.2, machine.ticks.wait(time.monotonic())))
+            last = machine.ticks.wait(time.monotonic())
+            gaps.append(machine.ticks.longest_gap(begin - 0.2, last))
+            lates.append(waker.latest(begin - 0.2, last))
             pauses.append(machine.pause())
             time.sleep(1)
             if turn == 0:
@@ -191,11 +215,14 @@ def measure(machine, rounds):
         for turn in range(rounds):
             begin = time.monotonic()
             machine.restore(f's{turn}')
+            end = time.monotonic()
             time.sleep(1)
             machine.ticks.wait(time.monotonic())
-            # The guest that is left ticks for a moment longer: the one that was restored begins after the longest silence.
+            # The guest that is left ticks for a moment longer, but is gone when the verb ends: the one that was restored begins
+            # after the longest silence up to there.
             after = [when for when in list(machine.ticks.times) if when > begin]
-            returns.append(max(zip([begin, *after], after), key=lambda pair: pair[1] - pair[0])[1] - begin)
+            silences = [pair for pair in zip([begin, *after], after) if pair[0] < end]
+            returns.append(max(silences, key=lambda pair: pair[1] - pair[0])[1] - begin)
     finally:
         machine.close()
     for _ in range(rounds):
@@ -208,7 +235,8 @@ def measure(machine, rounds):
             machine.close()
         ends.append(time.monotonic() - begin)
     pause = statistics.median(pauses) if None not in pauses else None
-    return statistics.median(gaps), pause, statistics.median(spans), statistics.median(returns), size, statistics.median(ends)
+    return (statistics.median(gaps), statistics.median(lates), pause, statistics.median(spans), statistics.median(returns), size,
+            statistics.median(ends))
 
 
 def bench_snapshots(arguments, work):
@@ -223,8 +251,8 @@ def bench_snapshots(arguments, work):
         for name, kind in (('jit', Ours), ('TCG', Theirs)):
             if name.lower() not in arguments.peers:
                 continue
-            gap, pause, span, back, bytes_taken, end = measure(kind(work, size, iso), arguments.rounds)
-            print(f'  {size} GiB, {name}: the longest silence {1000 * gap:.0f} ms' + (f', halted {1000 * pause:.0f} ms' if pause else '') +
+            gap, late, pause, span, back, bytes_taken, end = measure(kind(work, size, iso), arguments.rounds)
+            print(f'  {size} GiB, {name}: the longest silence {1000 * gap:.0f} ms (we woke up {1000 * late:.0f} ms late)' + (f', halted {1000 * pause:.0f} ms' if pause else '') +
                   f'; taking took {span:.2f} s; running again '
                   f'{1000 * back:.0f} ms after going back; a test drive ended in {1000 * end:.0f} ms' +
                   (f'; {bytes_taken / (1 << 20):.0f} MiB' if bytes_taken else ''), flush=True)
