@@ -28,6 +28,8 @@ gboolean state_writer_put_unit (StateWriter *writer, unsigned memory, uint64_t u
                                 GError **error);
 /* All units so far are in the file. */
 gboolean state_writer_settle (StateWriter *writer, GError **error);
+/* And on the disk, which has nothing to do then. */
+gboolean state_writer_sync (StateWriter *writer, GError **error);
 gboolean state_writer_add_section (StateWriter *writer, const char *name, const void *data, size_t length, GError **error);
 /* The file is complete, durable, and has its name, in place of what had it before. */
 gboolean state_writer_finish (StateWriter *writer, GError **error);

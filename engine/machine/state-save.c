@@ -417,6 +417,9 @@ write_rounds (Saving *s, GError **error)
       before = ram->left;
       if (!write_units (s, ram, NULL, round == 0 ? 0 : 0.8, round == 0 ? 0.8 : 0.9, error))
         return FALSE;
+      /* What is made durable while the guest stands still does not wait behind all of that. */
+      if (round == 0 && !state_writer_sync (s->writer, error))
+        return FALSE;
       machine_lock_take (&s->machine->lock);
       want_dirty (ram);
       machine_lock_release (&s->machine->lock);

@@ -338,6 +338,12 @@ state_writer_settle (StateWriter *w, GError **error)
 }
 
 gboolean
+state_writer_sync (StateWriter *w, GError **error)
+{
+  return state_writer_settle (w, error) && (fdatasync (w->fd) == 0 || fail (w, errno, error));
+}
+
+gboolean
 state_writer_add_section (StateWriter *w, const char *name, const void *data, size_t length, GError **error)
 {
   StateEntry entry = { .length = length };
