@@ -79,9 +79,9 @@ void session_follow (BunshinSession *self);
 /* What needs the machine to be there still. */
 gboolean session_check_alive (BunshinSession *self, GError **error);
 gboolean session_fail (GError **error, int code, const char *message);
-/* The machine that @record describes, as the session's options say, with its saved state if there is one. Any thread, while
- * nothing else changes the session. */
-Machine *session_build (BunshinSession *self, const LibraryMachine *record, GError **error);
+/* The machine that @record describes, as the session's options say, with the saved state @state, or if that is NULL its own if
+ * there is one. Any thread, while nothing else changes the session. */
+Machine *session_build (BunshinSession *self, const LibraryMachine *record, const char *state, GError **error);
 /* Makes @machine (consumed) the session's; and takes it away from everybody who uses it: the caller frees it then. */
 void session_adopt (BunshinSession *self, Machine *machine);
 Machine *session_detach (BunshinSession *self);

@@ -58,23 +58,35 @@ session_abandon_layers (Machine *machine, const LibraryMachine *record)
     }
 }
 
+static gpointer
+end_thread (gpointer data)
+{
+  machine_end (data);
+  return NULL;
+}
+
 static gboolean
 swap (SessionSnapshot *work, GError **error)
 {
   g_autoptr (LibraryMachine) record = NULL;
+  g_autofree char *state = NULL;
   gint64 freed, restored;
+  GThread *ending;
+  gboolean ok;
 
   session_abandon_layers (work->old, work->record);
-  /* Its disks are closed before theirs are opened. */
-  machine_end (work->old);
-  freed = g_get_monotonic_time ();
-  if (!snapshot_restore (work->library, work->record->uuid, work->snapshot, error)
-      || !(record = library_find (work->library, work->record->uuid, error)))
-    return FALSE;
+  /* Meanwhile new layers are made over images that its disks only read. */
+  ending = g_thread_new ("ending machine", end_thread, work->old);
+  ok = snapshot_restore_running (work->library, work->record->uuid, work->snapshot, &state, error)
+       && (record = library_find (work->library, work->record->uuid, error)) != NULL;
   restored = g_get_monotonic_time ();
-  work->machine = session_build (work->session, record, error);
-  g_debug ("ended after %" G_GINT64_FORMAT " µs, put back after %" G_GINT64_FORMAT ", built after %" G_GINT64_FORMAT,
-           freed - work->begin, restored - work->begin, g_get_monotonic_time () - work->begin);
+  /* Its disks and ports are free before they are taken anew. */
+  g_thread_join (ending);
+  freed = g_get_monotonic_time ();
+  if (ok)
+    work->machine = session_build (work->session, record, state, error);
+  g_debug ("put back after %" G_GINT64_FORMAT " µs, ended after %" G_GINT64_FORMAT ", built after %" G_GINT64_FORMAT,
+           restored - work->begin, freed - work->begin, g_get_monotonic_time () - work->begin);
   return work->machine != NULL;
 }
 

@@ -150,16 +150,18 @@ clear_options (SessionOptions *options)
 }
 
 Machine *
-session_build (BunshinSession *self, const LibraryMachine *record, GError **error)
+session_build (BunshinSession *self, const LibraryMachine *record, const char *state, GError **error)
 {
-  g_autofree char *saved = find_saved_state (self, record);
+  g_autofree char *own = state ? NULL : find_saved_state (self, record);
+  const char *saved = own ? own : state;
   SessionOptions options = self->options;
   MachineStateInfo info;
   Machine *machine;
 
   if (saved && !machine_state_read_info (saved, &info, error))
     {
-      explain_state (record, error);
+      if (own)
+        explain_state (record, error);
       return NULL;
     }
   if (saved)
@@ -168,7 +170,8 @@ session_build (BunshinSession *self, const LibraryMachine *record, GError **erro
                            self->debugcon ? serial_port_backend (self->debugcon) : NULL, error);
   if (machine && saved && !machine_load (machine, saved, error))
     {
-      explain_state (record, error);
+      if (own)
+        explain_state (record, error);
       g_clear_pointer (&machine, machine_free);
     }
   return machine;
@@ -235,7 +238,7 @@ bunshin_session_new (Library *library, LibraryLock *lock, const LibraryMachine *
   self->state = LIBRARY_STATE_STARTING;
   self->is_kept = lock != NULL && !options->discard_changes;
   copy_options (&self->options, options);
-  if (!open_serial (self, options, error) || !(machine = session_build (self, record, error)))
+  if (!open_serial (self, options, error) || !(machine = session_build (self, record, NULL, error)))
     return NULL;
   session_adopt (self, machine);
   self->lock = lock;

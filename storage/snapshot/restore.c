@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Going back to a snapshot. The transaction puts the machine's settings and disks back, and says what the saved state is to
- * be; that file follows it. A run that is killed between the two leaves it to the next one.
+ * be; that file follows it. A run that is killed between the two leaves it to the next one. A machine that goes on at once
+ * needs no saved state, as it reads the snapshot's: there the transaction is all.
  */
 
 #include "storage/snapshot/snapshot-private.h"
@@ -19,6 +20,9 @@ typedef struct
   SnapshotTree *tree;
   LibrarySnapshot *row;
   gboolean remove;          /* the snapshot goes, too */
+  gboolean goes_on;         /* the machine, at once */
+  gboolean has_work;        /* there is something to do after the transaction */
+  char *state;              /* file name of what is to become the saved state, or NULL */
   LibraryMachine *settings; /* as they will be */
   GPtrArray *layers;        /* of SnapshotLayer */
   GPtrArray *gone;          /* paths that nothing needs after the transaction */
@@ -109,7 +113,6 @@ insert_layers (Restore *self, GError **error)
 static gboolean
 change (Restore *self, GError **error)
 {
-  g_autofree char *state = self->row->has_state ? g_strconcat (self->row->uuid, ".state", NULL) : NULL;
   const char *name = strcmp (self->row->kind, "drive") == 0 ? "" : self->row->name;
   Library *library = self->library;
   int64_t count = 0;
@@ -122,7 +125,7 @@ change (Restore *self, GError **error)
                    self->tree->machine->name, self->row->name);
       return FALSE;
     }
-  if (!library_insert_work (library, self->tree->id, "restore", name, state, error)
+  if ((self->has_work && !library_insert_work (library, self->tree->id, "restore", name, self->state, error))
       || !library_sql_run (library, error, "UPDATE machine SET current = ? WHERE id = ?", "ii", self->row->id,
                            self->tree->id)
       || (self->remove && !library_remove_snapshot (library, self->row, error)))
@@ -209,10 +212,14 @@ snapshot_finish_work (Library *library, const SnapshotTree *tree, const LibraryW
 static gboolean
 carry_out (Restore *self, GError **error)
 {
-  g_autofree char *state = self->row->has_state ? g_strconcat (self->row->uuid, ".state", NULL) : NULL;
+  g_autofree char *saved = library_saved_state_path (self->tree->machine);
   gboolean ok;
 
-  if (!prepare_state (self->tree, state, error) || !library_sql_begin (self->library, error))
+  if (self->row->has_state && !self->goes_on)
+    self->state = g_strconcat (self->row->uuid, ".state", NULL);
+  /* One that runs has none, but nothing may resume with other disks. */
+  self->has_work = !self->goes_on || g_file_test (saved, G_FILE_TEST_EXISTS);
+  if ((self->has_work && !prepare_state (self->tree, self->state, error)) || !library_sql_begin (self->library, error))
     return FALSE;
   ok = change (self, error);
   return library_sql_end (self->library, ok, error);
@@ -260,7 +267,8 @@ clean_up (Restore *self)
   g_autoptr (GPtrArray) all = NULL;
   g_autoptr (GError) error = NULL;
 
-  all = library_load_work (self->library, self->tree->id, &error);
+  if (self->has_work)
+    all = library_load_work (self->library, self->tree->id, &error);
   for (unsigned i = 0; all && i < all->len; i++)
     if (strcmp (((LibraryWork *) all->pdata[i])->verb, "restore") == 0
         && !snapshot_finish_work (self->library, self->tree, all->pdata[i], &error))
@@ -272,30 +280,48 @@ clean_up (Restore *self)
     snapshot_delete_files (self->tree, self->row);
 }
 
+static gboolean
+put_back (Restore *self, const char *machine_uuid, const char *snapshot_uuid, GError **error)
+{
+  gboolean ok;
+
+  self->hold = -1;
+  self->tree = snapshot_tree_load (self->library, machine_uuid, error);
+  if (!self->tree)
+    return FALSE;
+  self->layers = g_ptr_array_new_with_free_func ((GDestroyNotify) snapshot_layer_free);
+  self->gone = g_ptr_array_new_with_free_func (g_free);
+  ok = prepare (self, snapshot_uuid, error) && carry_out (self, error);
+  if (ok)
+    clean_up (self);
+  else
+    snapshot_forget_next_state (self->tree);
+  for (unsigned i = 0; !ok && i < self->layers->len; i++)
+    g_unlink (((SnapshotLayer *) self->layers->pdata[i])->disk.layer);
+  return ok;
+}
+
+static void
+restore_clear (Restore *self)
+{
+  if (!self->tree)
+    return;
+  if (self->hold >= 0)
+    close (self->hold);
+  g_ptr_array_unref (self->layers);
+  g_ptr_array_unref (self->gone);
+  g_clear_pointer (&self->settings, library_machine_free);
+  g_free (self->state);
+  snapshot_tree_free (self->tree);
+}
+
 gboolean
 snapshot_put_back (Library *library, const char *machine_uuid, const char *snapshot_uuid, gboolean remove, GError **error)
 {
-  Restore self = { .library = library, .remove = remove, .hold = -1 };
-  gboolean ok;
+  Restore self = { .library = library, .remove = remove };
+  gboolean ok = put_back (&self, machine_uuid, snapshot_uuid, error);
 
-  self.tree = snapshot_tree_load (library, machine_uuid, error);
-  if (!self.tree)
-    return FALSE;
-  self.layers = g_ptr_array_new_with_free_func ((GDestroyNotify) snapshot_layer_free);
-  self.gone = g_ptr_array_new_with_free_func (g_free);
-  ok = prepare (&self, snapshot_uuid, error) && carry_out (&self, error);
-  if (ok)
-    clean_up (&self);
-  if (!ok)
-    snapshot_forget_next_state (self.tree);
-  for (unsigned i = 0; !ok && i < self.layers->len; i++)
-    g_unlink (((SnapshotLayer *) self.layers->pdata[i])->disk.layer);
-  if (self.hold >= 0)
-    close (self.hold);
-  g_ptr_array_unref (self.layers);
-  g_ptr_array_unref (self.gone);
-  g_clear_pointer (&self.settings, library_machine_free);
-  snapshot_tree_free (self.tree);
+  restore_clear (&self);
   return ok;
 }
 
@@ -304,4 +330,17 @@ snapshot_restore (Library *library, const char *machine_uuid, const char *snapsh
 {
   return snapshot_recover (library, machine_uuid, NULL, error)
          && snapshot_put_back (library, machine_uuid, snapshot_uuid, FALSE, error);
+}
+
+gboolean
+snapshot_restore_running (Library *library, const char *machine_uuid, const char *snapshot_uuid, char **state,
+                          GError **error)
+{
+  Restore self = { .library = library, .goes_on = TRUE };
+  gboolean ok = snapshot_recover (library, machine_uuid, NULL, error)
+                && put_back (&self, machine_uuid, snapshot_uuid, error);
+
+  *state = ok && self.row->has_state ? snapshot_tree_file (self.tree, self.row->uuid, "state") : NULL;
+  restore_clear (&self);
+  return ok;
 }

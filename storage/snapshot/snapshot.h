@@ -97,6 +97,11 @@ char *snapshot_take_off (Library *library, const LibraryMachine *machine, const 
  * Machine is freed in this process). What it is now is lost, unless a snapshot was taken. A disc that is not there any
  * more is not inserted. */
 gboolean snapshot_restore (Library *library, const char *machine_uuid, const char *snapshot_uuid, GError **error);
+/* Likewise for a machine that goes on at once in this process. @state: the file that it goes on from, which is the snapshot's, or
+ * NULL when that has none; caller frees. Nothing is left for a next start: when the process ends, the machine is off, with the
+ * disks of the snapshot and what was written since. */
+gboolean snapshot_restore_running (Library *library, const char *machine_uuid, const char *snapshot_uuid, char **state,
+                                   GError **error);
 /* Takes it out of the tree; what descends from it then descends from its parent. Then call snapshot_tidy(). The machine may
  * run. */
 gboolean snapshot_delete (Library *library, const char *machine_uuid, const char *snapshot_uuid, GError **error);

@@ -213,6 +213,29 @@ run_restore_off (Setting *s, Library *library, const LibraryMachine *machine, GE
   return snapshot_restore (library, s->f.uuid, s->b, error);
 }
 
+/* What session-restore.c does: the guest has used its saved state up, its disk is given up, and another goes on. */
+static gboolean
+run_restore_running (Setting *s, Library *library, const LibraryMachine *machine, GError **error)
+{
+  g_autoptr (Disk) before = fixture_open (fixture_drive ((LibraryMachine *) machine), 0), after = NULL;
+  g_autoptr (LibraryMachine) now = NULL;
+  g_autofree char *state = NULL;
+
+  if (!library_remove_saved_state (machine, error))
+    return FALSE;
+  s->progress->reached = 1;
+  if (!guest_write (s, before, error))
+    return FALSE;
+  disk_abandon (before);
+  if (!snapshot_restore_running (library, s->f.uuid, s->a, &state, error)
+      || !(now = library_find (library, s->f.uuid, error)))
+    return FALSE;
+  s->progress->reached = 2;
+  g_assert_true (g_file_test (state, G_FILE_TEST_EXISTS));
+  after = fixture_open (fixture_drive (now), 0);
+  return guest_write (s, after, error) && guest_flush (s, after, error) && guest_write (s, after, error);
+}
+
 /* A leaf, and then the root, which has one child left. */
 static gboolean
 run_delete (Setting *s, Library *library, const LibraryMachine *machine, GError **error)
@@ -354,6 +377,9 @@ const Verb interrupted_verbs[] = {
   { "take-live", run_take_live, { BEFORE, { "a a>b a>c c>new*", 4, "now" } } },
   { "take-running", run_take_running, { BEFORE, { "a a>b a>c c>new*", 4, "now" } } },
   { "restore", run_restore, { BEFORE, { "a* a>b a>c", 1, "a" } } },
+  { "restore-running",
+    run_restore_running,
+    { BEFORE, { "a a>b a>c*", 4, NULL }, { "a* a>b a>c", 1, NULL } } },
   { "restore-off", run_restore_off, { BEFORE, { "a a>b* a>c", 2, NULL } } },
   { "delete", run_delete, { BEFORE, { "a a>c*", 4, "now" }, { "c*", 4, "now" } } },
   { "delete-root", run_delete_root, { BEFORE, { "b c*", 4, "now" }, { "c*", 4, "now" } } },

@@ -276,6 +276,53 @@ test_states (Fixture *f, gconstpointer data)
   g_assert_cmpuint (fixture_count (f->folder, ".state"), ==, 0);
 }
 
+/* Of a machine that goes on at once: it is told what from, and nothing is left that another start could go on from. */
+static void
+test_restore_running (Fixture *f, gconstpointer data)
+{
+  g_autoptr (LibraryMachine) machine = fixture_machine (f, f->uuid);
+  g_autofree char *saved = library_saved_state_path (machine), *off = fixture_take (f, f->uuid, "off"), *with = NULL,
+                  *state = NULL, *none = NULL, *tree = NULL;
+  g_autoptr (Snapshot) found = NULL;
+  g_autoptr (GError) error = NULL;
+  g_auto (GStrv) did = NULL;
+
+  fixture_put (f, f->uuid, 7, 1);
+  set_file (saved, "state");
+  with = fixture_take (f, f->uuid, "with");
+  found = find (f, "with");
+  fixture_put (f, f->uuid, 7, 2);
+
+  /* The saved state is there still: the machine cannot run. It goes all the same. */
+  g_assert_true (snapshot_restore_running (f->library, f->uuid, with, &state, &error));
+  g_assert_no_error (error);
+  g_assert_cmpstr (state, ==, found->state_path);
+  expect_file (state, "state");
+  expect_file (saved, NULL);
+  g_assert_cmpint (fixture_get (f, f->uuid, 7), ==, 1);
+
+  fixture_put (f, f->uuid, 7, 3);
+  g_clear_pointer (&state, g_free);
+  g_assert_true (snapshot_restore_running (f->library, f->uuid, with, &state, &error));
+  g_assert_no_error (error);
+  g_assert_cmpstr (state, ==, found->state_path);
+  expect_file (saved, NULL);
+  g_assert_cmpint (fixture_get (f, f->uuid, 7), ==, 1);
+
+  g_assert_true (snapshot_restore_running (f->library, f->uuid, off, &none, &error));
+  g_assert_no_error (error);
+  g_assert_null (none);
+  g_assert_cmpint (fixture_get (f, f->uuid, 7), ==, 0);
+  tree = fixture_tree (f, f->uuid);
+  g_assert_cmpstr (tree, ==, "off* off>with");
+  did = fixture_tidy (f, f->uuid);
+  g_assert_null (did);
+
+  g_assert_false (snapshot_restore_running (f->library, f->uuid, "nothing", &none, &error));
+  g_assert_error (error, LIBRARY_ERROR, LIBRARY_ERROR_NOT_FOUND);
+  g_assert_null (none);
+}
+
 static void
 test_running (Fixture *f, gconstpointer data)
 {
@@ -727,6 +774,7 @@ main (int argc, char **argv)
   ADD ("damaged-settings", test_damaged_settings);
   ADD ("tree", test_tree);
   ADD ("states", test_states);
+  ADD ("restore-running", test_restore_running);
   ADD ("running", test_running);
   ADD ("given-up", test_given_up);
   ADD ("tidy-running", test_tidy_running);
