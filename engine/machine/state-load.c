@@ -154,6 +154,15 @@ attach_ram (Machine *m, GError **error)
   return ram_block_set_source (m->ram, &ram_source, source, missing, error);
 }
 
+/* Whether the host has memory for anything of it; else it is zeros. */
+static gboolean
+has_data (RamBlock *block, uint64_t offset, uint64_t length)
+{
+  uint64_t start, end;
+
+  return ram_block_next_data (block, offset, &start, &end) && start < offset + length;
+}
+
 static gboolean
 read_memory (StateReader *reader, const StateMemory *memory, GError **error)
 {
@@ -162,8 +171,10 @@ read_memory (StateReader *reader, const StateMemory *memory, GError **error)
 
   if (number < 0)
     return FALSE;
+  /* Zeros that are there already are not written: that would take memory, and time to get it. */
   for (uint64_t unit = 0; unit < units; unit++)
-    if (!state_reader_get_unit (reader, number, 0, unit, ram_block_host (memory->block) + unit * STATE_UNIT))
+    if ((!state_reader_unit_is_zero (reader, number, unit) || has_data (memory->block, unit * STATE_UNIT, STATE_UNIT)) &&
+        !state_reader_get_unit (reader, number, 0, unit, ram_block_host (memory->block) + unit * STATE_UNIT))
       return refuse (reader, error, _("“%s” in it is damaged"), memory->name);
   return TRUE;
 }
