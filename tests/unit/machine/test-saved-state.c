@@ -134,6 +134,36 @@ test_paused (void)
   place_clear (&place);
 }
 
+/* Of one that has ended files are free at once, and its memory is given back whenever that is asked for; so it is of one that is
+ * still being read. */
+static void
+test_retired (void)
+{
+  Place place;
+  Pc pc, other;
+
+  place_init (&place);
+  pc_new (&pc);
+  start (&pc);
+  pc_wait (&pc, 2);
+  save (&pc, place.path, FALSE);
+  machine_end (pc.machine);
+  g_assert_cmpint (machine_state (pc.machine), ==, MACHINE_STATE_OFF);
+  load (&other, place.path);
+  start (&other);
+  pc_wait (&other, 2);
+  machine_end (pc.machine);
+  machine_retire (g_steal_pointer (&pc.machine));
+  pc_wait (&other, other.rounds + 1);
+  machine_retire (g_steal_pointer (&other.machine));
+  pc_free (&other);
+  load (&other, place.path);
+  machine_end (other.machine);
+  pc_free (&other);
+  pc_free (&pc);
+  place_clear (&place);
+}
+
 static gboolean
 refuse_instant (void *opaque, GError **error)
 {
@@ -282,6 +312,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/machine/saved-state/chain", test_chain);
   g_test_add_func ("/machine/saved-state/paused", test_paused);
+  g_test_add_func ("/machine/saved-state/retired", test_retired);
   g_test_add_func ("/machine/saved-state/failures", test_failures);
   g_test_add_func ("/machine/saved-state/damage", test_damage);
   g_test_add_func ("/machine/saved-state/other-machine", test_other_machine);
