@@ -53,7 +53,8 @@ enum
   LUN_SIZE = 8,
   REQUEST_HEADER = 19, /* before the command descriptor block */
   RESPONSE_HEADER = 12, /* before the sense data */
-  PIECE_MAX = 1 << 20,
+  PART_MAX = 4 << 20,
+  BUFFER_MAX = 1 << 20,
   /* Bounds of what is under way: requests, and bytes of their buffers beyond which no more are begun. */
   REQUESTS_MAX = 256,
   BYTES_MAX = 16 << 20,
@@ -94,6 +95,8 @@ typedef struct
   ScsiRange *ranges;
   size_t buffer_size;
   uint8_t *buffer;
+  unsigned piece_count, piece_room;
+  struct iovec *pieces; /* of the guest's memory that the disk works on; none: it has the buffer */
   DiskRequest request;
   GList link; /* in requests; or in orphans, with no data: nobody waits for it any more */
 } ScsiRequest;
@@ -110,6 +113,7 @@ struct VirtioScsi
   Target targets[VIRTIO_SCSI_TARGETS];
   GQueue requests, orphans; /* ScsiRequest */
   size_t bytes;             /* of their buffers */
+  gboolean is_batch;        /* the lock is kept for the next completion */
   gboolean starved;         /* queues may hold more than we took */
   unsigned next_queue;      /* whose turn it is after that */
   ScsiEvent events[EVENTS_MAX];

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Commands to the units of the virtio SCSI host. Data move in pieces through a buffer of the request's own, so that the
- * driver cannot make us hold more than a bound. Specification: OASIS virtio 1.2, section 5.6.6.1.
+ * Commands to the units of the virtio SCSI host. Disks read and write the guest's memory themselves, in parts that end in
+ * a bounded time, because a reset waits for them. Where that memory is no plain RAM, data move in smaller parts through a
+ * buffer of the request's own, so that the driver cannot make us hold more than a bound. Specification: OASIS virtio 1.2,
+ * section 5.6.6.1.
  */
 
 #include "engine/devices/virtio/scsi-private.h"
@@ -41,6 +43,7 @@ request_free (ScsiRequest *r)
   r->dev->bytes -= r->buffer_size;
   g_free (r->chain);
   disk_buffer_free (r->buffer);
+  g_free (r->pieces);
   g_free (r->ranges);
   g_free (r);
 }
@@ -120,15 +123,22 @@ static void request_done (DiskRequest *request);
 static void
 submit (ScsiRequest *r, DiskOp op, uint64_t offset, uint64_t length)
 {
-  r->request = (DiskRequest) { .op = op, .offset = offset, .length = length, .buffer = r->buffer, .done = request_done,
-                               .opaque = r, .force = r->force };
+  r->request = (DiskRequest) { .op = op, .offset = offset, .length = length, .buffer = r->buffer, .vector = r->pieces,
+                               .vector_count = r->piece_count, .done = request_done, .opaque = r->dev, .force = r->force };
   disk_submit (target_of (r)->disk, &r->request);
+}
+
+/* Where the driver's data begin among what it lets us read. */
+static uint64_t
+out_start (const VirtioScsi *d)
+{
+  return REQUEST_HEADER + scsi_cdb_size (d);
 }
 
 static gboolean
 take_data (ScsiRequest *r, uint64_t offset, uint64_t length)
 {
-  return virtq_read (queue_of (r), r->chain, REQUEST_HEADER + scsi_cdb_size (r->dev) + offset, r->buffer, length);
+  return virtq_read (queue_of (r), r->chain, out_start (r->dev) + offset, r->buffer, length);
 }
 
 static void
@@ -139,11 +149,44 @@ get_buffer (ScsiRequest *r, uint64_t size)
   r->dev->bytes += size;
 }
 
-/* Begins with the next piece of the command, or ends it. */
+/* The next part of a transfer. Once in a buffer, always in a buffer. */
+static void
+move_data (ScsiRequest *r)
+{
+  gboolean reads = r->work == SCSI_READ;
+  uint64_t left = r->length - r->done, part = MIN (left, PART_MAX),
+           at = (reads ? data_start (r->dev) : out_start (r->dev)) + r->done;
+
+  r->piece_count = 0;
+  if (r->buffer == NULL)
+    r->piece_count = virtq_map (queue_of (r), r->chain, reads, at, part, r->pieces, r->piece_room);
+  if (r->piece_count == 0)
+    {
+      if (r->buffer == NULL)
+        get_buffer (r, MIN (left, BUFFER_MAX));
+      part = MIN (left, r->buffer_size);
+      if (!reads && !take_data (r, r->done, part))
+        {
+          finish (r, RESPONSE_TRANSPORT_FAILURE, 0, NULL);
+          return;
+        }
+    }
+  submit (r, reads ? DISK_READ : DISK_WRITE, r->start + r->done, part);
+}
+
+/* What was read into the guest's memory is seen by who watches that, though not all of it may have been. */
+static void
+note_read (ScsiRequest *r)
+{
+  if (r->work == SCSI_READ && r->piece_count > 0)
+    virtq_written (queue_of (r), r->chain, data_start (r->dev) + r->done, r->request.length);
+}
+
+/* Begins with the next part of the command, or ends it. */
 static void
 go_on (ScsiRequest *r)
 {
-  uint64_t left = r->length - r->done, piece = MIN (left, r->buffer_size);
+  uint64_t left = r->length - r->done;
 
   if (left == 0)
     good (r);
@@ -151,17 +194,12 @@ go_on (ScsiRequest *r)
     switch (r->work)
       {
       case SCSI_READ:
-        submit (r, DISK_READ, r->start + r->done, piece);
-        break;
       case SCSI_WRITE:
-        if (take_data (r, r->done, piece))
-          submit (r, DISK_WRITE, r->start + r->done, piece);
-        else
-          finish (r, RESPONSE_TRANSPORT_FAILURE, 0, NULL);
+        move_data (r);
         break;
       case SCSI_SAME:
         if (r->buffer != NULL)
-          submit (r, DISK_WRITE, r->start + r->done, piece);
+          submit (r, DISK_WRITE, r->start + r->done, MIN (left, r->buffer_size));
         else
           submit (r, DISK_ZERO, r->start, r->length);
         break;
@@ -175,11 +213,12 @@ go_on (ScsiRequest *r)
 }
 
 static void
-piece_done (ScsiRequest *r, const GError *error)
+part_done (ScsiRequest *r, const GError *error)
 {
   Target *t = target_of (r);
   uint64_t length = r->request.length;
 
+  note_read (r);
   if (error != NULL)
     {
       uint8_t asc = r->work == SCSI_READ ? (uint8_t) ASC_READ_ERROR : (uint8_t) SCSI_ASC_WRITE_ERROR;
@@ -194,7 +233,8 @@ piece_done (ScsiRequest *r, const GError *error)
     }
   if (r->work == SCSI_READ)
     {
-      if (!virtq_write (queue_of (r), r->chain, data_start (r->dev) + r->done, r->buffer, length))
+      if (r->piece_count == 0
+          && !virtq_write (queue_of (r), r->chain, data_start (r->dev) + r->done, r->buffer, length))
         {
           finish (r, RESPONSE_TRANSPORT_FAILURE, 0, NULL);
           return;
@@ -208,18 +248,24 @@ piece_done (ScsiRequest *r, const GError *error)
 static void
 request_done (DiskRequest *request)
 {
-  ScsiRequest *r = request->opaque;
-  VirtioScsi *d = r->dev;
+  ScsiRequest *r = (ScsiRequest *) ((uint8_t *) request - offsetof (ScsiRequest, request));
+  VirtioScsi *d = request->opaque;
   MachineLock *lock = d->parent.parent.parent.env.lock;
+  gboolean more = request->more;
 
-  machine_lock_take (lock);
+  /* Only this thread asks, and nothing else of it comes in between. */
+  if (!d->is_batch)
+    machine_lock_take (lock);
+  d->is_batch = more;
   if (r->link.data == NULL)
     {
       g_queue_unlink (&d->orphans, &r->link);
       request_free (r);
     }
   else
-    piece_done (r, request->error);
+    part_done (r, request->error);
+  if (more)
+    return;
   scsi_feed (d);
   machine_lock_release (lock);
 }
@@ -240,7 +286,9 @@ begin_transfer (ScsiRequest *r, ScsiOutcome work, uint64_t start, uint64_t lengt
   r->work = work;
   r->start = start;
   r->length = length;
-  get_buffer (r, MIN (length, PIECE_MAX));
+  /* How many may be needed; more only where memory is in pieces itself. */
+  r->piece_room = MAX (r->chain->out_count, r->chain->in_count) + 1;
+  r->pieces = g_new (struct iovec, r->piece_room);
   if (target_of (r)->kind == TARGET_CDROM)
     counters->cd_reads++;
   else if (work == SCSI_READ)
@@ -270,7 +318,7 @@ begin_same (ScsiRequest *r, const ScsiAnswer *a)
       return;
     }
   if (a->length > 0
-      && !virtq_read (queue_of (r), r->chain, REQUEST_HEADER + scsi_cdb_size (r->dev), sector, sizeof sector))
+      && !virtq_read (queue_of (r), r->chain, out_start (r->dev), sector, sizeof sector))
     {
       finish (r, RESPONSE_TRANSPORT_FAILURE, 0, NULL);
       return;
@@ -282,7 +330,7 @@ begin_same (ScsiRequest *r, const ScsiAnswer *a)
   r->length = length;
   if (!is_zero)
     {
-      get_buffer (r, MIN (length, PIECE_MAX));
+      get_buffer (r, MIN (length, BUFFER_MAX));
       for (size_t at = 0; at < r->buffer_size; at += sizeof sector)
         memcpy (r->buffer + at, sector, sizeof sector);
     }
@@ -471,7 +519,7 @@ void
 scsi_begin (VirtioScsi *d, unsigned queue, VirtChain *chain)
 {
   VirtQueue *q = &d->parent.queues[queue];
-  uint64_t out = REQUEST_HEADER + scsi_cdb_size (d), in = data_start (d);
+  uint64_t out = out_start (d), in = data_start (d);
   uint8_t head[REQUEST_HEADER + CDB_SIZE_MAX], cdb[SCSI_CDB_SIZE] = { 0 };
   ScsiRequest *r;
 
@@ -542,6 +590,13 @@ scsi_cancel (VirtioScsi *d, int target, const uint64_t *id, int response)
       next = l->next;
       if ((target >= 0 && r->target != (unsigned) target) || (id != NULL && r->id != *id))
         continue;
+      /* The memory may become anything from now on; until now it may have been read into. */
+      if (r->piece_count > 0)
+        {
+          disk_recall (target_of (r)->disk, &r->request);
+          note_read (r);
+          r->piece_count = 0;
+        }
       if (response >= 0)
         answer (r, (uint8_t) response, 0, NULL);
       g_queue_unlink (&d->requests, l);

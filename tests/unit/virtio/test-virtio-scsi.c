@@ -5,8 +5,10 @@
 #include "tests/unit/virtio/driver.h"
 
 #include <gio/gio.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum
@@ -85,6 +87,12 @@ ejected (void *opaque, unsigned target)
 }
 
 static void
+start (Scsi *t)
+{
+  driver_start (&t->g, G_MAXUINT64 & ~(VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX), DRIVER_QUEUES_MAX);
+}
+
+static void
 setup (Scsi *t, gconstpointer legacy)
 {
   t->disk = memory_disk (&t->fd, SECTORS * SCSI_SECTOR, 0);
@@ -93,7 +101,7 @@ setup (Scsi *t, gconstpointer legacy)
   t->dev = new_device (t);
   virtio_scsi_set_ejected (t->dev, ejected, t);
   driver_add (&t->g, t->board, t->dev, legacy != NULL);
-  driver_start (&t->g, G_MAXUINT64 & ~(VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX), DRIVER_QUEUES_MAX);
+  start (t);
 }
 
 static void
@@ -480,12 +488,12 @@ test_manage (Scsi *t, gconstpointer unused)
   g_assert_cmphex (manage (t, 6, DISK, 0x1000), ==, RESPONSE_OK);
   g_assert_cmphex (manage (t, 0, EMPTY, 0x1000), ==, RESPONSE_BAD_TARGET);
   g_assert_cmphex (manage (t, 99, DISK, 0x1000), ==, RESPONSE_REJECTED);
-  /* One under way is found, then given up: answered, and its data go nowhere. */
-  fill (t, UNTOUCHED, 512);
+  /* One under way is found, then given up: answered, and its data go nowhere any more. */
   offer (t, 0, DISK, 0, (const uint8_t[16]) { 0x28, 0, 0, 0, 0, 9, 0, 0, 1 }, DATA, 512, FALSE);
   driver_kick (&t->g, QUEUE);
   g_assert_cmphex (manage (t, 6, DISK, 0x1000), ==, RESPONSE_SUCCEEDED);
   g_assert_cmphex (manage (t, 0, DISK, 0x1000), ==, RESPONSE_OK);
+  fill (t, UNTOUCHED, 512);
   g_assert_cmpuint (driver_wait (&t->g, QUEUE, &written), ==, 0);
   g_assert_cmphex (result_of (t, 0, written).response, ==, RESPONSE_ABORTED);
   disk_drain (t->disk);
@@ -586,6 +594,149 @@ test_state (Scsi *t, gconstpointer unused)
   board_check_state (t->board, t->dev, copy, STATE_ROUNDS);
 }
 
+/* Memory that the disk may not reach itself. */
+static void
+test_buffered (Scsi *t, gconstpointer unused)
+{
+  ram_block_allow_dma (t->board->ram, FALSE);
+  test_read_write (t, unused);
+}
+
+static void
+settle_disk (Scsi *t)
+{
+  do
+    disk_drain (t->disk);
+  while (g_main_context_iteration (t->board->context, FALSE));
+}
+
+/* Reads @sector, eight of them, as request @n. */
+static void
+offer_read (Scsi *t, unsigned n, uint8_t sector)
+{
+  offer (t, n, DISK, 0, (const uint8_t[16]) { 0x28, 0, 0, 0, 0, sector, 0, 0, 8 }, DATA + n * GUEST_PAGE_SIZE,
+         GUEST_PAGE_SIZE, FALSE);
+}
+
+/* What is under way when the driver resets the device reaches no memory once that is done. */
+static void
+test_reset (Scsi *t, gconstpointer unused)
+{
+  enum
+  {
+    COUNT = 8,
+    ROUNDS = 12
+  };
+
+  settle (t);
+  for (unsigned round = 0; round < ROUNDS; round++)
+    {
+      for (unsigned i = 0; i < COUNT; i++)
+        offer_read (t, i, (uint8_t) (10 * i));
+      driver_kick (&t->g, QUEUE);
+      driver_set_status (&t->g, 0);
+      fill (t, UNTOUCHED, COUNT * GUEST_PAGE_SIZE);
+      settle_disk (t);
+      for (unsigned i = 0; i < COUNT * GUEST_PAGE_SIZE; i++)
+        g_assert_cmphex (byte (t, i), ==, UNTOUCHED);
+      start (t);
+    }
+  expect_good (IN (t, DISK, 4096, 0x28, 0, 0, 0, 0, 9, 0, 0, 8));
+  expect_content (t, 9 * SCSI_SECTOR, 4096);
+}
+
+/* Who watches the memory sees what was read into it, though the driver is not told of it, or never will be. */
+static void
+test_watched (Scsi *t, gconstpointer unused)
+{
+  RamBlock *ram = t->board->ram;
+
+  settle (t);
+  ram_block_enable_dirty_log (ram, t->board->memory, 1);
+  for (unsigned pass = 0; pass < 2; pass++)
+    {
+      const uint8_t *dirty = ram_block_dirty (ram) + (DATA >> GUEST_PAGE_SHIFT);
+
+      g_assert_cmpint (dirty[pass], ==, 0);
+      offer_read (t, pass, 5);
+      driver_kick (&t->g, QUEUE);
+      disk_drain (t->disk);
+      if (pass == 0)
+        driver_wait (&t->g, QUEUE, NULL);
+      else
+        driver_set_status (&t->g, 0);
+      for (unsigned i = 0; i < GUEST_PAGE_SIZE; i++)
+        g_assert_cmphex (byte (t, pass * GUEST_PAGE_SIZE + i), ==, content (5 * SCSI_SECTOR + i));
+      g_assert_cmpint (dirty[pass], ==, 1);
+      g_assert_cmpint (dirty[pass + 1], ==, 0);
+    }
+  settle_disk (t);
+  ram_block_disable_dirty_log (ram);
+}
+
+static void
+on_stall (Disk *disk, const GError *error, void *opaque)
+{
+  *(gboolean *) opaque = TRUE;
+}
+
+/* What waits for room is written when there is some; but not when the driver has reset the device before, or when that is
+ * no more though others hold on to the disk. */
+static void
+test_stalled (Scsi *t, gconstpointer unused)
+{
+  enum
+  {
+    FAR = 200
+  };
+  struct rlimit old, limit;
+  gboolean stalled = FALSE;
+  uint8_t back[SCSI_SECTOR];
+
+  settle (t);
+  disk_set_stall_handler (t->disk, on_stall, &stalled);
+  signal (SIGXFSZ, SIG_IGN);
+  getrlimit (RLIMIT_FSIZE, &old);
+  limit = old;
+  limit.rlim_cur = FAR / 2 * SCSI_SECTOR;
+  fill (t, UNTOUCHED, 2 * SCSI_SECTOR);
+  for (uint8_t round = 0; round < 3; round++)
+    {
+      uint8_t sector = (uint8_t) (FAR + 2 * round);
+
+      stalled = FALSE;
+      g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &limit), ==, 0);
+      for (uint8_t i = 0; i < 2; i++)
+        offer (t, i, DISK, 0, (const uint8_t[16]) { 0x2a, 0, 0, 0, 0, (uint8_t) (sector + i), 0, 0, 1 },
+               DATA + i * SCSI_SECTOR, SCSI_SECTOR, TRUE);
+      driver_kick (&t->g, QUEUE);
+      while (!stalled)
+        g_main_context_iteration (t->board->context, TRUE);
+      if (round == 1)
+        driver_set_status (&t->g, 0);
+      else if (round == 2)
+        {
+          g_ptr_array_remove (t->board->devices, t->dev);
+          device_free (t->dev);
+        }
+      g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &old), ==, 0);
+      disk_retry (t->disk);
+      if (round == 0)
+        for (unsigned i = 0; i < 2; i++)
+          expect_good (result_of (t, driver_wait (&t->g, QUEUE, NULL) / 3, 0));
+      settle_disk (t);
+      for (unsigned i = 0; i < 2; i++)
+        {
+          uint64_t at = (sector + i) * SCSI_SECTOR;
+
+          g_assert_cmpint (pread (t->fd, back, sizeof back, (off_t) at), ==, sizeof back);
+          g_assert_cmphex (back[9], ==, round == 0 ? UNTOUCHED : content (at + 9));
+        }
+      if (round == 1)
+        start (t);
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -595,6 +746,10 @@ main (int argc, char **argv)
   g_test_add ("/virtio-scsi/scan-legacy", Scsi, "legacy", setup, test_scan, teardown);
   ADD ("pages", test_pages);
   ADD ("read-write", test_read_write);
+  ADD ("buffered", test_buffered);
+  ADD ("reset", test_reset);
+  ADD ("watched", test_watched);
+  ADD ("stalled", test_stalled);
   ADD ("refused", test_refused);
   ADD ("unmap", test_unmap);
   ADD ("write-same", test_write_same);
