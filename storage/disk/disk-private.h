@@ -82,6 +82,9 @@ void disk_leave (Disk *d, DiskRequest *r);
 /* The image itself, under what holds changes that are to be forgotten. With the lock, or while nothing changes it. */
 Image *disk_top_layer (const Disk *d);
 
+/* With the lock: what is written from now on is noted, and what is being written, as nobody can tell yet that it is there. */
+void disk_start_tracking (Disk *d, DiskTrack *track);
+
 /* With the lock: who waits for something looks again. */
 void disk_wake (Disk *d);
 

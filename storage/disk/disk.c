@@ -147,6 +147,19 @@ start (Disk *d, DiskRequest *r)
     disk_track_note (d->track, r->offset, r->length);
 }
 
+void
+disk_start_tracking (Disk *d, DiskTrack *track)
+{
+  d->track = track;
+  for (GList *l = d->running.head; l != NULL; l = l->next)
+    {
+      const DiskRequest *r = l->data;
+
+      if (changes (r))
+        disk_track_note (track, r->offset, r->length);
+    }
+}
+
 static void
 take (Disk *d, Run *run, GList *l)
 {

@@ -528,7 +528,8 @@ start_tracking (Merge *m)
   disk_track_init (&m->track, m->layer, GRAIN_BITS, GRAINS_MAX);
   g_mutex_lock (&d->lock);
   m->live = d->image == m->layer;
-  d->track = m->live ? &m->track : NULL;
+  if (m->live)
+    disk_start_tracking (d, &m->track);
   g_mutex_unlock (&d->lock);
 }
 
