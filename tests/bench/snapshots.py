@@ -81,8 +81,8 @@ class Ticks:
 
 
 class Waker:
-    """How much later than asked for this process wakes up: what no guest can be blamed for, as virtual computers' timers now and
-    then stand still for long when all of their processors are busy."""
+    """How much later than asked for this process wakes up. When that is as long as a guest's silence, others waited as long as the
+    guest did, be it that timers came late or that the machine's own threads kept all processors busy."""
     NAP = 0.005
 
     def __init__(self):
