@@ -4,34 +4,7 @@
 #include "tests/unit/disk-controllers/ahci-driver.h"
 
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
-
-uint8_t
-sata_content (unsigned sector, unsigned byte)
-{
-  return (uint8_t) (sector * 7 + byte * 3 + (byte >> 8));
-}
-
-Disk *
-sata_memory_disk (int *fd, unsigned sectors, unsigned sector_size, DiskOpenFlags flags)
-{
-  g_autofree uint8_t *data = g_malloc (sectors * sector_size);
-  g_autofree char *path = NULL;
-  g_autoptr (GError) error = NULL;
-  Disk *disk;
-
-  for (unsigned i = 0; i < sectors * sector_size; i++)
-    data[i] = sata_content (i / sector_size, i % sector_size);
-  if (flags & DISK_OPEN_READ_ONLY)
-    memcpy (data + ISO_DESCRIPTOR, "\0CD001\1", 7);
-  *fd = memfd_create ("disk", MFD_CLOEXEC);
-  g_assert_cmpint (pwrite (*fd, data, sectors * sector_size, 0), ==, sectors * sector_size);
-  path = g_strdup_printf ("/proc/self/fd/%d", *fd);
-  disk = disk_open (path, flags, &error);
-  g_assert_no_error (error);
-  return disk;
-}
 
 uint32_t
 sata_get (Sata *t, unsigned reg)
@@ -100,8 +73,8 @@ sata_setup (Sata *t, gconstpointer unused)
 
   t->board = board_new ();
   t->ahci = device_new (&ahci_type);
-  t->disk = sata_memory_disk (&t->disk_fd, DISK_SECTORS, ATA_SECTOR, 0);
-  t->disc = sata_memory_disk (&t->disc_fd, CD_SECTORS, CD_SECTOR, DISK_OPEN_READ_ONLY);
+  t->disk = media_new (&t->disk_fd, DISK_SECTORS, ATA_SECTOR, 0);
+  t->disc = media_new (&t->disc_fd, CD_SECTORS, CD_SECTOR, DISK_OPEN_READ_ONLY);
   ahci_attach_disk (t->ahci, DISK, t->disk);
   ahci_attach_cdrom (t->ahci, CD, t->disc);
   board_add (t->board, t->ahci);
@@ -228,7 +201,7 @@ sata_expect_contents (Sata *t, uint32_t address, unsigned sector, unsigned secto
   const uint8_t *seen = sata_memory (t, address);
 
   for (unsigned i = 0; i < bytes; i++)
-    g_assert_cmphex (seen[i], ==, sata_content (sector + i / sector_size, i % sector_size));
+    g_assert_cmphex (seen[i], ==, media_content (sector + i / sector_size, i % sector_size));
 }
 
 uint32_t

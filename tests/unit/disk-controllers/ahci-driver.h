@@ -3,13 +3,11 @@
 #pragma once
 
 #include "engine/devices/storage/ahci-private.h"
+#include "tests/unit/disk-controllers/media.h"
 #include "tests/unit/platform/board.h"
 
 enum
 {
-  DISK_SECTORS = 1200,
-  CD_SECTORS = 200,
-  ISO_DESCRIPTOR = 16 * CD_SECTOR,
   ABAR = 0xe0000000,
   CONFIG_ABAR = 0x24,
   DISK = 0,
@@ -36,8 +34,6 @@ typedef struct
   int disk_fd, disc_fd;
 } Sata;
 
-uint8_t sata_content (unsigned sector, unsigned byte);
-Disk *sata_memory_disk (int *fd, unsigned sectors, unsigned sector_size, DiskOpenFlags flags);
 uint32_t sata_get (Sata *t, unsigned reg);
 void sata_set (Sata *t, unsigned reg, uint32_t value);
 uint32_t sata_port_get (Sata *t, unsigned port, unsigned reg);

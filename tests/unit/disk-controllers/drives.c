@@ -3,37 +3,9 @@
 
 #include "tests/unit/disk-controllers/drives.h"
 
-#include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 static const uint16_t ports[2] = { 0x1f0, 0x170 };
-
-uint8_t
-content (unsigned sector, unsigned byte)
-{
-  return (uint8_t) (sector * 7 + byte * 3 + (byte >> 8));
-}
-
-static Disk *
-memory_disk (int *fd, unsigned sectors, unsigned sector_size, DiskOpenFlags flags)
-{
-  g_autofree uint8_t *data = g_malloc (sectors * sector_size);
-  g_autofree char *path = NULL;
-  g_autoptr (GError) error = NULL;
-  Disk *disk;
-
-  for (unsigned i = 0; i < sectors * sector_size; i++)
-    data[i] = content (i / sector_size, i % sector_size);
-  if (flags & DISK_OPEN_READ_ONLY)
-    memcpy (data + ISO_DESCRIPTOR, "\0CD001\1", 7); /* of a boot record, which does not tell a size */
-  *fd = memfd_create ("disk", MFD_CLOEXEC);
-  g_assert_cmpint (pwrite (*fd, data, sectors * sector_size, 0), ==, sectors * sector_size);
-  path = g_strdup_printf ("/proc/self/fd/%d", *fd);
-  disk = disk_open (path, flags, &error);
-  g_assert_no_error (error);
-  return disk;
-}
 
 void
 drives_setup (Drives *t, gconstpointer unused)
@@ -42,8 +14,8 @@ drives_setup (Drives *t, gconstpointer unused)
 
   t->board = board_new ();
   t->ide = device_new (&piix3_ide_type);
-  t->disk = memory_disk (&t->disk_fd, DISK_SECTORS, SECTOR, 0);
-  t->disc = memory_disk (&t->disc_fd, CD_SECTORS, CD_SECTOR, DISK_OPEN_READ_ONLY);
+  t->disk = media_new (&t->disk_fd, DISK_SECTORS, SECTOR, 0);
+  t->disc = media_new (&t->disc_fd, CD_SECTORS, CD_SECTOR, DISK_OPEN_READ_ONLY);
   piix3_ide_attach_disk (t->ide, 0, 0, t->disk);
   piix3_ide_attach_cdrom (t->ide, 1, 0, t->disc);
   board_add (t->board, t->ide);
@@ -134,7 +106,7 @@ expect_block (Drives *t, unsigned channel, unsigned sector, unsigned sector_size
   g_assert_cmphex (settle (t, channel), ==, DRDY | DSC | DRQ);
   read_data (t, channel, data, bytes);
   for (unsigned i = 0; i < bytes; i++)
-    g_assert_cmphex (data[i], ==, content (sector + (from + i) / sector_size, (from + i) % sector_size));
+    g_assert_cmphex (data[i], ==, media_content (sector + (from + i) / sector_size, (from + i) % sector_size));
 }
 
 void
@@ -191,5 +163,5 @@ expect_memory (Drives *t, unsigned sector, unsigned sector_size, unsigned bytes)
   const uint8_t *memory = ram_block_host (t->board->ram) + TARGET;
 
   for (unsigned i = 0; i < bytes; i++)
-    g_assert_cmphex (memory[i], ==, content (sector + i / sector_size, i % sector_size));
+    g_assert_cmphex (memory[i], ==, media_content (sector + i / sector_size, i % sector_size));
 }

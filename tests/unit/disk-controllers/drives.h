@@ -3,11 +3,12 @@
 #pragma once
 
 #include "engine/devices/storage/ide.h"
+#include "tests/unit/disk-controllers/media.h"
 #include "tests/unit/platform/board.h"
 
 enum
 {
-  SECTOR = 512, CD_SECTOR = 2048, DISK_SECTORS = 1200, CD_SECTORS = 200, ISO_DESCRIPTOR = 16 * CD_SECTOR,
+  SECTOR = 512, CD_SECTOR = 2048,
   DATA = 0, ERROR, COUNT, LBA_LOW, LBA_MID, LBA_HIGH, DEVICE, STATUS, FEATURE = ERROR, COMMAND = STATUS,
   CONTROL = 0x206,
   BSY = 0x80, DRDY = 0x40, DSC = 0x10, DRQ = 0x08, ERR = 0x01, SRST = 4, NIEN = 2, HOB = 0x80,
@@ -26,9 +27,6 @@ typedef struct
 
 void drives_setup (Drives *t, gconstpointer unused);
 void drives_teardown (Drives *t, gconstpointer unused);
-
-/* A byte of the disk and of the disc as they are at first. */
-uint8_t content (unsigned sector, unsigned byte);
 
 /* Task file registers of channel 0 (the disk) and 1 (the CD drive). */
 uint8_t drives_in (Drives *t, unsigned channel, unsigned reg);

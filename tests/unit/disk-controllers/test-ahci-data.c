@@ -59,7 +59,7 @@ test_scattered (Sata *t, gconstpointer unused)
       const uint8_t *memory = sata_memory (t, TARGET + 2 + i * GAP);
 
       for (unsigned at = 0; at < REGION; at++)
-        g_assert_cmphex (memory[at], ==, sata_content (40 + (i * REGION + at) / ATA_SECTOR, at % ATA_SECTOR));
+        g_assert_cmphex (memory[at], ==, media_content (40 + (i * REGION + at) / ATA_SECTOR, at % ATA_SECTOR));
       g_assert_cmphex (memory[REGION], ==, 0);
       g_assert_cmpint (pread (t->disk_fd, seen, REGION, 600 * ATA_SECTOR + i * REGION), ==, REGION);
       g_assert_cmpmem (seen, REGION, memory, REGION);
@@ -251,7 +251,7 @@ expect_written (Sata *t, gboolean written)
 
   g_assert_cmpint (pread (t->disk_fd, back, sizeof back, FAR * ATA_SECTOR), ==, sizeof back);
   for (unsigned i = 0; i < sizeof back; i++)
-    g_assert_cmphex (back[i], ==, written ? UNTOUCHED : sata_content (FAR + i / ATA_SECTOR, i % ATA_SECTOR));
+    g_assert_cmphex (back[i], ==, written ? UNTOUCHED : media_content (FAR + i / ATA_SECTOR, i % ATA_SECTOR));
 }
 
 /* What waits for room is written when there is some. */

@@ -142,10 +142,10 @@ test_read_write (Sata *t, gconstpointer unused)
   sata_finish (t, DISK, 3);
   sata_expect_good (t, DISK, IS_DHRS);
   g_assert_true (disk_read (t->disk, 39 * ATA_SECTOR, seen, 82 * ATA_SECTOR, NULL));
-  g_assert_cmphex (seen[0], ==, sata_content (39, 0));
+  g_assert_cmphex (seen[0], ==, media_content (39, 0));
   for (unsigned i = ATA_SECTOR; i < 81 * ATA_SECTOR; i++)
     g_assert_cmphex (seen[i], ==, 0);
-  g_assert_cmphex (seen[81 * ATA_SECTOR + 1], ==, sata_content (120, 1));
+  g_assert_cmphex (seen[81 * ATA_SECTOR + 1], ==, media_content (120, 1));
 }
 
 /* Queued commands */
@@ -411,7 +411,7 @@ test_hot_plug (Sata *t, gconstpointer unused)
 {
   g_autoptr (GError) error = NULL;
   int fd;
-  Disk *disk = sata_memory_disk (&fd, 64, ATA_SECTOR, 0);
+  Disk *disk = media_new (&fd, 64, ATA_SECTOR, 0);
 
   sata_start_port (t, EMPTY);
   g_assert_false (ahci_plug_disk (t->ahci, DISK, disk, &error));

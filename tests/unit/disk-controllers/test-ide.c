@@ -255,7 +255,7 @@ test_trim (Drives *t, gconstpointer unused)
       g_assert_cmpmem (seen, SECTOR, zeros, SECTOR);
     }
   g_assert_true (disk_read (t->disk, 80 * SECTOR, seen, SECTOR, NULL));
-  g_assert_cmphex (seen[1], ==, content (80, 1));
+  g_assert_cmphex (seen[1], ==, media_content (80, 1));
 
   poke (t, TARGET, DISK_SECTORS | 1ull << 48, 8);
   drives_out (t, 0, FEATURE, 1);
